@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Nodes in slabs from a memory resource, recycled through a free list.
+//
+// A node that is given back serves the next one that is taken; slabs return to the resource only when the pool is
+// destroyed. Node must be trivially destructible and default constructible without throwing. Not for use by many threads.
+//
+//     vmap::NodePool<Node> pool(resource, 64);   // 64 nodes a slab
+//     if (!pool.ensure(2)) return out_of_memory;
+//     Node* node = pool.take();                  // two of these need no memory now
+//     pool.give(node);
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <limits>
+#include <memory_resource>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace vmap {
+
+template <class Node>
+class NodePool {
+ public:
+  /// Requires nodes_per_slab > 0 and a resource that outlives the pool.
+  NodePool(std::pmr::memory_resource* resource, std::size_t nodes_per_slab)
+      : resource_(resource), nodes_per_slab_(nodes_per_slab) {}
+  NodePool(NodePool&& other) noexcept
+      : resource_(other.resource_),
+        nodes_per_slab_(other.nodes_per_slab_),
+        slabs_(std::exchange(other.slabs_, nullptr)),
+        spare_(std::exchange(other.spare_, nullptr)),
+        spares_(std::exchange(other.spares_, 0)),
+        alive_(std::exchange(other.alive_, 0)) {}
+  NodePool& operator=(NodePool&& other) noexcept {
+    if (this == &other) return *this;
+    release_slabs();
+    resource_ = other.resource_;
+    nodes_per_slab_ = other.nodes_per_slab_;
+    slabs_ = std::exchange(other.slabs_, nullptr);
+    spare_ = std::exchange(other.spare_, nullptr);
+    spares_ = std::exchange(other.spares_, 0);
+    alive_ = std::exchange(other.alive_, 0);
+    return *this;
+  }
+  ~NodePool() { release_slabs(); }
+
+  /// Makes the next `count` calls of take() good, slab by slab. False if the resource gave nothing or threw; the slabs that it
+  /// gave before are kept as spare nodes.
+  [[nodiscard]] bool ensure(std::size_t count);
+
+  /// The same with one slab for all that is missing: a count that cannot be met takes nothing.
+  [[nodiscard]] bool reserve(std::size_t count);
+
+  /// A fresh node. Requires a spare one: call ensure() first.
+  [[nodiscard]] Node* take() noexcept;
+
+  /// Takes back a node that take() returned.
+  void give(Node* node) noexcept {
+    spare_ = new (node) Spare{spare_};
+    ++spares_;
+    --alive_;
+  }
+
+  [[nodiscard]] std::size_t alive() const { return alive_; }
+  [[nodiscard]] std::size_t spares() const { return spares_; }
+
+ private:
+  struct Spare {
+    Spare* next;
+  };
+  struct Slab {
+    Slab* next;
+    std::size_t bytes;
+  };
+  static_assert(std::is_trivially_destructible_v<Node> && std::is_nothrow_default_constructible_v<Node>);
+  static_assert(sizeof(Node) >= sizeof(Spare) && alignof(Node) >= alignof(Spare));
+
+  static constexpr std::size_t alignment = alignof(Node) > alignof(Slab) ? alignof(Node) : alignof(Slab);
+  static constexpr std::size_t first_node = (sizeof(Slab) + alignof(Node) - 1) / alignof(Node) * alignof(Node);
+
+  bool grow(std::size_t nodes) noexcept;
+  void release_slabs() noexcept;
+
+  std::pmr::memory_resource* resource_;
+  std::size_t nodes_per_slab_;
+  Slab* slabs_ = nullptr;
+  Spare* spare_ = nullptr;
+  std::size_t spares_ = 0;
+  std::size_t alive_ = 0;
+};
+
+template <class Node>
+bool NodePool<Node>::ensure(std::size_t count) {
+  while (spares_ < count)
+    if (!grow(nodes_per_slab_)) return false;
+  return true;
+}
+
+template <class Node>
+bool NodePool<Node>::reserve(std::size_t count) {
+  return spares_ >= count || grow(count - spares_);
+}
+
+template <class Node>
+Node* NodePool<Node>::take() noexcept {
+  assert(spare_ != nullptr && "ensure() before take()");
+  Spare* const taken = spare_;
+  spare_ = taken->next;
+  --spares_;
+  ++alive_;
+  return new (taken) Node{};
+}
+
+/// One slab more. Its nodes are handed out in the order of their addresses.
+template <class Node>
+bool NodePool<Node>::grow(std::size_t nodes) noexcept {
+  if (nodes > (std::numeric_limits<std::size_t>::max() - first_node) / sizeof(Node)) return false;
+  const std::size_t bytes = first_node + nodes * sizeof(Node);
+  void* memory = nullptr;
+  try {
+    memory = resource_->allocate(bytes, alignment);
+  } catch (...) {
+    return false;
+  }
+  if (memory == nullptr) return false;
+  slabs_ = new (memory) Slab{slabs_, bytes};
+  std::byte* const first = static_cast<std::byte*>(memory) + first_node;
+  for (std::size_t i = nodes; i-- > 0;) spare_ = new (first + i * sizeof(Node)) Spare{spare_};
+  spares_ += nodes;
+  return true;
+}
+
+template <class Node>
+void NodePool<Node>::release_slabs() noexcept {
+  while (slabs_ != nullptr) {
+    Slab* const slab = slabs_;
+    slabs_ = slab->next;
+    resource_->deallocate(slab, slab->bytes, alignment);
+  }
+}
+
+}  // namespace vmap

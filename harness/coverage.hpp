@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a run has exercised. A run in which a counter that it should have moved stayed at zero has tested less than it says.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "model/op.hpp"
+#include "vmap/error.hpp"
+#include "vmap/request.hpp"
+#include "vmap/stats.hpp"
+
+namespace vmapcheck {
+
+struct Coverage {
+  std::array<std::uint64_t, op_kind_count> ops{};        ///< performed, by Op::index()
+  std::array<std::uint64_t, op_kind_count> skipped{};    ///< of those: the label was not live
+  std::uint64_t unsupported = 0;                         ///< of those: the subject does not have the function
+  std::array<std::array<std::uint64_t, vmap::error_count>, op_kind_count> errors{};  ///< by op and vmap::Error
+  std::array<std::uint64_t, vmap::fit_type_count> fits{};
+  std::array<std::uint64_t, vmap::coalescing_count> coalescings{};  ///< frees, by what they touched
+  std::uint64_t purges_on_limit = 0;   ///< a lazy free went above the limit
+  std::uint64_t purges_on_demand = 0;  ///< an allocation would have failed
+  std::uint64_t hooks_called = 0;
+  std::uint64_t rescued = 0;           ///< allocations that succeeded only after a purge or a hook
+  std::uint64_t faults_fired = 0;      ///< injected metadata failures
+  vmap::TreeCaseCounts tree_cases{};   ///< where the subject counts them
+  std::uint64_t free_blocks_max = 0;
+  std::uint64_t full_checks = 0;       ///< of the whole state
+
+  [[nodiscard]] std::uint64_t steps() const {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t n : ops) sum += n;
+    return sum;
+  }
+  [[nodiscard]] std::uint64_t errors_of(vmap::Error error) const {
+    std::uint64_t sum = 0;
+    for (const auto& of_op : errors) sum += of_op[static_cast<std::size_t>(error)];
+    return sum;
+  }
+
+  Coverage& operator+=(const Coverage& other) {
+    const auto add = [](auto& to, const auto& from) {
+      for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
+    };
+    add(ops, other.ops);
+    add(skipped, other.skipped);
+    for (std::size_t i = 0; i < errors.size(); ++i) add(errors[i], other.errors[i]);
+    add(fits, other.fits);
+    add(coalescings, other.coalescings);
+    add(tree_cases, other.tree_cases);
+    unsupported += other.unsupported;
+    purges_on_limit += other.purges_on_limit;
+    purges_on_demand += other.purges_on_demand;
+    hooks_called += other.hooks_called;
+    rescued += other.rescued;
+    faults_fired += other.faults_fired;
+    full_checks += other.full_checks;
+    free_blocks_max = std::max(free_blocks_max, other.free_blocks_max);
+    return *this;
+  }
+};
+
+}  // namespace vmapcheck

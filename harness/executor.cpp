@@ -1,0 +1,586 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/executor.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "harness/cost.hpp"
+#include "harness/describe.hpp"
+#include "model/trace.hpp"
+
+namespace vmapcheck {
+namespace {
+
+using vmap::Allocation;
+using vmap::Error;
+using vmap::Invariant;
+using vmap::Result;
+using vmap::Violation;
+
+std::optional<Violation> broken(Invariant invariant, std::string detail) {
+  return Violation{invariant, std::move(detail)};
+}
+
+std::string expected_actual(const std::string& expected, const std::string& actual) {
+  return "expected " + expected + ", actual " + actual;
+}
+
+std::uint64_t key(Label label) { return std::uint64_t{label.id} << 32 | label.part; }
+
+template <class T>
+Answer answer_of(const Result<T>& result) {
+  if (result) return *result;
+  return result.error();
+}
+
+/// A step at which a whole check is due when one costs about `nodes` and was last made `steps` ago: it then costs each step
+/// that of visiting a dozen nodes, whatever the size.
+bool is_due(std::uint64_t steps, std::size_t nodes) { return steps * 12 >= nodes; }
+
+/// A purge or congruent placement of more than this is checked in full.
+constexpr std::size_t touched_max = 8;
+
+}  // namespace
+
+std::expected<std::unique_ptr<Executor>, std::string> Executor::create(const Space& space, const SubjectFactory& make,
+                                                                       Checking checking) {
+  if (std::string why = defect(space); !why.empty()) return std::unexpected(why);
+  std::unique_ptr<Executor> executor(new Executor(space, checking));
+  auto subject = make(SubjectConfig{.space = executor->model_.space(), .metadata = &executor->metadata_});
+  if (!subject) return std::unexpected(std::move(subject.error()));
+  executor->subject_ = *std::move(subject);
+  executor->features_ = executor->subject_->features();
+  executor->promises_ = executor->subject_->promises();
+  executor->free_blocks_ = executor->model_.gaps().size();
+  return executor;
+}
+
+std::optional<Violation> Executor::step(const Op& op) {
+  now_.failed = now_.released = now_.thorough = false;
+  now_.touched.clear();
+  now_.visits_max = 0;
+  now_.attempts = 1;
+  now_.requests = metadata_.requests();
+  now_.faults = metadata_.failures();
+  now_.free_blocks = free_blocks_;
+  hooks_expected_.clear();
+  hooks_met_ = 0;
+  hook_violation_.reset();
+  visited_ = stats_.nodes_visited;
+
+  std::optional<Violation> violation = std::visit([&](const auto& o) { return perform(o); }, op);
+  if (!violation) violation = hooks_as_expected();
+  if (!violation) violation = check(op);
+  count(op);
+  return violation;
+}
+
+std::optional<Violation> Executor::finish() {
+  now_ = {};
+  now_.free_blocks = free_blocks_;
+  if (features_.stats) subject_->stats(stats_);
+  for (std::size_t i = 0; i < coverage_.tree_cases.size(); ++i) coverage_.tree_cases[i] += stats_.tree_cases[i];
+  if (auto violation = check_everything()) return violation;
+  subject_.reset();
+  if (metadata_.blocks_outstanding() == 0) return std::nullopt;
+  return broken(Invariant::memory, std::to_string(metadata_.bytes_outstanding()) + " bytes of metadata in " +
+                                       std::to_string(metadata_.blocks_outstanding()) +
+                                       " blocks were not given back when the subject was destroyed");
+}
+
+// ---- Allocation --------------------------------------------------------------------------------------------------------
+
+/// The prediction, after all that the contract has happen before an allocation fails with no_space: a purge, then the hooks in
+/// order of registration. The model then is as the subject must be before it places.
+template <class Predict>
+auto Executor::expect(Predict predict) -> decltype(predict()) {
+  auto expected = predict();
+  const auto exhausted = [&] { return !expected && expected.error() == Error::no_space; };
+  if (!exhausted()) return expected;
+  if (model_.lazy_areas() != 0) {
+    purged();
+    ++coverage_.purges_on_demand;
+    expected = predict();
+    ++now_.attempts;
+  }
+  for (std::size_t i = 0; i < hooks_.size() && exhausted(); ++i) {
+    hooks_expected_.push_back(i);
+    ++tally_.hooks_called;
+    Hook& hook = hooks_[i];
+    hook.frees.reset();
+    if (std::exchange(hook.spent, true)) continue;
+    const Live* const live = find_live(hook.label);
+    if (live == nullptr) continue;
+    hook.frees = live->begin;
+    hook.merged = vacated(live->begin);
+    now_.released = true;
+    expected = predict();
+    ++now_.attempts;
+  }
+  if (expected) ++coverage_.rescued;
+  return expected;
+}
+
+/// Called from inside the subject.
+bool Executor::on_hook(std::size_t index) {
+  ++coverage_.hooks_called;
+  if (hooks_met_ == hooks_expected_.size() || hooks_expected_[hooks_met_] != index) {
+    if (!hook_violation_)
+      hook_violation_ = Violation{Invariant::answer, "exhaustion hook " + std::to_string(index) +
+                                                         " was called, which was not its turn"};
+    return false;
+  }
+  ++hooks_met_;
+  const Hook& hook = hooks_[index];
+  if (!hook.frees) return false;
+  const Result<Range> actual = subject_->free(*hook.frees);
+  if (!hook_violation_ && (!actual || (promises_.coalesced && *actual != hook.merged)))
+    hook_violation_ = Violation{Invariant::answer, "free of " + print(hook.label) + " by an exhaustion hook: " +
+                                                       expected_actual(describe(hook.merged), describe(actual))};
+  return true;
+}
+
+std::optional<Violation> Executor::hooks_as_expected() {
+  if (hook_violation_) return std::move(hook_violation_);
+  if (hooks_met_ == hooks_expected_.size()) return std::nullopt;
+  return broken(Invariant::answer,
+                "exhaustion hook " + std::to_string(hooks_expected_[hooks_met_]) + " was not called");
+}
+
+/// What holds for the error of any allocation. A metadata failure is accepted where one was injected and the request has a place.
+template <class T>
+std::optional<Violation> Executor::judge_failure(const Result<T>& expected, const Result<T>& actual) {
+  now_.failed = true;
+  if (actual.error() != Error::out_of_memory || !expected) {
+    if (expected || actual.error() != expected.error())
+      return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
+    return std::nullopt;
+  }
+  if (metadata_.failures() == now_.faults)
+    return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)) +
+                                         ", though no request for metadata failed");
+  return std::nullopt;
+}
+
+std::optional<Violation> Executor::perform(const Alloc& op) {
+  const Result<Allocation> expected = expect([&] { return model_.predict(op.request); });
+  const Result<Allocation> actual = subject_->allocate(op.request);
+  answer_ = answer_of(actual);
+  if (hook_violation_) return std::move(hook_violation_);
+  if (!actual && (actual.error() == Error::out_of_memory || promises_.complete)) return judge_failure(expected, actual);
+  if (auto why = model_.judge(op.request, expected, actual, promises_)) return broken(Invariant::answer, *std::move(why));
+  if (actual)
+    occupied(actual->range, op.label);
+  else
+    now_.failed = true;
+  return std::nullopt;
+}
+
+std::optional<Violation> Executor::perform(const AllocAt& op) {
+  if (!features_.allocate_at) return answer_ = Skipped{.unsupported = true}, std::nullopt;
+  const Result<Allocation> expected = expect([&] { return model_.predict(op.range); });
+  const Result<Allocation> actual = subject_->allocate_at(op.range);
+  answer_ = answer_of(actual);
+  if (hook_violation_) return std::move(hook_violation_);
+  if (!actual) return judge_failure(expected, actual);
+  const bool right = expected && actual->range == expected->range && (!promises_.fit_type || actual->fit == expected->fit);
+  if (!right) return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
+  occupied(actual->range, op.label);
+  return std::nullopt;
+}
+
+std::optional<Violation> Executor::perform(const Congruent& op) {
+  if (!features_.congruent) return answer_ = Skipped{.unsupported = true}, std::nullopt;
+  const Result<Address> expected = expect([&] { return model_.predict(op); });
+  const Result<Address> actual = subject_->allocate_congruent(op.blocks, op.align, op.within);
+  if (actual)
+    answer_ = Base{*actual};
+  else
+    answer_ = actual.error();
+  if (hook_violation_) return std::move(hook_violation_);
+  if (!actual) return judge_failure(expected, actual);
+  if (actual != expected) return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
+  for (std::size_t i = 0; i < op.blocks.size(); ++i) {
+    const Address begin = *actual + op.blocks[i].offset;
+    occupied({begin, begin + op.blocks[i].size}, {op.label.id, static_cast<std::uint32_t>(i)});
+  }
+  return std::nullopt;
+}
+
+// ---- Freeing -----------------------------------------------------------------------------------------------------------
+
+std::optional<Violation> Executor::perform(const Free& op) {
+  const Live* const live = find_live(op.label);
+  if (live == nullptr) return answer_ = Skipped{}, std::nullopt;
+  return free_busy(live->begin);
+}
+
+std::optional<Violation> Executor::perform(const FreeAt& op) {
+  if (model_.busy_at(op.address) != nullptr) return free_busy(op.address);
+  if (!promises_.not_busy) return answer_ = Skipped{.unsupported = true}, std::nullopt;
+  return refuse(subject_->free(op.address));
+}
+
+std::optional<Violation> Executor::perform(const FreeLazily& op) {
+  if (!features_.lazy) return answer_ = Skipped{.unsupported = true}, std::nullopt;
+  const Live* const live = find_live(op.label);
+  if (live == nullptr) return answer_ = Skipped{}, std::nullopt;
+  return free_busy_lazily(live->begin);
+}
+
+std::optional<Violation> Executor::perform(const FreeLazilyAt& op) {
+  if (!features_.lazy) return answer_ = Skipped{.unsupported = true}, std::nullopt;
+  if (model_.busy_at(op.address) != nullptr) return free_busy_lazily(op.address);
+  if (!promises_.not_busy) return answer_ = Skipped{.unsupported = true}, std::nullopt;
+  return refuse(subject_->free_lazily(op.address));
+}
+
+std::optional<Violation> Executor::free_busy(Address begin) {
+  const Range expected = vacated(begin);
+  const Result<Range> actual = subject_->free(begin);
+  answer_ = answer_of(actual);
+  if (actual && (!promises_.coalesced || *actual == expected)) return std::nullopt;
+  return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
+}
+
+std::optional<Violation> Executor::free_busy_lazily(Address begin) {
+  forget(*model_.busy_at(begin));
+  const Range expected = model_.retire(begin);
+  now_.touched.push_back(begin);
+  const Result<Range> actual = subject_->free_lazily(begin);
+  answer_ = answer_of(actual);
+  if (!actual || *actual != expected)
+    return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
+  const auto limit = model_.space().lazy_limit;
+  if (limit && model_.lazy_bytes() > *limit) {
+    purged();
+    ++coverage_.purges_on_limit;
+  }
+  return std::nullopt;
+}
+
+/// The answer to freeing what is not the begin of a busy area.
+std::optional<Violation> Executor::refuse(const Result<Range>& actual) {
+  now_.failed = true;
+  answer_ = answer_of(actual);
+  if (!actual && actual.error() == Error::not_busy) return std::nullopt;
+  return broken(Invariant::answer, expected_actual("not_busy", describe(actual)));
+}
+
+std::optional<Violation> Executor::perform(const Purge&) {
+  if (!features_.lazy) return answer_ = Skipped{.unsupported = true}, std::nullopt;
+  const Size expected = model_.lazy_bytes();
+  if (model_.lazy_areas() != 0) purged();
+  const Size actual = subject_->purge();
+  answer_ = Purged{actual};
+  if (actual == expected) return std::nullopt;
+  return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
+}
+
+// ---- The rest ----------------------------------------------------------------------------------------------------------
+
+std::optional<Violation> Executor::perform(const Find& op) {
+  if (!features_.find) return answer_ = Skipped{.unsupported = true}, std::nullopt;
+  const std::optional<Range> expected = model_.find(op.address);
+  const std::optional<Range> actual = std::as_const(*subject_).find(op.address);
+  answer_ = Found{actual};
+  if (actual == expected) return std::nullopt;
+  return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
+}
+
+std::optional<Violation> Executor::perform(const OnExhaustion& op) {
+  if (!features_.hooks) return answer_ = Skipped{.unsupported = true}, std::nullopt;
+  if (find_live(op.label) == nullptr) return answer_ = Skipped{}, std::nullopt;
+  answer_ = Nothing{};
+  const std::size_t index = hooks_.size();
+  hooks_.push_back({op.label, false, std::nullopt, {}});
+  if (subject_->on_exhaustion([this, index] { return on_hook(index); })) return std::nullopt;
+  return broken(Invariant::answer, "expected a registered hook, actual an error");
+}
+
+std::optional<Violation> Executor::perform(const FailMetadata& op) {
+  metadata_.fail_at(op.countdown);
+  answer_ = Nothing{};
+  return std::nullopt;
+}
+
+// ---- The model follows -------------------------------------------------------------------------------------------------
+
+void Executor::occupied(Range range, Label label) {
+  const auto gap = model_.gap_before(model_.areas().upper_bound(range.begin));
+  if (gap.begin != range.begin) ++free_blocks_;
+  if (gap.end == range.end) --free_blocks_;
+  const vmap::FitType fit = vmap::classify(gap, range);
+  ++tally_.fits[static_cast<std::size_t>(fit)];
+  ++coverage_.fits[static_cast<std::size_t>(fit)];
+  model_.occupy(range, label);
+  now_.touched.push_back(range.begin);
+  if (index_of_live_.try_emplace(key(label), live_.size()).second) live_.push_back({label, range.begin});
+}
+
+/// The busy area at `begin` is free; returns the free block that resulted.
+Range Executor::vacated(Address begin) {
+  const ReferenceModel::Area& area = *model_.busy_at(begin);
+  const Address end = area.end;
+  forget(area);
+  const Range gap = model_.vacate(begin);
+  const bool previous = gap.begin != begin;
+  const bool next = gap.end != end;
+  if (!previous && !next) ++free_blocks_;
+  if (previous && next) --free_blocks_;
+  const auto kind = static_cast<std::size_t>(previous) + 2 * static_cast<std::size_t>(next);
+  ++tally_.coalescings[kind];
+  ++coverage_.coalescings[kind];
+  now_.touched.push_back(begin);
+  return gap;
+}
+
+void Executor::purged() {
+  if (model_.lazy_areas() > touched_max) {
+    now_.thorough = true;
+  } else {
+    for (const auto& [begin, area] : model_.areas())
+      if (area.lazy) now_.touched.push_back(begin);
+  }
+  // Which kinds of coalescing these are depends on the order in which a subject frees them: only their sum is told.
+  tally_.coalescings[0] += model_.lazy_areas();
+  ++tally_.purges;
+  now_.visits_max += model_.lazy_areas() * height_max(now_.free_blocks + model_.lazy_areas());
+  now_.released = true;
+  model_.purge();
+  free_blocks_ = model_.gaps().size();
+}
+
+/// The area's label names nothing any more.
+void Executor::forget(const ReferenceModel::Area& area) {
+  if (!area.label) return;
+  const auto entry = index_of_live_.find(key(*area.label));
+  const std::size_t index = entry->second;
+  index_of_live_.erase(entry);
+  if (index + 1 != live_.size()) {
+    live_[index] = live_.back();
+    index_of_live_[key(live_[index].label)] = index;
+  }
+  live_.pop_back();
+}
+
+const Executor::Live* Executor::find_live(Label label) const {
+  const auto entry = index_of_live_.find(key(label));
+  return entry == index_of_live_.end() ? nullptr : &live_[entry->second];
+}
+
+// ---- The invariants, in their order ------------------------------------------------------------------------------------
+
+std::optional<Violation> Executor::check(const Op& op) {
+  if (features_.stats) subject_->stats(stats_);
+  ++unchecked_;
+  const bool in_full = checking_ == Checking::every_step || now_.thorough || now_.touched.size() > touched_max ||
+                       is_due(unchecked_, model_.areas().size() + free_blocks_);
+  if (auto violation = in_full ? check_everything() : check_what_was_touched()) return violation;
+  if (auto violation = check_memory()) return violation;
+  if (auto violation = check_cost(op)) return violation;
+  return check_stats(in_full);
+}
+
+std::optional<Violation> Executor::check_everything() {
+  unchecked_ = 0;
+  ++coverage_.full_checks;
+  std::optional<Violation> atomicity;
+  if (features_.observable) {
+    subject_->busy(layout_.busy);
+    subject_->free(layout_.free);
+    if (features_.lazy) subject_->lazy(layout_.lazy);
+    const Layout expected = expected_layout();
+    if (layout_ != expected) {
+      if (auto violation = check_layout(layout_, model_.space())) return violation;
+      const std::string text = difference(expected, layout_);
+      if (!now_.failed) return broken(Invariant::partition, "not the layout that the answers add up to: " + text);
+      atomicity = broken(Invariant::atomicity, "the call failed and changed the layout: " + text);
+    }
+  }
+  if (!atomicity)
+    if (auto violation = check_classification()) return violation;
+  if (features_.inspectable) {
+    TreeFinding finding = subject_->check_tree(model_.areas().size() + free_blocks_ + 2, blocks_);
+    if (finding.tree) return broken(Invariant::tree, *std::move(finding.tree));
+    if (!atomicity && features_.observable && blocks_ != layout_.free)
+      return broken(Invariant::tree, "the tree does not hold the free blocks that are listed");
+    if (finding.augment) return broken(Invariant::augment, *std::move(finding.augment));
+    const std::optional<std::uint64_t> before = std::exchange(shape_, finding.shape);
+    if (!atomicity && now_.failed && !now_.released && before && before != shape_)
+      return broken(Invariant::atomicity, "the call failed and changed the tree of free blocks");
+  }
+  if (atomicity) return atomicity;
+  if (auto violation = subject_->verify())
+    return broken(Invariant::answer, "verify() says " + std::string(name(violation->invariant)) + ": " + violation->detail +
+                                         ", and nothing of that is so");
+  return std::nullopt;
+}
+
+/// The same for the surroundings of what the op touched.
+std::optional<Violation> Executor::check_what_was_touched() {
+  if (auto violation = check_classification()) return violation;
+  if (!features_.inspectable) return std::nullopt;
+  for (const Address begin : now_.touched)
+    if (auto violation = check_gaps_near(begin)) return violation;
+  // What a failed call may have disturbed is not known; the tree must at least be the one that it was.
+  if (now_.failed && model_.areas().size() + free_blocks_ <= 64) return check_everything();
+  shape_.reset();
+  return std::nullopt;
+}
+
+std::optional<Violation> Executor::check_gaps_near(Address begin) {
+  Near near;
+  TreeFinding finding = subject_->check_tree_near(begin, near);
+  bool as_expected = !finding.tree && !finding.augment;
+  const auto after = model_.areas().upper_bound(begin);
+  const bool is_area = after != model_.areas().begin() && begin < std::prev(after)->second.end;
+  if (is_area) {
+    const auto area = std::prev(after);
+    const Range left = model_.gap_before(area);
+    const Range right = model_.gap_before(after);
+    as_expected = as_expected &&
+                  (left.empty() ? !near.at_or_before || near.at_or_before->end < area->first : near.at_or_before == left) &&
+                  (right.empty() ? !near.after || near.after->begin > right.end : near.after == right);
+  } else {
+    as_expected = as_expected && near.at_or_before == model_.gap_before(after);
+  }
+  if (as_expected) return std::nullopt;
+  if (auto violation = check_everything()) return violation;
+  if (finding.tree) return broken(Invariant::tree, *std::move(finding.tree));
+  if (finding.augment) return broken(Invariant::augment, *std::move(finding.augment));
+  return broken(Invariant::tree, "the descent to " + describe(begin) + " does not meet the free blocks around it");
+}
+
+std::optional<Violation> Executor::check_classification() const {
+  const std::size_t actual = features_.stats ? stats_.free_blocks : layout_.free.size();
+  if (!features_.stats && !features_.observable) return std::nullopt;
+  if (!features_.stats && unchecked_ != 0) return std::nullopt;  // layout_ is not of this step
+  if (actual == free_blocks_) return std::nullopt;
+  return broken(Invariant::classification,
+                "from " + std::to_string(now_.free_blocks) + " free blocks, expected " + std::to_string(free_blocks_) +
+                    ", actual " + std::to_string(actual));
+}
+
+std::optional<Violation> Executor::check_memory() const {
+  const std::uint64_t requests = metadata_.requests() - now_.requests;
+  const bool freeing = std::holds_alternative<Range>(answer_) || std::holds_alternative<Purged>(answer_);
+  if (requests != 0 && freeing)
+    return broken(Invariant::memory, "a free asked for metadata memory " + std::to_string(requests) + " times");
+  if (!features_.stats) return std::nullopt;
+  const std::size_t expected = model_.areas().size() + free_blocks_;
+  if (stats_.nodes_alive != expected)
+    return broken(Invariant::memory, "nodes alive: " + expected_actual(std::to_string(expected),
+                                                                        std::to_string(stats_.nodes_alive)));
+  const std::size_t slabs = metadata_.blocks_outstanding();
+  if (slabs != stats_.nodes_alive + stats_.nodes_spare)
+    return broken(Invariant::memory, std::to_string(slabs) + " nodes taken from the resource, " +
+                                         std::to_string(stats_.nodes_alive) + " alive, " +
+                                         std::to_string(stats_.nodes_spare) + " spare: a node is lost");
+  if (requests != 0 && !now_.failed && stats_.nodes_spare != 0)
+    return broken(Invariant::memory, "metadata was asked for while " + std::to_string(stats_.nodes_spare) +
+                                         " nodes were spare");
+  return std::nullopt;
+}
+
+std::optional<Violation> Executor::check_cost(const Op& op) const {
+  if (!features_.stats) return std::nullopt;
+  const std::uint64_t visited = stats_.nodes_visited - visited_;
+  const std::uint64_t free_height = height_max(now_.free_blocks + now_.touched.size() + 1);
+  const std::uint64_t area_height = height_max(model_.areas().size() + now_.touched.size() + 1);
+  const std::uint64_t each = 2 * (free_height + area_height);  // to find, to place, to take out
+  std::uint64_t visits_max =
+      now_.visits_max + each * (now_.touched.size() + hooks_expected_.size()) + now_.attempts * search_cost_max(free_height, 0) + each;
+  if (visited <= visits_max) return std::nullopt;
+  visits_max += now_.attempts * misfits_allowed(op) * free_height;
+  if (visited <= visits_max) return std::nullopt;
+  return broken(Invariant::cost, std::to_string(visited) + " nodes visited among " +
+                                     std::to_string(now_.free_blocks) + " free blocks, at most " +
+                                     std::to_string(visits_max) + " allowed");
+}
+
+/// Heights that a search may visit beyond those of a search without obstacles.
+std::uint64_t Executor::misfits_allowed(const Op& op) const {
+  const std::uint64_t everything = now_.free_blocks + now_.touched.size() + 1;
+  if (const auto* congruent = std::get_if<Congruent>(&op))
+    return congruent_cost_max(1, congruent->blocks.size(), everything);
+  const auto* alloc = std::get_if<Alloc>(&op);
+  if (alloc == nullptr) return 0;
+  if (now_.attempts > 1) return 2 * everything;
+  const auto* placed = std::get_if<Allocation>(&answer_);
+  return 2 * misfits_before(model_, alloc->request, placed != nullptr ? placed->range.begin : vmap::address_max);
+}
+
+/// What stats() says must be true. `largest` was just recomputed for the whole tree.
+std::optional<Violation> Executor::check_stats(bool largest) const {
+  if (!features_.stats) return std::nullopt;
+  std::string wrong;
+  const auto expect_equal = [&](const char* what, std::uint64_t expected, std::uint64_t actual) {
+    if (expected != actual && wrong.empty())
+      wrong = std::string("stats().") + what + ": " + expected_actual(std::to_string(expected), std::to_string(actual));
+  };
+  const Size size = model_.space().range.size();
+  expect_equal("busy_bytes", model_.busy_bytes(), stats_.busy_bytes);
+  expect_equal("lazy_bytes", model_.lazy_bytes(), stats_.lazy_bytes);
+  expect_equal("free_bytes", size - model_.busy_bytes() - model_.lazy_bytes(), stats_.free_bytes);
+  expect_equal("busy_areas", model_.areas().size() - model_.lazy_areas(), stats_.busy_areas);
+  expect_equal("lazy_areas", model_.lazy_areas(), stats_.lazy_areas);
+  expect_equal("hooks", hooks_.size(), stats_.hooks);
+  expect_equal("hooks_called", tally_.hooks_called, stats_.hooks_called);
+  expect_equal("purges", tally_.purges, stats_.purges);
+  for (std::size_t i = 0; i < tally_.fits.size(); ++i) expect_equal("fits", tally_.fits[i], stats_.fits[i]);
+  for (std::size_t i = 0; i < tally_.failures.size(); ++i)
+    expect_equal("failures", tally_.failures[i] + (now_.failed && answer_ == Answer(static_cast<Error>(i)) ? 1 : 0),
+                 stats_.failures[i]);
+  const auto sum = [](const auto& counts) {
+    std::uint64_t n = 0;
+    for (const std::uint64_t count : counts) n += count;
+    return n;
+  };
+  expect_equal("coalescings", sum(tally_.coalescings), sum(stats_.coalescings));
+  if (largest && features_.observable) {
+    Size largest_free = 0;
+    for (const Range range : layout_.free) largest_free = std::max(largest_free, range.size());
+    expect_equal("largest_free", largest_free, stats_.largest_free);
+  }
+  if (wrong.empty()) return std::nullopt;
+  return broken(Invariant::answer, std::move(wrong));
+}
+
+/// The model's areas, and the gaps between them.
+Layout Executor::expected_layout() const {
+  Layout layout;
+  for (const auto& [begin, area] : model_.areas()) (area.lazy ? layout.lazy : layout.busy).push_back({begin, area.end});
+  layout.free = model_.gaps();
+  return layout;
+}
+
+void Executor::count(const Op& op) {
+  ++coverage_.ops[op.index()];
+  if (const auto* skipped = std::get_if<Skipped>(&answer_)) {
+    ++coverage_.skipped[op.index()];
+    if (skipped->unsupported) ++coverage_.unsupported;
+  }
+  if (const auto* error = std::get_if<Error>(&answer_)) {
+    ++coverage_.errors[op.index()][static_cast<std::size_t>(*error)];
+    ++tally_.failures[static_cast<std::size_t>(*error)];
+  }
+  coverage_.faults_fired += metadata_.failures() - now_.faults;
+  coverage_.free_blocks_max = std::max<std::uint64_t>(coverage_.free_blocks_max, free_blocks_);
+}
+
+std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make, Checking checking,
+                                                       Coverage* coverage) {
+  auto executor = Executor::create(trace.space, make, checking);
+  if (!executor) return std::unexpected(std::move(executor.error()));
+  std::optional<Failure> failure;
+  for (std::size_t step = 0; step < trace.ops.size() && !failure; ++step)
+    if (auto violation = (*executor)->step(trace.ops[step])) failure = Failure{step, trace.ops[step], *std::move(violation)};
+  if (!failure)
+    if (auto violation = (*executor)->finish()) failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation)};
+  if (coverage != nullptr) *coverage += (*executor)->coverage();
+  return failure;
+}
+
+}  // namespace vmapcheck

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one executor: every driver feeds it ops, one step at a time.
+//
+// A step predicts the answer on the reference model, asks the subject, lets the model judge and follow, and then checks the
+// invariants in their order. What a step costs depends on Checking; what it finds is named by the first invariant broken.
+//
+//     auto executor = Executor::create(trace.space, factory);   // or why the subject could not be made
+//     for (const Op& op : trace.ops)
+//       if (auto violation = (*executor)->step(op)) ...          // the state is undefined from here on
+//     if (auto violation = (*executor)->finish()) ...            // destroys the subject: does anything leak?
+//
+// run() does that for a whole trace.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "harness/coverage.hpp"
+#include "harness/layout.hpp"
+#include "harness/metadata_resource.hpp"
+#include "harness/subject.hpp"
+#include "model/op.hpp"
+#include "model/reference_model.hpp"
+#include "vmap/violation.hpp"
+
+namespace vmapcheck {
+
+/// How much of the state is checked at a step.
+enum class Checking : std::uint8_t {
+  every_step,  ///< everything, at every step
+  amortized,   ///< what the op touched at every step; everything so often that it costs as much again, and at the end
+};
+
+/// What a subject answered, or why it was not asked.
+struct Nothing {
+  friend bool operator==(Nothing, Nothing) = default;
+};
+struct Skipped {
+  bool unsupported = false;  ///< the subject does not have the function; else the label is not live
+  friend bool operator==(Skipped, Skipped) = default;
+};
+struct Base {
+  Address address = 0;
+  friend bool operator==(Base, Base) = default;
+};
+struct Purged {
+  Size bytes = 0;
+  friend bool operator==(Purged, Purged) = default;
+};
+struct Found {
+  std::optional<Range> area;
+  friend bool operator==(Found, Found) = default;
+};
+using Answer = std::variant<Nothing, Skipped, vmap::Allocation, Base, Range, Purged, Found, vmap::Error>;
+
+/// Where a run broke an invariant.
+struct Failure {
+  std::size_t step = 0;  ///< index of the op; the number of ops if it showed when the subject was destroyed
+  std::optional<Op> op;
+  vmap::Violation violation;
+};
+
+class Executor {
+ public:
+  /// An area that a label names.
+  struct Live {
+    Label label;
+    Address begin = 0;
+  };
+
+  [[nodiscard]] static std::expected<std::unique_ptr<Executor>, std::string> create(const Space& space,
+                                                                                    const SubjectFactory& make,
+                                                                                    Checking checking);
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  /// Performs one op and checks the invariants. After a violation the executor is only good for answer() and model().
+  [[nodiscard]] std::optional<vmap::Violation> step(const Op& op);
+
+  /// A last full check; then destroys the subject, and checks that it gave all its metadata back. No step may follow.
+  [[nodiscard]] std::optional<vmap::Violation> finish();
+
+  /// Of the last step.
+  [[nodiscard]] const Answer& answer() const { return answer_; }
+  /// What should be, after the last step.
+  [[nodiscard]] const ReferenceModel& model() const { return model_; }
+  [[nodiscard]] const std::vector<Live>& live() const { return live_; }
+  [[nodiscard]] const Coverage& coverage() const { return coverage_; }
+  /// Free blocks that there should be.
+  [[nodiscard]] std::size_t free_blocks() const { return free_blocks_; }
+
+ private:
+  struct Hook {
+    Label label;
+    bool spent = false;
+    std::optional<Address> frees;  ///< at its expected call
+    Range merged;                  ///< expected answer of that free
+  };
+  /// What the step has to be judged by, besides its answer.
+  struct Step {
+    bool failed = false;            ///< the subject answered with an error
+    bool released = false;          ///< a purge or hook changed the state on the way
+    bool thorough = false;          ///< touched too much for a local check
+    std::vector<Address> touched;   ///< begins of what was placed or freed
+    std::uint64_t visits_max = 0;   ///< nodes, without misfits
+    std::uint64_t attempts = 1;
+    std::uint64_t requests = 0;     ///< of metadata before the step
+    std::uint64_t faults = 0;       ///< fired before the step
+    std::size_t free_blocks = 0;    ///< before the step
+  };
+
+  Executor(const Space& space, Checking checking) : model_(space), checking_(checking) {}
+
+  std::optional<vmap::Violation> perform(const Alloc& op);
+  std::optional<vmap::Violation> perform(const AllocAt& op);
+  std::optional<vmap::Violation> perform(const Congruent& op);
+  std::optional<vmap::Violation> perform(const Free& op);
+  std::optional<vmap::Violation> perform(const FreeAt& op);
+  std::optional<vmap::Violation> perform(const FreeLazily& op);
+  std::optional<vmap::Violation> perform(const FreeLazilyAt& op);
+  std::optional<vmap::Violation> perform(const Purge& op);
+  std::optional<vmap::Violation> perform(const Find& op);
+  std::optional<vmap::Violation> perform(const OnExhaustion& op);
+  std::optional<vmap::Violation> perform(const FailMetadata& op);
+
+  template <class Predict>
+  auto expect(Predict predict) -> decltype(predict());
+  std::optional<vmap::Violation> free_busy(Address begin);
+  std::optional<vmap::Violation> free_busy_lazily(Address begin);
+  std::optional<vmap::Violation> refuse(const vmap::Result<Range>& actual);
+  template <class T>
+  std::optional<vmap::Violation> judge_failure(const vmap::Result<T>& expected, const vmap::Result<T>& actual);
+  bool on_hook(std::size_t index);
+  std::optional<vmap::Violation> hooks_as_expected();
+
+  void occupied(Range range, Label label);
+  Range vacated(Address begin);
+  void purged();
+  void forget(const ReferenceModel::Area& area);
+  [[nodiscard]] const Live* find_live(Label label) const;
+
+  std::optional<vmap::Violation> check(const Op& op);
+  std::optional<vmap::Violation> check_everything();
+  std::optional<vmap::Violation> check_what_was_touched();
+  std::optional<vmap::Violation> check_gaps_near(Address begin);
+  std::optional<vmap::Violation> check_classification() const;
+  std::optional<vmap::Violation> check_atomicity() const;
+  std::optional<vmap::Violation> check_memory() const;
+  std::optional<vmap::Violation> check_cost(const Op& op) const;
+  std::optional<vmap::Violation> check_stats(bool largest) const;
+  [[nodiscard]] std::uint64_t misfits_allowed(const Op& op) const;
+  [[nodiscard]] Layout expected_layout() const;
+  void count(const Op& op);
+
+  // The metadata outlives the subject: declared before it.
+  MetadataResource metadata_;
+  ReferenceModel model_;
+  Checking checking_;
+  std::unique_ptr<AnySubject> subject_;
+  Features features_;
+  Promises promises_;
+
+  std::vector<Live> live_;
+  std::unordered_map<std::uint64_t, std::size_t> index_of_live_;  ///< by label
+  std::vector<Hook> hooks_;
+  std::vector<std::size_t> hooks_expected_;  ///< calls in this step
+  std::size_t hooks_met_ = 0;
+  std::optional<vmap::Violation> hook_violation_;
+  std::size_t free_blocks_ = 0;
+
+  Step now_;
+  Answer answer_;
+  vmap::Stats stats_;         ///< after the last step
+  std::uint64_t visited_ = 0;  ///< before it
+  vmap::Stats tally_;         ///< what the counters in stats() should be
+  std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
+  std::uint64_t unchecked_ = 0;         ///< steps since everything was checked
+  Layout layout_;                       ///< kept for its capacity
+  std::vector<Range> blocks_;
+  Coverage coverage_;
+};
+
+/// Runs a trace to its end or its first violation. The error says why the subject could not be made.
+[[nodiscard]] std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
+                                                                     Checking checking = Checking::every_step,
+                                                                     Coverage* coverage = nullptr);
+
+}  // namespace vmapcheck

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/reference_model.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "model/trace.hpp"
+
+namespace vmapcheck {
+namespace {
+
+__extension__ using Wide = unsigned __int128;  // sums and multiples of 64-bit numbers, as in school
+
+using vmap::Allocation;
+using vmap::Error;
+using vmap::FitType;
+using vmap::Request;
+using vmap::Result;
+
+bool power_of_two(Size n) {
+  for (int bit = 0; bit < 64; ++bit)
+    if (n == Size{1} << bit) return true;
+  return false;
+}
+
+Wide round_up(Wide n, Wide align) { return (n + align - 1) / align * align; }
+
+/// The lowest multiple of `align` at which `size` bytes lie in both ranges.
+std::optional<Range> lowest_in(Range gap, Range window, Size size, Size align) {
+  const Wide begin = round_up(std::max(gap.begin, window.begin), align);
+  const Wide end = begin + size;
+  if (end > std::min(gap.end, window.end)) return std::nullopt;
+  return Range{static_cast<Address>(begin), static_cast<Address>(end)};
+}
+
+}  // namespace
+
+ReferenceModel::ReferenceModel(const Space& space) : space_(space) {
+  for (const Range range : space_.busy) occupy(range, std::nullopt);
+}
+
+Result<Allocation> ReferenceModel::predict(const Request& request) const {
+  const Size granule = space_.granule;
+  if (request.size == 0 || request.size % granule != 0 || !power_of_two(request.align) ||
+      request.within.end < request.within.begin)
+    return std::unexpected(Error::invalid_argument);
+  const Size align = std::max(request.align, granule);
+
+  const auto place = [&](Range gap) { return lowest_in(gap, request.within, request.size, align); };
+  // Nothing below the area around the window's begin matters.
+  auto area = areas_.upper_bound(request.within.begin);
+  if (area != areas_.begin()) --area;
+  for (; area != areas_.end() && gap_before(area).begin < request.within.end; ++area)
+    if (const auto range = place(gap_before(area))) return Allocation{*range, fit_of(*range)};
+  if (const auto range = place(gap_before(area))) return Allocation{*range, fit_of(*range)};
+  return std::unexpected(Error::no_space);
+}
+
+Result<Allocation> ReferenceModel::predict(Range exactly) const {
+  if (exactly.begin >= exactly.end || exactly.begin < space_.range.begin || exactly.end > space_.range.end ||
+      exactly.begin % space_.granule != 0 || exactly.end % space_.granule != 0)
+    return std::unexpected(Error::invalid_argument);
+  if (!is_free(exactly)) return std::unexpected(Error::no_space);
+  return Allocation{exactly, fit_of(exactly)};
+}
+
+Result<Address> ReferenceModel::predict(const Congruent& op) const {
+  const Size granule = space_.granule;
+  if (op.blocks.empty() || !power_of_two(op.align) || op.within.end < op.within.begin)
+    return std::unexpected(Error::invalid_argument);
+  std::vector<vmap::Block> sorted = op.blocks;
+  std::ranges::sort(sorted, {}, &vmap::Block::offset);
+  Wide end = 0;
+  for (const vmap::Block& block : sorted) {
+    if (block.size == 0 || block.size % granule != 0 || block.offset % granule != 0 || block.offset < end)
+      return std::unexpected(Error::invalid_argument);
+    end = Wide{block.offset} + block.size;
+    if (end > vmap::address_max) return std::unexpected(Error::invalid_argument);
+  }
+  const Size align = std::max(op.align, granule);
+
+  const auto fits = [&](Address base) {
+    return std::ranges::all_of(sorted, [&](const vmap::Block& block) {
+      const Wide block_begin = Wide{base} + block.offset;
+      const Wide block_end = block_begin + block.size;
+      return block_begin >= op.within.begin && block_end <= op.within.end && block_end <= space_.range.end &&
+             is_free({static_cast<Address>(block_begin), static_cast<Address>(block_end)});
+    });
+  };
+  // At the highest base, one step of `align` higher some block would leave its gap or the window at the top: so it is the
+  // highest multiple at which that block is inside that gap and the window.
+  std::optional<Address> highest;
+  std::vector<Range> free = gaps();
+  for (auto gap = free.rbegin(); gap != free.rend(); ++gap) {
+    const Address top = std::min(gap->end, op.within.end);
+    for (const vmap::Block& block : sorted) {
+      if (Wide{block.offset} + block.size > top) continue;
+      const Address base = (top - block.offset - block.size) / align * align;
+      if ((!highest || base > *highest) && fits(base)) highest = base;
+    }
+  }
+  if (!highest) return std::unexpected(Error::no_space);
+  return *highest;
+}
+
+std::optional<Range> ReferenceModel::find(Address address) const {
+  auto area = areas_.upper_bound(address);
+  if (area == areas_.begin()) return std::nullopt;
+  --area;
+  if (area->second.lazy || address >= area->second.end) return std::nullopt;
+  return Range{area->first, area->second.end};
+}
+
+const ReferenceModel::Area* ReferenceModel::busy_at(Address begin) const {
+  const auto area = areas_.find(begin);
+  return area == areas_.end() || area->second.lazy ? nullptr : &area->second;
+}
+
+std::optional<std::string> ReferenceModel::judge(const Request& request, const Result<Allocation>& expected,
+                                                 const Result<Allocation>& actual, const Promises& promises) const {
+  const auto say = [](const Result<Allocation>& answer, bool with_fit) {
+    if (!answer) return std::string(name(answer.error()));
+    return print(answer->range) + (with_fit ? " " + std::string(name(answer->fit)) : "");
+  };
+  const auto mismatch = [&](const char* why) {
+    return "expected " + say(expected, promises.fit_type) + ", actual " + say(actual, promises.fit_type) + why;
+  };
+  if (!expected && expected.error() == Error::invalid_argument)
+    return actual == expected ? std::nullopt : std::optional(mismatch(""));
+  if (!actual) {
+    if (actual.error() != Error::no_space || (expected && promises.complete)) return mismatch("");
+    return std::nullopt;
+  }
+  if (!expected) return mismatch(": no placement exists");
+  const Range range = actual->range;
+  if (promises.lowest && range != expected->range) return mismatch("");
+  if (range.begin > range.end || range.end - range.begin != request.size) return mismatch(": wrong size");
+  if (range.begin % std::max(request.align, space_.granule) != 0) return mismatch(": misaligned");
+  if (range.begin < request.within.begin || range.end > request.within.end) return mismatch(": outside the window");
+  if (!is_free(range)) return mismatch(": not free");
+  if (promises.fit_type && actual->fit != fit_of(range)) return mismatch(": wrong fit type");
+  return std::nullopt;
+}
+
+void ReferenceModel::occupy(Range range, std::optional<Label> label) {
+  areas_.emplace(range.begin, Area{range.end, false, label});
+  busy_bytes_ += range.size();
+}
+
+Range ReferenceModel::vacate(Address begin) {
+  const auto area = areas_.find(begin);
+  busy_bytes_ -= area->second.end - begin;
+  const auto next = areas_.erase(area);
+  return gap_before(next);
+}
+
+Range ReferenceModel::retire(Address begin) {
+  Area& area = areas_.find(begin)->second;
+  area.lazy = true;
+  busy_bytes_ -= area.end - begin;
+  lazy_bytes_ += area.end - begin;
+  ++lazy_areas_;
+  return {begin, area.end};
+}
+
+Size ReferenceModel::purge() {
+  if (lazy_areas_ != 0) std::erase_if(areas_, [](const auto& area) { return area.second.lazy; });
+  lazy_areas_ = 0;
+  return std::exchange(lazy_bytes_, 0);
+}
+
+std::vector<Range> ReferenceModel::gaps() const {
+  std::vector<Range> gaps;
+  for (auto area = areas_.begin();; ++area) {
+    if (const Range gap = gap_before(area); !gap.empty()) gaps.push_back(gap);
+    if (area == areas_.end()) return gaps;
+  }
+}
+
+Range ReferenceModel::gap_before(Areas::const_iterator area) const {
+  const Address begin = area == areas_.begin() ? space_.range.begin : std::prev(area)->second.end;
+  return {begin, area == areas_.end() ? space_.range.end : area->first};
+}
+
+bool ReferenceModel::is_free(Range range) const {
+  const Range gap = gap_before(areas_.upper_bound(range.begin));
+  return gap.begin <= range.begin && range.end <= gap.end;
+}
+
+/// Where `placement`, which is free, lies in its gap.
+FitType ReferenceModel::fit_of(Range placement) const {
+  const Range gap = gap_before(areas_.upper_bound(placement.begin));
+  if (placement == gap) return FitType::full;
+  if (placement.begin == gap.begin) return FitType::left_edge;
+  if (placement.end == gap.end) return FitType::right_edge;
+  return FitType::no_edge;
+}
+
+}  // namespace vmapcheck

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Our allocator, over any free-space index, as a subject.
+#pragma once
+
+#include <expected>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "harness/subject.hpp"
+#include "vmap/address_space.hpp"
+
+namespace vmapcheck {
+
+/// The nodes of the allocator's red-black tree of free blocks.
+class FreeTreeView {
+ public:
+  using Node = const vmap::Node*;
+  explicit FreeTreeView(const vmap::FreeTree& tree) : tree_(tree) {}
+
+  [[nodiscard]] Node root() const { return tree_.root(); }
+  static Node left(Node node) { return node->child(vmap::Side::left); }
+  static Node right(Node node) { return node->child(vmap::Side::right); }
+  static Node parent(Node node) { return node->parent(); }
+  static Node next(Node node) { return node->next(); }
+  static Node previous(Node node) { return node->previous(); }
+  static bool is_red(Node node) { return node->is_red(); }
+  static Range range(Node node) { return node->range; }
+  static Size subtree_max_size(Node node) { return node->subtree_max_size; }
+
+ private:
+  const vmap::FreeTree& tree_;
+};
+
+template <class Index>
+class VmapSubject {
+ public:
+  using AddressSpace = vmap::BasicAddressSpace<Index>;
+
+  static std::expected<VmapSubject, std::string> create(const SubjectConfig& config) {
+    auto space = AddressSpace::create({.range = config.space.range,
+                                       .granule = config.space.granule,
+                                       .lazy_limit = config.space.lazy_limit.value_or(vmap::address_max),
+                                       .busy = config.space.busy,
+                                       .resource = config.metadata,
+                                       .nodes_per_slab = config.nodes_per_slab});
+    if (!space) return std::unexpected("cannot construct the address space: " + std::string(name(space.error())));
+    return VmapSubject(*std::move(space));
+  }
+
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) { return space_.allocate(request); }
+  vmap::Result<vmap::Allocation> allocate_at(Range range) { return space_.allocate_at(range); }
+  vmap::Result<Address> allocate_congruent(std::span<const vmap::Block> blocks, Size align, Range within) {
+    return space_.allocate_congruent(blocks, align, within);
+  }
+  vmap::Result<Range> free(Address begin) { return space_.free(begin); }
+  vmap::Result<Range> free_lazily(Address begin) { return space_.free_lazily(begin); }
+  Size purge() { return space_.purge(); }
+  [[nodiscard]] std::optional<Range> find(Address address) const { return space_.find(address); }
+  auto on_exhaustion(std::function<bool()> hook) { return space_.on_exhaustion(std::move(hook)); }
+
+  template <class Visit>
+  void for_each_busy(Visit visit) const {
+    space_.for_each_busy(visit);
+  }
+  template <class Visit>
+  void for_each_free(Visit visit) const {
+    space_.for_each_free(visit);
+  }
+  template <class Visit>
+  void for_each_lazy(Visit visit) const {
+    space_.for_each_lazy(visit);
+  }
+  [[nodiscard]] FreeTreeView tree() const { return FreeTreeView(space_.index().tree()); }
+  [[nodiscard]] vmap::Stats stats() const { return space_.stats(); }
+  [[nodiscard]] std::optional<vmap::Violation> verify() const { return space_.verify(); }
+
+ private:
+  explicit VmapSubject(AddressSpace space) : space_(std::move(space)) {}
+
+  AddressSpace space_;
+};
+
+}  // namespace vmapcheck
