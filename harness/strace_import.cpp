@@ -364,8 +364,9 @@ void Mappings::inherit(const Mappings& parent) {
 
 /// Writes what a forked child inherited, before the first call that may change it.
 void Mappings::materialize() {
-  if (!std::exchange(inherited_, false) || pieces_.empty()) return;
+  if (!std::exchange(inherited_, false)) return;
   const std::vector<Area> theirs = std::exchange(areas_, {});
+  if (pieces_.empty()) return;
   std::map<std::uint32_t, std::uint32_t> ours;
   for (auto& [begin, piece] : pieces_) {
     const Area& area = theirs[piece.area];

@@ -94,8 +94,8 @@ enum class Placement : std::uint8_t {
 
 struct StraceOptions {
   Placement placement = Placement::recorded;
-  Size page = 0x1000;   ///< bytes; a power of two: the page size of the machine that was traced
-  std::string program;  ///< what was traced, for the first comment of each trace: "sort --parallel=4"
+  Size page = 0x1000;        ///< bytes; a power of two: the page size of the machine that was traced
+  std::string program = {};  ///< what was traced, for the first comment of each trace: "sort --parallel=4"
 };
 
 /// How often, by name or reason.

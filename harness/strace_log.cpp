@@ -35,7 +35,7 @@ class LogReader {
   static Prefix split_prefix(std::string_view line);
   bool read_notice(std::string_view rest);
   void read_signal(TaskId task, std::string_view rest);
-  void read_exit(TaskId task);
+  void read_exit(TaskId task, std::string_view rest);
   bool read_resumed(TaskId task, std::string_view rest);
   bool read_call(TaskId task, std::string_view rest);
 
@@ -249,7 +249,7 @@ void LogReader::read_line(std::string_view line) {
   const TaskId task = task_of_line(prefix.pid);
   current_ = task;
   if (signal) return read_signal(task, rest);
-  if (exit) return read_exit(task);
+  if (exit) return read_exit(task, rest);
   if (resumed ? read_resumed(task, rest) : read_call(task, rest)) {
     ++log_.report.call_lines;
     return;
@@ -335,15 +335,24 @@ void LogReader::read_signal(TaskId task, std::string_view rest) {
     if (const std::optional<std::uint32_t> pid = pid_after(rest, "si_pid=")) children_.emplace_back(task, *pid);
 }
 
-void LogReader::read_exit(TaskId task) {
+void LogReader::read_exit(TaskId task, std::string_view rest) {
   ++log_.report.exits;
   Event event;
   event.kind = Kind::exit;
   event.task = task;
   event.line = line_;
   log_.events.push_back(event);
-  alive_.erase(log_.tasks[task].pid);
+  const std::uint32_t pid = log_.tasks[task].pid;
+  alive_.erase(pid);
   if (nameless_ == task) nameless_ = no_task;
+  // A thread that calls execve goes on with the pid of the first thread.
+  const std::optional<std::uint32_t> heir = pid_after(rest, "superseded by execve in pid ");
+  if (const auto found = heir ? alive_.find(*heir) : alive_.end(); found != alive_.end() && pid != 0) {
+    const TaskId thread = found->second;
+    alive_.erase(found);
+    alive_[pid] = latest_[pid] = thread;
+    log_.tasks[thread].pid = pid;
+  }
 }
 
 /// "<... mmap resumed>, -1, 0) = 0x7f0000000000"
@@ -358,8 +367,8 @@ bool LogReader::read_resumed(TaskId task, std::string_view rest) {
     pending_.erase(found);
   }
   const bool continues = pending.head.starts_with(name) && pending.head.substr(name.size()).starts_with('(');
-  // A thread other than the first that calls execve returns from it with the first one's pid.
-  std::string text = continues ? pending.head : fmt::format("{}(", name);
+  if (!continues) return false;
+  std::string text = std::move(pending.head);
   text.append(rest.substr(close + std::string_view{" resumed>"}.size()));
 
   Event event;
@@ -367,25 +376,19 @@ bool LogReader::read_resumed(TaskId task, std::string_view rest) {
   event.line = line_;
   const Parsed parsed = parse_call(text, event);
   if (parsed == Parsed::no) return false;
-  if (continues) {
-    Event& entry = log_.events[pending.event];
-    const std::size_t entry_line = entry.line;
-    if (event.kind == Kind::clone && event.returned && !event.failed)
-      event.result = child_of(static_cast<std::uint32_t>(event.result), entry_line);
-    entry = event;
-    entry.line = entry_line;
-    entry.phase = Phase::entry;
-    if (entry_line + 1 < line_) ++log_.report.interleaved;
-    event.phase = Phase::exit;
-    if (parsed == Parsed::cut) {  // cut again: wait for the rest
-      pending_[task] = {pending.event, text.substr(0, text.rfind(" <"))};
-      return true;
-    }
-  } else if (event.kind != Kind::exec) {
-    return false;
-  } else {
-    ++log_.report.calls;
+  Event& entry = log_.events[pending.event];
+  const std::size_t entry_line = entry.line;
+  if (event.kind == Kind::clone && event.returned && !event.failed)
+    event.result = child_of(static_cast<std::uint32_t>(event.result), entry_line);
+  entry = event;
+  entry.line = entry_line;
+  entry.phase = Phase::entry;
+  if (parsed == Parsed::cut) {  // cut again: wait for the rest
+    pending_[task] = {pending.event, text.substr(0, text.rfind(" <"))};
+    return true;
   }
+  event.phase = Phase::exit;
+  if (entry_line + 1 < line_) ++log_.report.interleaved;
   learn(event);
   log_.events.push_back(event);
   return true;

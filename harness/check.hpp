@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Random traces against a subject: the driver behind `vmapcheck check`.
+//
+// Deterministic: case k of seed s is the same trace for every subject that answers alike, whatever ran before it.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "harness/coverage.hpp"
+#include "harness/executor.hpp"
+#include "harness/subject.hpp"
+#include "model/op.hpp"
+
+namespace vmapcheck {
+
+struct CheckOptions {
+  std::uint64_t seed = 1;
+  std::uint64_t cases = 1000;
+  std::uint64_t ops = 1000;                          ///< of each case
+  std::optional<std::chrono::nanoseconds> time;      ///< ends the run after the case during which it has passed
+  Checking checking = Checking::amortized;
+  /// Called between cases; false ends the run.
+  std::function<bool(const struct CheckReport&)> on_progress;
+};
+
+struct CheckReport {
+  std::uint64_t cases = 0;
+  std::uint64_t ops = 0;
+  std::chrono::nanoseconds elapsed{};
+  Coverage coverage;
+  bool interrupted = false;  ///< on_progress() ended it
+  /// The first failing case, as it was found; the failure is that of checking at every step, where that shows it, too.
+  struct Found {
+    std::uint64_t case_index = 0;
+    Trace trace;
+    Failure failure;
+    bool reproduced = true;  ///< the trace, run again by itself, failed again
+  };
+  std::optional<Found> found;
+};
+
+/// The trace of one case, for a subject that answers like the model.
+[[nodiscard]] Trace generate_trace(std::uint64_t seed, std::uint64_t case_index, std::uint64_t ops);
+
+/// Runs cases until one fails, or all are run, or the time is over. The error says why the subject could not be made.
+[[nodiscard]] std::expected<CheckReport, std::string> check(const SubjectFactory& make, const CheckOptions& options);
+
+}  // namespace vmapcheck

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The subjects that can be named: on the command line, by the fuzz targets, by the properties.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "harness/subject.hpp"
+
+namespace vmapcheck {
+
+enum class SubjectKind : std::uint8_t {
+  sound,     ///< nothing is known to be wrong with it
+  specimen,  ///< an algorithm as it was once published, with its faults
+  canary,    ///< broken on purpose: must be caught
+};
+
+struct SubjectEntry {
+  std::string name;
+  SubjectKind kind = SubjectKind::sound;
+  std::string summary;  ///< one line
+  SubjectFactory make;
+};
+
+/// In the order in which they are listed; ours is the first.
+[[nodiscard]] std::span<const SubjectEntry> subjects();
+
+/// Null if there is none of that name.
+[[nodiscard]] const SubjectEntry* find_subject(std::string_view name);
+
+}  // namespace vmapcheck
