@@ -34,9 +34,9 @@ Answer answer_of(const Result<T>& result) {
   return result.error();
 }
 
-/// A step at which a whole check is due when one costs about `nodes` and was last made `steps` ago: it then costs each step
-/// that of visiting a dozen nodes, whatever the size.
-bool is_due(std::uint64_t steps, std::size_t nodes) { return steps * 12 >= nodes; }
+/// True where a check of all `nodes` is due, `steps` after the last: it then costs each step that of four nodes, whatever their
+/// number.
+bool is_due(std::uint64_t steps, std::size_t nodes) { return steps * 4 >= nodes; }
 
 /// A purge or congruent placement of more than this is checked in full.
 constexpr std::size_t touched_max = 8;
@@ -308,7 +308,7 @@ std::optional<Violation> Executor::perform(const FailMetadata& op) {
 // ---- The model follows -------------------------------------------------------------------------------------------------
 
 void Executor::occupied(Range range, Label label) {
-  const auto gap = model_.gap_before(model_.areas().upper_bound(range.begin));
+  const Range gap = model_.gap_around(range.begin);
   if (gap.begin != range.begin) ++free_blocks_;
   if (gap.end == range.end) --free_blocks_;
   const vmap::FitType fit = vmap::classify(gap, range);
@@ -380,7 +380,8 @@ std::optional<Violation> Executor::check(const Op& op) {
   if (auto violation = in_full ? check_everything() : check_what_was_touched()) return violation;
   if (auto violation = check_memory()) return violation;
   if (auto violation = check_cost(op)) return violation;
-  return check_stats(in_full);
+  if (auto violation = check_stats(in_full)) return violation;
+  return in_full ? check_verify() : std::nullopt;
 }
 
 std::optional<Violation> Executor::check_everything() {
@@ -391,10 +392,10 @@ std::optional<Violation> Executor::check_everything() {
     subject_->busy(layout_.busy);
     subject_->free(layout_.free);
     if (features_.lazy) subject_->lazy(layout_.lazy);
-    const Layout expected = expected_layout();
-    if (layout_ != expected) {
+    expect_layout();
+    if (layout_ != layout_expected_) {
       if (auto violation = check_layout(layout_, model_.space())) return violation;
-      const std::string text = difference(expected, layout_);
+      const std::string text = difference(layout_expected_, layout_);
       if (!now_.failed) return broken(Invariant::partition, "not the layout that the answers add up to: " + text);
       atomicity = broken(Invariant::atomicity, "the call failed and changed the layout: " + text);
     }
@@ -411,11 +412,7 @@ std::optional<Violation> Executor::check_everything() {
     if (!atomicity && now_.failed && !now_.released && before && before != shape_)
       return broken(Invariant::atomicity, "the call failed and changed the tree of free blocks");
   }
-  if (atomicity) return atomicity;
-  if (auto violation = subject_->verify())
-    return broken(Invariant::answer, "verify() says " + std::string(name(violation->invariant)) + ": " + violation->detail +
-                                         ", and nothing of that is so");
-  return std::nullopt;
+  return atomicity;
 }
 
 /// The same for the surroundings of what the op touched.
@@ -424,8 +421,6 @@ std::optional<Violation> Executor::check_what_was_touched() {
   if (!features_.inspectable) return std::nullopt;
   for (const Address begin : now_.touched)
     if (auto violation = check_gaps_near(begin)) return violation;
-  // What a failed call may have disturbed is not known; the tree must at least be the one that it was.
-  if (now_.failed && model_.areas().size() + free_blocks_ <= 64) return check_everything();
   shape_.reset();
   return std::nullopt;
 }
@@ -548,12 +543,21 @@ std::optional<Violation> Executor::check_stats(bool largest) const {
   return broken(Invariant::answer, std::move(wrong));
 }
 
+/// Everything was checked, and nothing is wrong: so must the subject's own check say.
+std::optional<Violation> Executor::check_verify() const {
+  const auto violation = subject_->verify();
+  if (!violation) return std::nullopt;
+  return broken(Invariant::answer, "verify() says " + std::string(name(violation->invariant)) + ": " +
+                                       violation->detail + ", and nothing of that is so");
+}
+
 /// The model's areas, and the gaps between them.
-Layout Executor::expected_layout() const {
-  Layout layout;
-  for (const auto& [begin, area] : model_.areas()) (area.lazy ? layout.lazy : layout.busy).push_back({begin, area.end});
-  layout.free = model_.gaps();
-  return layout;
+void Executor::expect_layout() {
+  layout_expected_.busy.clear();
+  layout_expected_.lazy.clear();
+  for (const auto& [begin, area] : model_.areas())
+    (area.lazy ? layout_expected_.lazy : layout_expected_.busy).push_back({begin, area.end});
+  model_.gaps_into(layout_expected_.free);
 }
 
 void Executor::count(const Op& op) {

@@ -157,8 +157,9 @@ class Executor {
   std::optional<vmap::Violation> check_memory() const;
   std::optional<vmap::Violation> check_cost(const Op& op) const;
   std::optional<vmap::Violation> check_stats(bool largest) const;
+  std::optional<vmap::Violation> check_verify() const;
   [[nodiscard]] std::uint64_t misfits_allowed(const Op& op) const;
-  [[nodiscard]] Layout expected_layout() const;
+  void expect_layout();
   void count(const Op& op);
 
   // The metadata outlives the subject: declared before it.
@@ -184,7 +185,8 @@ class Executor {
   vmap::Stats tally_;         ///< what the counters in stats() should be
   std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
   std::uint64_t unchecked_ = 0;         ///< steps since everything was checked
-  Layout layout_;                       ///< kept for its capacity
+  Layout layout_;                       ///< the subject's, when everything was checked
+  Layout layout_expected_;
   std::vector<Range> blocks_;
   Coverage coverage_;
 };

@@ -24,10 +24,19 @@ bool power_of_two(Size n) {
   return false;
 }
 
-Wide round_up(Wide n, Wide align) { return (n + align - 1) / align * align; }
+Wide round_up(Address n, Size align) { return n % align == 0 ? Wide{n} : Wide{n} - n % align + align; }
+
+/// Where `placement` lies in `gap`, which contains it.
+FitType fit_of(Range gap, Range placement) {
+  if (placement == gap) return FitType::full;
+  if (placement.begin == gap.begin) return FitType::left_edge;
+  if (placement.end == gap.end) return FitType::right_edge;
+  return FitType::no_edge;
+}
 
 /// The lowest multiple of `align` at which `size` bytes lie in both ranges.
 std::optional<Range> lowest_in(Range gap, Range window, Size size, Size align) {
+  if (gap.end - gap.begin < size) return std::nullopt;
   const Wide begin = round_up(std::max(gap.begin, window.begin), align);
   const Wide end = begin + size;
   if (end > std::min(gap.end, window.end)) return std::nullopt;
@@ -47,13 +56,13 @@ Result<Allocation> ReferenceModel::predict(const Request& request) const {
     return std::unexpected(Error::invalid_argument);
   const Size align = std::max(request.align, granule);
 
-  const auto place = [&](Range gap) { return lowest_in(gap, request.within, request.size, align); };
   // Nothing below the area around the window's begin matters.
   auto area = areas_.upper_bound(request.within.begin);
-  if (area != areas_.begin()) --area;
-  for (; area != areas_.end() && gap_before(area).begin < request.within.end; ++area)
-    if (const auto range = place(gap_before(area))) return Allocation{*range, fit_of(*range)};
-  if (const auto range = place(gap_before(area))) return Allocation{*range, fit_of(*range)};
+  for (Range gap = gap_before(area);; gap = gap_after(area++)) {
+    if (const auto range = lowest_in(gap, request.within, request.size, align))
+      return Allocation{*range, fit_of(gap, *range)};
+    if (area == areas_.end() || gap.end >= request.within.end) break;
+  }
   return std::unexpected(Error::no_space);
 }
 
@@ -62,7 +71,7 @@ Result<Allocation> ReferenceModel::predict(Range exactly) const {
       exactly.begin % space_.granule != 0 || exactly.end % space_.granule != 0)
     return std::unexpected(Error::invalid_argument);
   if (!is_free(exactly)) return std::unexpected(Error::no_space);
-  return Allocation{exactly, fit_of(exactly)};
+  return Allocation{exactly, fit_of(gap_around(exactly.begin), exactly)};
 }
 
 Result<Address> ReferenceModel::predict(const Congruent& op) const {
@@ -139,7 +148,7 @@ std::optional<std::string> ReferenceModel::judge(const Request& request, const R
   if (range.begin % std::max(request.align, space_.granule) != 0) return mismatch(": misaligned");
   if (range.begin < request.within.begin || range.end > request.within.end) return mismatch(": outside the window");
   if (!is_free(range)) return mismatch(": not free");
-  if (promises.fit_type && actual->fit != fit_of(range)) return mismatch(": wrong fit type");
+  if (promises.fit_type && actual->fit != fit_of(gap_around(range.begin), range)) return mismatch(": wrong fit type");
   return std::nullopt;
 }
 
@@ -172,10 +181,18 @@ Size ReferenceModel::purge() {
 
 std::vector<Range> ReferenceModel::gaps() const {
   std::vector<Range> gaps;
-  for (auto area = areas_.begin();; ++area) {
-    if (const Range gap = gap_before(area); !gap.empty()) gaps.push_back(gap);
-    if (area == areas_.end()) return gaps;
+  gaps_into(gaps);
+  return gaps;
+}
+
+void ReferenceModel::gaps_into(std::vector<Range>& gaps) const {
+  gaps.clear();
+  Address covered = space_.range.begin;
+  for (const auto& [begin, area] : areas_) {
+    if (covered < begin) gaps.push_back({covered, begin});
+    covered = area.end;
   }
+  if (covered < space_.range.end) gaps.push_back({covered, space_.range.end});
 }
 
 Range ReferenceModel::gap_before(Areas::const_iterator area) const {
@@ -183,18 +200,16 @@ Range ReferenceModel::gap_before(Areas::const_iterator area) const {
   return {begin, area == areas_.end() ? space_.range.end : area->first};
 }
 
-bool ReferenceModel::is_free(Range range) const {
-  const Range gap = gap_before(areas_.upper_bound(range.begin));
-  return gap.begin <= range.begin && range.end <= gap.end;
+Range ReferenceModel::gap_after(Areas::const_iterator area) const {
+  const auto next = std::next(area);
+  return {area->second.end, next == areas_.end() ? space_.range.end : next->first};
 }
 
-/// Where `placement`, which is free, lies in its gap.
-FitType ReferenceModel::fit_of(Range placement) const {
-  const Range gap = gap_before(areas_.upper_bound(placement.begin));
-  if (placement == gap) return FitType::full;
-  if (placement.begin == gap.begin) return FitType::left_edge;
-  if (placement.end == gap.end) return FitType::right_edge;
-  return FitType::no_edge;
+Range ReferenceModel::gap_around(Address address) const { return gap_before(areas_.upper_bound(address)); }
+
+bool ReferenceModel::is_free(Range range) const {
+  const Range gap = gap_around(range.begin);
+  return gap.begin <= range.begin && range.end <= gap.end;
 }
 
 }  // namespace vmapcheck

@@ -73,16 +73,20 @@ class ReferenceModel {
   [[nodiscard]] const Areas& areas() const { return areas_; }
   /// The free space, in ascending order.
   [[nodiscard]] std::vector<Range> gaps() const;
-  /// The gap that ends where the area at or after `address` begins; empty if that area touches the one before it.
+  /// The same, into what `gaps` has room for.
+  void gaps_into(std::vector<Range>& gaps) const;
+  /// What is free between an area and the one before, or the one after it (or an end of the space); may be empty. gap_before() also
+  /// takes areas().end().
   [[nodiscard]] Range gap_before(Areas::const_iterator area) const;
+  [[nodiscard]] Range gap_after(Areas::const_iterator area) const;
+  /// What is free around an address that is free.
+  [[nodiscard]] Range gap_around(Address address) const;
   [[nodiscard]] bool is_free(Range range) const;
   [[nodiscard]] Size busy_bytes() const { return busy_bytes_; }
   [[nodiscard]] Size lazy_bytes() const { return lazy_bytes_; }
   [[nodiscard]] std::size_t lazy_areas() const { return lazy_areas_; }
 
  private:
-  [[nodiscard]] vmap::FitType fit_of(Range placement) const;
-
   Space space_;
   Areas areas_;
   Size busy_bytes_ = 0;

@@ -769,7 +769,7 @@ class Generator:
         r = self.r
         kind = r.choices(
             OP_KINDS,
-            [30, 8, 9, 13, 9, 2, 7, 5, 7, 5, 4 if self.failing else 0],
+            [30, 8, 9, 13, 9, 2, 7, 5, 7, 7, 4 if self.failing else 0],
         )[0]
         if kind == "alloc":
             return self.alloc()

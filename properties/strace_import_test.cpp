@@ -404,6 +404,26 @@ TEST(StraceProcess, WithoutCloneAThreadBelongsWhereItsAddressesAre) {
             (ByPid{{7, "alloc-at a0 0x5000..0x9000\nfree a0\n"}, {8, "alloc-at a0 0xb000..0xc000\n"}}));
 }
 
+TEST(StraceProcess, WithoutCloneNothingAfterTheHeapQuestionTellsWhoseThreadItWas) {
+  const StraceImport imported =
+      import(std::string{heap_of_7} +
+             "8 brk(NULL) = 0xb000\n8 brk(0xc000) = 0xc000\n9 mprotect(0x6000, 4096, PROT_READ) = 0\n"
+             "9 brk(NULL) = 0x1000\n9 munmap(0xb000, 1) = 0\n9 munmap(0xb000, 1) = 0\n");
+  for (const ImportedProcess& process : imported.processes)
+    EXPECT_EQ(process.report.no_meaning, process.pid == 7 ? (Counts{{"mprotect", 1}}) : Counts{}) << process.pid;
+}
+
+TEST(StraceProcess, AForkedChildInheritsWhatIsLeftOfAFirstFitArea) {
+  const StraceImport imported = import(
+      "7 mmap(NULL, 12288, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n7 munmap(0x7f0000001000, 4096) = 0\n"
+      "7 fork() = 8\n8 munmap(0x7f0000000000, 4096) = 0\n8 munmap(0x7f0000002000, 4096) = 0\n",
+      Placement::first_fit);
+  ASSERT_EQ(imported.processes.size(), 2u);
+  EXPECT_EQ(imported.processes[0].pid, 8u);
+  EXPECT_EQ(ops_of(imported.processes[0]), "alloc a0 size=0x3000\nfree a0\n");
+  EXPECT_EQ(ops_of(imported.processes[1]), "alloc a0 size=0x3000\n");
+}
+
 TEST(StraceProcess, APidMayBeUsedAgain) {
   const StraceImport imported = import(std::string{heap_of_7} + "7 +++ exited with 0 +++\n7 brk(NULL) = 0x1000\n");
   ASSERT_EQ(imported.processes.size(), 2u);

@@ -50,17 +50,17 @@ std::optional<Violation> verify_tiling(const Layout& layout) {
         lowest = &cursor;
     if (lowest == nullptr) break;
     const Range range = lowest->node->range;
-    const std::string what = lowest->kind + (" " + text(range));
+    const auto what = [&] { return lowest->kind + (" " + text(range)); };
     if (range.begin >= range.end || !layout.range.contains(range))
-      return broken(Invariant::overlap, what + " is empty or leaves the space " + text(layout.range));
+      return broken(Invariant::overlap, what() + " is empty or leaves the space " + text(layout.range));
     if (!is_aligned(range.begin, layout.granule) || !is_aligned(range.end, layout.granule))
-      return broken(Invariant::overlap, what + " is not on granules of " + text(layout.granule));
-    if (range.begin < covered) return broken(Invariant::overlap, what + " begins below " + text(covered));
+      return broken(Invariant::overlap, what() + " is not on granules of " + text(layout.granule));
+    if (range.begin < covered) return broken(Invariant::overlap, what() + " begins below " + text(covered));
     if (range.begin > covered && !partition)
       partition = broken(Invariant::partition, text({covered, range.begin}) + " is neither free nor an area");
     const bool is_free = lowest == cursors.data();
     if (is_free && after_free && range.begin == covered && !coalescing)
-      coalescing = broken(Invariant::coalescing, what + " touches the free block before it");
+      coalescing = broken(Invariant::coalescing, what() + " touches the free block before it");
     after_free = is_free;
     covered = range.end;
     lowest->advance();
@@ -86,7 +86,7 @@ class TreeWalk {
   }
 
  private:
-  static std::optional<Violation> at(const Node& node, const std::string& what) {
+  static std::optional<Violation> at(const Node& node, const char* what) {
     return broken(Invariant::tree, "node " + text(node.range) + ": " + what);
   }
 
@@ -109,7 +109,7 @@ class TreeWalk {
     return left + (node->is_red() ? 0 : 1);
   }
 
-  int fail(const Node& node, const std::string& what) {
+  int fail(const Node& node, const char* what) {
     found_ = at(node, what);
     return 0;
   }

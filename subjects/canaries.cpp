@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "subjects/canaries.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "subjects/vmap_subject.hpp"
+
+namespace vmapcheck {
+namespace {
+
+using vmap::FitType;
+using vmap::FreeSpace;
+using vmap::Invariant;
+using vmap::Node;
+using vmap::Side;
+
+// ---- Faults in the free-space index ------------------------------------------------------------------------------------
+
+/// answer: takes the second lowest placement where there is one.
+struct SecondLowest : FreeSpace {
+  [[nodiscard]] std::optional<Fit> lowest_fit(Size size, Size align, Range window) const {
+    const auto lowest = FreeSpace::lowest_fit(size, align, window);
+    if (!lowest) return lowest;
+    const auto second = FreeSpace::lowest_fit(size, align, {lowest->begin + size, std::max(window.end, lowest->begin + size)});
+    return second ? second : lowest;
+  }
+};
+
+/// overlap: what is carved off the left edge stays free, too.
+struct KeepsLeftEdge : FreeSpace {
+  Node* carve(Node& block, Range placement, Node* remainder) {
+    const bool left_edge = classify(block.range, placement) == FitType::left_edge;
+    Node* const unneeded = FreeSpace::carve(block, placement, remainder);
+    if (left_edge) {
+      block.range.begin = placement.begin;
+      tree_.propagate(block);
+    }
+    return unneeded;
+  }
+};
+
+/// partition: the remainder of a split loses its last part.
+struct LosesRemainder : FreeSpace {
+  Node* carve(Node& block, Range placement, Node* remainder) {
+    Node* const unneeded = FreeSpace::carve(block, placement, remainder);
+    if (remainder != nullptr && remainder->range.size() > placement.size()) {
+      remainder->range.end -= placement.size();
+      tree_.propagate(*remainder);
+    }
+    return unneeded;
+  }
+};
+
+/// coalescing: says that it merged with the previous block, and did not.
+struct ForgetsToMerge : FreeSpace {
+  Merge add(Node& area) {
+    const vmap::Place place = vmap::place_of(tree_, area.range.begin, visited_);
+    const bool previous = place.previous != nullptr && place.previous->range.end == area.range.begin;
+    const bool next = place.next != nullptr && place.next->range.begin == area.range.end;
+    if (!previous || next) return FreeSpace::add(area);
+    tree_.link(place.parent, place.side, area);
+    return {{place.previous->range.begin, area.range.end}, vmap::Coalescing::previous, {nullptr, nullptr}};
+  }
+};
+
+/// tree: a node that is linked below a red parent turns it black.
+struct Recolours : FreeSpace {
+  struct Surgeon : vmap::FreeTree {
+    using vmap::FreeTree::set_red;
+  };
+  Merge add(Node& area) {
+    const Merge merge = FreeSpace::add(area);
+    if (merge.coalescing == vmap::Coalescing::none && area.is_red()) Surgeon::set_red(area, false);
+    return merge;
+  }
+};
+
+/// augment: above a block that merged with both neighbours, the largest size stays what it was.
+struct ForgetsToPropagate : FreeSpace {
+  Merge add(Node& area) {
+    const Merge merge = FreeSpace::add(area);
+    if (merge.coalescing != vmap::Coalescing::both) return merge;
+    Node* const block = vmap::last_at_or_below(tree_, merge.block.begin, visited_);
+    if (Node* const parent = block->parent(); parent != nullptr && parent->subtree_max_size == block->range.size())
+      parent->subtree_max_size -= area.range.size();
+    return merge;
+  }
+};
+
+/// memory: does not hand back the second node of a merge.
+struct LosesNode : FreeSpace {
+  Merge add(Node& area) {
+    Merge merge = FreeSpace::add(area);
+    merge.unneeded[1] = nullptr;
+    return merge;
+  }
+};
+
+/// cost: looks at one block after another.
+struct LinearSearch : FreeSpace {
+  [[nodiscard]] std::optional<Fit> lowest_fit(Size size, Size align, Range window) const {
+    for (Node* block = tree_.outermost(Side::left); block != nullptr; block = block->next()) {
+      visited_ += 4;  // as a list that is four times as long would need
+      if (const auto begin = vmap::lowest_placement(intersection(block->range, window), size, align)) return Fit{block, *begin};
+    }
+    return std::nullopt;
+  }
+};
+
+// ---- Faults around it --------------------------------------------------------------------------------------------------
+
+/// classification: counts the second part of a split twice.
+struct CountsTwice : VmapSubject<FreeSpace> {
+  explicit CountsTwice(VmapSubject<FreeSpace> sound) : VmapSubject<FreeSpace>(std::move(sound)) {}
+  [[nodiscard]] vmap::Stats stats() const {
+    vmap::Stats stats = VmapSubject<FreeSpace>::stats();
+    if (stats.fits[static_cast<std::size_t>(FitType::no_edge)] % 8 == 7) ++stats.free_blocks;
+    return stats;
+  }
+};
+
+/// atomicity: makes room when there is none, and fails all the same.
+struct FreesOnFailure : VmapSubject<FreeSpace> {
+  explicit FreesOnFailure(VmapSubject<FreeSpace> sound) : VmapSubject<FreeSpace>(std::move(sound)) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    auto result = VmapSubject<FreeSpace>::allocate(request);
+    if (result || result.error() != vmap::Error::no_space) return result;
+    std::optional<Range> victim;
+    for_each_busy([&](Range area) { victim = area; });
+    if (victim) (void)free(victim->begin);
+    return result;
+  }
+};
+
+template <class Fault>
+SubjectFactory around() {
+  return factory([](const SubjectConfig& config) -> std::expected<Fault, std::string> {
+    auto sound = VmapSubject<FreeSpace>::create(config);
+    if (!sound) return std::unexpected(sound.error());
+    return Fault(*std::move(sound));
+  });
+}
+
+template <class Index>
+SubjectFactory over() {
+  return factory(VmapSubject<Index>::create);
+}
+
+}  // namespace
+
+std::vector<SubjectEntry> canaries() {
+  std::vector<SubjectEntry> entries;
+  const auto add = [&](Invariant invariant, std::string summary, SubjectFactory make) {
+    entries.push_back({"canary_" + std::string(name(invariant)), SubjectKind::canary, std::move(summary), std::move(make)});
+  };
+  add(Invariant::answer, "takes the second lowest placement", over<SecondLowest>());
+  add(Invariant::overlap, "what is carved off the left edge stays free, too", over<KeepsLeftEdge>());
+  add(Invariant::partition, "the remainder of a split loses its last part", over<LosesRemainder>());
+  add(Invariant::coalescing, "forgets to merge with the previous block", over<ForgetsToMerge>());
+  add(Invariant::classification, "counts the second part of a split twice", around<CountsTwice>());
+  add(Invariant::tree, "blackens a node that was linked red", over<Recolours>());
+  add(Invariant::augment, "forgets to propagate after a merge with both neighbours", over<ForgetsToPropagate>());
+  add(Invariant::atomicity, "frees an area when an allocation fails", around<FreesOnFailure>());
+  add(Invariant::memory, "loses a node when a block merges with both neighbours", over<LosesNode>());
+  add(Invariant::cost, "looks at one free block after another", over<LinearSearch>());
+  return entries;
+}
+
+}  // namespace vmapcheck
