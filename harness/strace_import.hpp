@@ -3,12 +3,12 @@
 // Turns what a real program did with its address space into traces: the text of an strace log in, one Trace per address
 // space out, and a report in which every line and every call is counted, so that nothing disappears silently.
 //
-//     // strace -f -o sort.log -e trace=memory,process sort --parallel=4 words
-//     const std::string_view log = "7  mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) =
-//     0x7f0000000000\n"; const auto imported = import_strace(log, {.program = "sort --parallel=4 words"}); if
-//     (!imported) return;  // a ParseError: no memory call in the text std::fputs(describe(*imported).c_str(), stderr);
-//     // what is exact, what is approximated std::fputs(print(imported->processes.front().trace).c_str(), stdout);  //
-//     the largest comes first
+//     // From: strace -f -o cat.log -e trace=memory,process cat
+//     const char* log = "mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n";
+//     const auto imported = import_strace(log, {.program = "cat"});
+//     if (!imported) return;  // a ParseError: no memory call in the text
+//     std::fputs(describe(*imported).c_str(), stderr);                       // what is exact, what is approximated
+//     std::fputs(print(imported->processes.front().trace).c_str(), stdout);  // the largest comes first
 //
 // Which logs. `strace -f -e trace=memory`, to a file or to the terminal, with or without pids, time stamps (-t -tt -ttt
 // -r -T), instruction pointers, stack traces, decoded descriptors, flags as symbols or as numbers (those of x86-64);
@@ -20,20 +20,19 @@
 //
 //     call                        recorded                          first-fit
 //     mmap, without MAP_FIXED     alloc-at where the kernel put it  alloc: the allocator chooses
-//     mmap, MAP_FIXED[_NOREPLACE] alloc-at; what it covers is       alloc-at; nothing inside an area that an `alloc`
-//     stands
-//                                 freed first                       for (approximated: that area stays as it is)
+//     mmap, MAP_FIXED[_NOREPLACE] alloc-at; what it covers is       alloc-at; but nothing inside the area of an alloc,
+//                                 freed first                       which stays as it is (approximated)
 //     munmap of whole areas       free, each                        free, each
 //     munmap of a part            free, then alloc-at what is left  nothing until the last byte of the area goes
 //                                                                   (approximated); as recorded for an alloc-at
 //     mremap, larger, in place    alloc-at of the piece beyond      alloc of the new size, free (approximated)
 //     mremap, moved               alloc-at, then free               alloc of the new size, then free
 //     mremap, smaller             as munmap of the end              as munmap of the end
-//     brk                         alloc-at of each piece of growth, free as for munmap; both placements
-//     shmat, shmdt                as mmap and munmap; the size is known where the log has the shmget, else it is taken
-//     as
-//                                 one page (approximated)
-//     execve, the last exit       free of everything that is busy
+//     brk                         alloc-at of each growth; shrinks  the same
+//                                 as munmap
+//     shmat, shmdt                as mmap and munmap                the same; of one page (approximated) where the log
+//                                                                   does not show the shmget that knows the size
+//     execve, the last exit       free of everything that is busy   the same
 //
 // `recorded` is exact: after the ops of a call, the busy bytes are the bytes that the calls in the log have mapped.
 // Areas are pieces, not mappings as the kernel would merge them. `first_fit` keeps sizes, order and lifetimes and
@@ -53,13 +52,12 @@
 // Processes. A trace has one space, so each address space becomes a trace of its own, named by the pid that began it;
 // threads share one. With the process calls in the log (-e trace=memory,process) this is exact: CLONE_VM shares, fork
 // copies (the child's trace begins with what it inherited, if it ever changes it), execve starts anew. Without them:
-//   1. a pid whose first call is brk(NULL), or for which brk(NULL) answers something other than the known end of the
-//   heap, has
-//      become a new program;
+//   1. a pid has become a new program if its first call is brk(NULL), or if brk(NULL) answers something other than
+//      the known end of its heap;
 //   2. else a pid that a SIGCHLD names is a process: a copy of the receiver of the signal;
-//   3. else it is a thread of the process to whose mappings its first addresses belong, or of the one active last. A
-//   forked
-//      child whose parent never gets a SIGCHLD is mistaken for a thread.
+//   3. else it is a thread of the process to whose mappings its first addresses belong, or of the one active last.
+//      A forked child whose parent never gets a SIGCHLD is mistaken for a thread.
+//
 // Where that leads to a contradiction (the kernel hands out what should be mapped) the trace follows the kernel, and
 // the report counts it.
 //

@@ -8,6 +8,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -190,9 +191,9 @@ Address any_address(Range whole) { return whole.begin + pick(0, span); }
 Search any_search(Range whole) {
   Search search{.size = one_in(3) ? pick(1, 300) : pick(1, 20)};
   if (one_in(2)) search.align = Size{1} << (one_in(8) ? pick(0, 63) : pick(0, 9));
-  const auto [low, high] = std::minmax(any_address(whole), any_address(whole));
+  const auto [low, high] = std::minmax({any_address(whole), any_address(whole)});
   if (one_in(2)) search.window = {low, high};
-  if (one_in(20)) search.size = *rc::gen::element<Size>(vmap::address_max, span, span + 1);
+  if (one_in(20)) search.size = *rc::gen::element<Size>(Size{vmap::address_max}, Size{span}, span + 1);
   return search;
 }
 

@@ -65,7 +65,7 @@ class FreeSpace {
   /// The last block before `block` of at least `size` bytes, or null. O(log n).
   [[nodiscard]] Node* previous_at_least(Node& block, Size size) const;
 
-  /// Takes `placement` out of `block`, which contains it. `remainder` is used for the second part of a no_edge split, and
+  /// Takes `placement` out of `block`, which contains it. `remainder` becomes the first part of a no_edge split, and
   /// must be given for it. Returns the block's node where it is no longer needed (full), else null. O(log n).
   Node* carve(Node& block, Range placement, Node* remainder);
 
@@ -155,14 +155,14 @@ inline Node* FreeSpace::carve(Node& block, Range placement, Node* remainder) {
       tree_.propagate(block);
       return nullptr;
     case FitType::no_edge:
-      remainder->range = {placement.end, block.range.end};
-      block.range.end = placement.begin;
+      remainder->range = {block.range.begin, placement.begin};
+      block.range.begin = placement.end;
       tree_.propagate(block);
-      // The remainder follows its block at once: below it on the right, or below its successor on the left.
-      if (block.child(Side::right) == nullptr)
-        tree_.link(&block, Side::right, *remainder);
+      // The remainder precedes its block at once: below it on the left, or below its predecessor on the right.
+      if (block.child(Side::left) == nullptr)
+        tree_.link(&block, Side::left, *remainder);
       else
-        tree_.link(block.next(), Side::left, *remainder);
+        tree_.link(block.previous(), Side::right, *remainder);
       return nullptr;
   }
   std::unreachable();

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Traces as bytes, for fuzzers: fixed-width records, of which every byte string is some trace.
+//
+// The bytes are records of 40 bytes, numbers little-endian. What is left over at the end, a record cut off, is dropped.
+//
+//     byte    0      1       2 3     4 5 6 7    8 .. 15   16 .. 23   24 .. 31   32 .. 39
+//           +------+-------+-------+----------+---------+----------+----------+----------+
+//           | kind | flags |   0   |  label   |    a    |    b     |    c     |    d     |
+//           +------+-------+-------+----------+---------+----------+----------+----------+
+//
+// The first record is the space, whatever its kind. Each further one is an op, a busy range or a block, by `kind`
+// modulo 32. Common ops have several values; encode() uses the first.
+//
+// A record takes its arguments in one of two forms. *Exact* (flags & 0xe0 all set): a to d are the numbers themselves.
+// *Compact*: they are scaled by the space, each modulo what makes sense in its place, so that any bytes, and any byte
+// changed in good ones, mostly make an op that has something to do. Here # is a granule, "place" the number of a
+// boundary between granules, counted from the begin of the space, and "length" is 1 + n % 16 granules.
+//
+//     kind    op              exact: a, b, c, d           compact
+//       -     space           begin, end, granule, limit  a % 4: near 0, near 2^63, near the top, all there is; a / 4 % 1024 #
+//                                                         away from there; 1 + b % 512 #; # is 2^(c % 32); limit d % 32 #
+//     0 ..  8 alloc           size, align, window         length, align, window begin and end: places
+//     9 .. 11 alloc-at        begin, end                  place, length
+//         12  congruent       -, align, window            length of a first block at offset 0, align, places
+//     13..21  free            part                        label: how many areas back
+//     22, 23  free-lazily     part                        the same
+//         24  on-exhaustion   part                        the same
+//         25  free-at         address                     place
+//         26  free-lazily-at  address                     place
+//         27  find            address                     place
+//         28  purge
+//         29  fail-metadata   countdown                   1 + a % 8
+//         30  block           offset, size                gap of a % 8 # behind the block before, length
+//         31  busy            begin, end                  place, length
+//
+//     flags   0x04  space: there is a lazy limit
+//             0x03  both set: a compact alloc or congruent has its window; else c and d say nothing
+//     align   compact: n % 16 below 8 is 1, above that 2^(n % 16 - 8) #
+//
+// Labels. The k-th op that binds one binds label k: no record says so. A use names its label exactly (`label`, and `a`
+// for the part, 2^32-1 where there is none), or compactly counts back over the areas that the records so far should
+// have left busy: all that were bound and that no free or free-lazily has named since.
+//
+// What cannot be is repaired or dropped. Repaired: a space with a defect (see sound()), a countdown of 0, a label of
+// 2^32-1, windows, places and lengths in compact form. Dropped: a busy range that the space or another one rules out,
+// or that follows an op; a block that does not follow its congruent op; a compact use where no area is left. Arguments
+// that are merely invalid stay: they are answered by an error.
+//
+//     Trace trace = decode(encode({.comments = {}, .space = {.range = {0, 64}}, .ops = {Purge{}}}));
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/op.hpp"
+
+namespace vmapcheck {
+
+inline constexpr std::size_t record_bytes = 40;
+
+/// Total: any bytes are a valid trace, without comments. Bytes too short for a space are those of an ordinary one. O(n
+/// log n).
+[[nodiscard]] Trace decode(std::span<const std::uint8_t> bytes);
+
+/// decode(encode(t)) is relabel(t) without its comments, for every valid t: ops, arguments, the order of busy ranges
+/// and blocks are kept exactly. Writes the compact form where it says the same, for then a changed byte makes another
+/// sensible op. Requires a space without defect, labels bound once, and countdowns of at least 1. O(n log n).
+[[nodiscard]] std::vector<std::uint8_t> encode(const Trace& trace);
+
+/// encode(trace) is at most that long: shorter by a record for each congruent op that holds its first block itself.
+[[nodiscard]] std::size_t encoded_size_max(const Trace& trace);
+
+/// A space without defect (see model/trace.hpp), near this one; this one if it has none.
+[[nodiscard]] Space sound(Space space);
+
+}  // namespace vmapcheck

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The drivers themselves: each invariant is seen to break, and a run that has not exercised everything has failed.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "properties/traces.hpp"
+
+namespace vmapcheck {
+namespace {
+
+using vmap::Invariant;
+
+/// A canary for each invariant, in their order.
+class Canary : public testing::TestWithParam<Invariant> {
+ protected:
+  [[nodiscard]] std::string name() const { return "canary_" + std::string(vmap::name(GetParam())); }
+  [[nodiscard]] const SubjectFactory& make() const { return subject(name()); }
+};
+
+TEST_P(Canary, IsCaughtByRandomTracesByItsInvariant) {
+  const auto report = check(make(), {.seed = seed_of_this_run(), .cases = 100, .ops = 1000});
+  ASSERT_TRUE(report && report->found);
+  EXPECT_EQ(report->found->failure.violation.invariant, GetParam()) << report->found->failure.violation.detail;
+  EXPECT_TRUE(report->found->reproduced);
+}
+
+TEST_P(Canary, IsMinimizedWithItsInvariantAndNotFurther) {
+  const auto report = check(make(), {.seed = seed_of_this_run(), .cases = 100, .ops = 1000});
+  ASSERT_TRUE(report && report->found);
+  const Minimized minimal = minimize(report->found->trace, report->found->failure, make());
+  ASSERT_TRUE(minimal.complete);
+  EXPECT_EQ(minimal.failure.violation.invariant, GetParam());
+  EXPECT_EQ(minimal.trace, relabel(minimal.trace));
+  for (std::size_t op = 0; op < minimal.trace.ops.size(); ++op) {
+    Trace without = minimal.trace;
+    without.ops.erase(without.ops.begin() + static_cast<std::ptrdiff_t>(op));
+    const auto outcome = run(without, make());
+    EXPECT_TRUE(!*outcome || (*outcome)->violation.invariant != GetParam()) << "op " << op << " can be spared";
+  }
+}
+
+TEST_P(Canary, IsCaughtByRapidCheckAndShrunkByTheMinimizer) {
+  std::size_t shrunk = 0;
+  const auto property = [&] {
+    const Trace trace = *traces(make(), 1000);
+    shrunk = trace.ops.size();
+    keeps_every_invariant(trace, make(), name());
+  };
+  rc::detail::TestParams params;
+  params.seed = seed_of_this_run();
+  params.maxSuccess = 100;
+  rc::detail::TestMetadata metadata;
+  const auto result = rc::detail::checkTestable(property, metadata, params);
+  rc::detail::FailureResult failure;
+  ASSERT_TRUE(result.match(failure));
+  EXPECT_NE(failure.description.find(std::string(vmap::name(GetParam()))), std::string::npos) << failure.description;
+  EXPECT_LT(shrunk, 100u);
+  // And it was kept as a trace that fails when it is replayed.
+  std::ifstream file(failures_folder() / (name() + ".trace"));
+  const auto kept = parse_trace(std::string(std::istreambuf_iterator<char>(file), {}));
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(run(*kept, make())->value().violation.invariant, GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, Canary,
+                         testing::Values(Invariant::answer, Invariant::overlap, Invariant::partition, Invariant::coalescing,
+                                         Invariant::classification, Invariant::tree, Invariant::augment,
+                                         Invariant::atomicity, Invariant::memory, Invariant::cost),
+                         [](const auto& info) { return std::string(vmap::name(info.param)); });
+
+// ---- The specimen ------------------------------------------------------------------------------------------------------
+
+TEST(Seed2019, IsConvictedByRandomTracesInFiveOps) {
+  const auto report = check(subject("seed_2019"), {.seed = seed_of_this_run(), .cases = 100, .ops = 1000});
+  ASSERT_TRUE(report && report->found);
+  const Minimized minimal = minimize(report->found->trace, report->found->failure, subject("seed_2019"));
+  EXPECT_EQ(minimal.failure.violation.invariant, Invariant::answer);
+  EXPECT_LE(minimal.trace.ops.size(), 10u) << print(minimal.trace);
+}
+
+// ---- Coverage ----------------------------------------------------------------------------------------------------------
+
+/// A run of random checking in which everything must have happened.
+TEST(RandomChecking, FindsNothingInTheAllocatorAndExercisesEverything) {
+  const auto report = check(subject("vmap"), {.seed = seed_of_this_run(), .cases = 1000, .ops = 1000});
+  ASSERT_TRUE(report);
+  if (report->found)
+    FAIL() << report->found->failure.violation.detail << "\nkept as "
+           << keep(report->found->trace, report->found->failure, "vmap-check");
+  const Coverage& coverage = report->coverage;
+  for (std::size_t op = 0; op < op_kind_count; ++op) EXPECT_GT(coverage.ops[op], 0u) << op_names[op];
+  for (std::size_t fit = 0; fit < vmap::fit_type_count; ++fit)
+    EXPECT_GT(coverage.fits[fit], 0u) << name(static_cast<vmap::FitType>(fit));
+  for (std::size_t kind = 0; kind < vmap::coalescing_count; ++kind)
+    EXPECT_GT(coverage.coalescings[kind], 0u) << vmap::coalescing_names[kind];
+  for (std::size_t of = 0; of < vmap::tree_case_count; ++of)
+    EXPECT_GT(coverage.tree_cases[of], 0u) << vmap::tree_case_names[of];
+  // Each kind of allocation with each error that it can have, and each kind of free with its own.
+  for (const std::size_t op : {0, 1, 2})
+    for (const auto error : {vmap::Error::invalid_argument, vmap::Error::no_space, vmap::Error::out_of_memory})
+      EXPECT_GT(coverage.errors[op][static_cast<std::size_t>(error)], 0u) << op_names[op] << " " << name(error);
+  for (const std::size_t op : {4, 6})
+    EXPECT_GT(coverage.errors[op][static_cast<std::size_t>(vmap::Error::not_busy)], 0u) << op_names[op];
+  for (const std::size_t op : {3, 5, 9}) EXPECT_GT(coverage.skipped[op], 0u) << op_names[op];
+  EXPECT_GT(coverage.purges_on_limit, 0u);
+  EXPECT_GT(coverage.purges_on_demand, 0u);
+  EXPECT_GT(coverage.hooks_called, 0u);
+  EXPECT_GT(coverage.rescued, 0u);
+  EXPECT_GT(coverage.faults_fired, 0u);
+  EXPECT_GE(coverage.free_blocks_max, 300u);
+  EXPECT_EQ(coverage.unsupported, 0u);
+}
+
+TEST(RandomChecking, IsRepeatable) {
+  const CheckOptions options{.seed = seed_of_this_run(), .cases = 20, .ops = 500};
+  const auto first = check(subject("seed_2019"), options);
+  const auto second = check(subject("seed_2019"), options);
+  ASSERT_TRUE(first->found && second->found);
+  EXPECT_EQ(first->found->case_index, second->found->case_index);
+  EXPECT_EQ(first->found->trace, second->found->trace);
+}
+
+/// The grammar of ops takes its choices from anybody: an odometer tries every short sequence of them.
+TEST(Grammar, RunsUnderAnOdometer) {
+  Shape shape;
+  shape.space = {.range = {0, 3}, .granule = 1, .lazy_limit = {}, .busy = {}};
+  shape.weights = {1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0};
+  shape.granules_max = 2;
+  shape.bad_in = shape.exact_fit_in = shape.align_in = shape.window_in = 1'000'000;
+  struct Bounded {  // the large wheels stand still at their last place, which is "not this time"
+    Odometer odometer;
+    std::uint64_t below(std::uint64_t n) { return n > 4 ? n - 1 : odometer.below(n); }
+  } choices;
+  std::size_t sequences = 0;
+  do {
+    auto executor = Executor::create(shape.space, subject("vmap"), Checking::every_step).value();
+    Generator<Bounded> generator(choices, shape);
+    for (int step = 0; step < 3; ++step) {
+      const Op op = generator.next(*executor);
+      const auto violation = executor->step(op);
+      ASSERT_FALSE(violation) << violation->detail;
+    }
+    ++sequences;
+  } while (choices.odometer.advance());
+  EXPECT_GT(sequences, 100u);
+}
+
+// ---- Subjects that have less -------------------------------------------------------------------------------------------
+
+/// Two functions are enough. It places wherever its model says, from the top.
+class TwoFunctions {
+ public:
+  explicit TwoFunctions(const SubjectConfig& config) : model_(config.space) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    auto result = model_.predict(request);
+    if (!result) return result;
+    // A higher place than the lowest, where there is one.
+    vmap::Request higher = request;
+    higher.within.begin = result->range.end;
+    if (higher.within.begin <= higher.within.end)
+      if (const auto second = model_.predict(higher)) result = second;
+    model_.occupy(result->range, std::nullopt);
+    return result;
+  }
+  vmap::Result<Range> free(Address begin) {
+    if (model_.busy_at(begin) == nullptr) return std::unexpected(vmap::Error::not_busy);
+    return model_.vacate(begin);
+  }
+  static Promises promises() { return {.lowest = false}; }
+
+ private:
+  ReferenceModel model_;
+};
+static_assert(Subject<TwoFunctions> && !AllocatesAt<TwoFunctions> && !Observable<TwoFunctions>);
+
+TEST(SubjectOfTwoFunctions, IsJudgedByWhatItPromises) {
+  const auto make = factory([](const SubjectConfig& config) { return TwoFunctions(config); });
+  const auto report = check(make, {.seed = seed_of_this_run(), .cases = 50, .ops = 500});
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->found) << report->found->failure.violation.detail;
+  EXPECT_GT(report->coverage.unsupported, 0u);
+}
+
+TEST(SubjectOfTwoFunctions, IsConvictedWhenItPromisesTheLowest) {
+  struct Boaster : TwoFunctions {
+    using TwoFunctions::TwoFunctions;
+    static Promises promises() { return {}; }
+  };
+  const auto make = factory([](const SubjectConfig& config) { return Boaster(config); });
+  const auto report = check(make, {.seed = seed_of_this_run(), .cases = 50, .ops = 500});
+  ASSERT_TRUE(report && report->found);
+  EXPECT_EQ(report->found->failure.violation.invariant, Invariant::answer);
+}
+
+}  // namespace
+}  // namespace vmapcheck

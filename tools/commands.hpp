@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands. Each function adds one to the command line; each has its own file.
+#pragma once
+
+#include "tools/options.hpp"
+
+namespace vmapcheck::tool {
+
+void add_check(CLI::App& app, Session& session);
+void add_campaign(CLI::App& app, Session& session);
+void add_replay(CLI::App& app, Session& session);
+void add_corpus(CLI::App& app, Session& session);
+void add_encode(CLI::App& app, Session& session);
+void add_decode(CLI::App& app, Session& session);
+void add_subjects(CLI::App& app, Session& session);
+
+}  // namespace vmapcheck::tool

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/files.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "model/trace.hpp"
+#include "tools/exit_status.hpp"
+#include "tools/interruption.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string reason() { return std::strerror(errno); }
+
+[[noreturn]] void cannot(std::string_view what, const std::string& path) {
+  const std::string why = reason();
+  throw Stop{Exit::io, fmt::format("cannot {} {}: {}", what, path.empty() ? "''" : one_line(path), why)};
+}
+
+/// A file descriptor that is closed at the end of its scope.
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() { (void)close(); }
+  [[nodiscard]] int number() const { return number_; }
+  bool close() { return number_ < 0 || ::close(std::exchange(number_, -1)) == 0; }
+
+ private:
+  int number_;
+};
+
+bool write_all(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(descriptor, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+std::string buffer;
+bool out_failed = false;
+constexpr std::size_t buffer_bytes = std::size_t{1} << 16;
+
+}  // namespace
+
+// ---- Reading -----------------------------------------------------------------------------------------------------------
+
+std::string read_file(const std::string& path, std::size_t bytes_max) {
+  const bool standard = path == "-";
+  const std::string shown = standard ? "standard input" : path;
+  Descriptor file(standard ? ::dup(0) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.number() < 0) cannot("read", shown);
+
+  std::string contents;
+  struct stat about{};
+  if (::fstat(file.number(), &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0)
+    contents.reserve(std::min(bytes_max, static_cast<std::size_t>(about.st_size)) + 1);
+  constexpr std::size_t step = std::size_t{1} << 16;
+  while (true) {
+    const std::size_t size = contents.size();
+    contents.resize(size + step);
+    const ssize_t got = ::read(file.number(), contents.data() + size, step);
+    contents.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got < 0 && errno == EINTR) {
+      if (interrupted()) throw Stop{Exit::interrupted, "interrupted while reading " + one_line(shown)};
+      continue;
+    }
+    if (got < 0) cannot("read", shown);
+    if (got == 0) return contents;
+    if (contents.size() > bytes_max)
+      throw Stop{Exit::usage, fmt::format("{}:1:1: expected at most {} MiB", one_line(path), bytes_max >> 20)};
+  }
+}
+
+Trace read_trace(const std::string& path) {
+  auto trace = parse_trace(read_file(path, trace_bytes_max));
+  if (trace) return *std::move(trace);
+  const ParseError& error = trace.error();
+  throw Stop{Exit::usage, fmt::format("{}:{}:{}: {}", one_line(path), error.line, error.column, one_line(error.expected))};
+}
+
+std::vector<std::string> traces_below(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  fs::recursive_directory_iterator entry(directory, fs::directory_options::follow_directory_symlink, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
+    if (entry->path().extension() == ".trace" && !entry->is_directory(error))
+      names.push_back(entry->path().lexically_relative(directory).string());
+  if (error) throw Stop{Exit::io, fmt::format("cannot read {}: {}", one_line(directory), error.message())};
+  std::ranges::sort(names);
+  return names;
+}
+
+// ---- Writing -----------------------------------------------------------------------------------------------------------
+
+void write_file(const std::string& path, std::string_view contents) {
+  if (path == "-") return out(contents);
+  struct stat about{};
+  const bool exists = ::stat(path.c_str(), &about) == 0;
+  if (exists && !S_ISREG(about.st_mode)) {
+    Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (file.number() < 0 || !write_all(file.number(), contents) || !file.close()) cannot("write", path);
+    return;
+  }
+  // A link stays a link; it is its target that is replaced.
+  std::error_code error;
+  const std::string target = exists ? fs::canonical(path, error).string() : path;
+  if (error) throw Stop{Exit::io, fmt::format("cannot write {}: {}", one_line(path), error.message())};
+  const std::string beside = fmt::format("{}.{}.tmp", target, ::getpid());
+  Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (file.number() < 0) cannot("write", path);
+  if (!write_all(file.number(), contents) || !file.close() || ::rename(beside.c_str(), target.c_str()) != 0) {
+    const int why = errno;
+    ::unlink(beside.c_str());
+    errno = why;
+    cannot("write", path);
+  }
+}
+
+void make_directory(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!error && !fs::is_directory(path, error)) error = std::make_error_code(std::errc::not_a_directory);
+  if (error) throw Stop{Exit::io, fmt::format("cannot make the directory {}: {}", one_line(path), error.message())};
+}
+
+// ---- Standard output and standard error --------------------------------------------------------------------------------
+
+void out(std::string_view text) {
+  if (out_failed) return;
+  buffer += text;
+  if (buffer.size() >= buffer_bytes) flush_out();
+}
+
+void flush_out() {
+  if (out_failed) return;
+  const bool written = write_all(1, buffer);
+  buffer.clear();
+  if (written) return;
+  out_failed = true;
+  if (errno == EPIPE) throw Stop{Exit::io, ""};
+  cannot("write to", "standard output");
+}
+
+bool out_is_terminal() { return ::isatty(1) == 1; }
+
+void say(std::string_view line) {
+  flush_out();
+  (void)write_all(2, fmt::format("{}\n", line));
+}
+
+std::string one_line(std::string_view text, std::size_t bytes_max) {
+  std::string line;
+  for (const char c : text) {
+    if (line.size() >= bytes_max) return line + "...";
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f)
+      fmt::format_to(std::back_inserter(line), "\\x{:02x}", byte);
+    else
+      line += c;
+  }
+  return line;
+}
+
+std::string shell_word(std::string_view text) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:=+@%";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string_view::npos) return std::string(text);
+  std::string word = "'";
+  for (const char c : text) {
+    if (c == '\'')
+      word += "'\\''";
+    else
+      word += c;
+  }
+  return word + "'";
+}
+
+void prepare_standard_files() {
+  std::signal(SIGPIPE, SIG_IGN);
+  for (int number = 0; number <= 2; ++number) {
+    if (::fcntl(number, F_GETFD) != -1 || errno != EBADF) continue;
+    // Opened the wrong way round: what was closed stays useless. The lowest free number is this one.
+    if (::open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY) < 0) return;
+  }
+}
+
+}  // namespace vmapcheck::tool

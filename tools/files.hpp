@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Input and output. Whatever goes wrong is a Stop with one line that names the file and the reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/op.hpp"
+
+namespace vmapcheck::tool {
+
+/// Bytes of a trace, and of a log, that are read at most; what is larger is refused as malformed.
+inline constexpr std::size_t trace_bytes_max = std::size_t{256} << 20;
+inline constexpr std::size_t log_bytes_max = std::size_t{1} << 30;
+
+/// The contents; "-" is standard input.
+[[nodiscard]] std::string read_file(const std::string& path, std::size_t bytes_max);
+
+/// Reads and parses; a malformed text is a Stop "FILE:LINE:COLUMN: expected ...".
+[[nodiscard]] Trace read_trace(const std::string& path);
+
+/// All or nothing: the file appears, or is replaced, when all of it was written. "-" is standard output; what is not a
+/// regular file (a pipe, a device) is written directly.
+void write_file(const std::string& path, std::string_view contents);
+
+/// With its parents, unless it is there.
+void make_directory(const std::string& path);
+
+/// Every *.trace below a directory, as paths relative to it, in the order of their names.
+[[nodiscard]] std::vector<std::string> traces_below(const std::string& directory);
+
+/// Standard output, buffered. A failed write is a Stop with Exit::io; it is silent where nobody reads any more.
+void out(std::string_view text);
+void flush_out();
+[[nodiscard]] bool out_is_terminal();
+
+/// One line for standard error, after what standard output has so far.
+void say(std::string_view line);
+
+/// The text as part of one line: control characters escaped, what is long cut off.
+[[nodiscard]] std::string one_line(std::string_view text, std::size_t bytes_max = 1000);
+
+/// The text as one word of a shell.
+[[nodiscard]] std::string shell_word(std::string_view text);
+
+/// 0, 1 and 2 are open, so that no file that is opened later is taken for one of them; a write to a closed pipe is an
+/// error like any other.
+void prepare_standard_files();
+
+}  // namespace vmapcheck::tool

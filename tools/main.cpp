@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command line: reads it, runs the command, and turns whatever ends it into an exit status and at most one line.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "tools/commands.hpp"
+#include "tools/exit_status.hpp"
+#include "tools/files.hpp"
+#include "tools/interruption.hpp"
+#include "tools/options.hpp"
+
+#ifndef VMAPCHECK_VERSION
+#define VMAPCHECK_VERSION "unknown"
+#endif
+
+namespace vmapcheck::tool {
+namespace {
+
+void describe(CLI::App& app, Session& session);
+std::string program_name(const char* called);
+Exit parse_failed(const CLI::App& app, const CLI::ParseError& error);
+
+Exit run(int argc, char** argv) {
+  Session session;
+  session.common.program = program_name(argc > 0 ? argv[0] : nullptr);
+  CLI::App app;
+  describe(app, session);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForVersion&) {
+    out("vmapcheck " VMAPCHECK_VERSION "\n");
+    return Exit::ok;
+  } catch (const CLI::CallForHelp&) {
+    out(app.help());
+    return Exit::ok;
+  } catch (const CLI::ParseError& error) {
+    return parse_failed(app, error);
+  }
+  if (session.run) return session.run();
+  say(app.help());
+  return Exit::usage;
+}
+
+void describe(CLI::App& app, Session& session) {
+  app.name("vmapcheck");
+  app.description("Verifies allocators of address ranges against a reference model.");
+  app.set_help_flag("-h,--help", "Print this help");
+  app.set_version_flag("--version", VMAPCHECK_VERSION, "Print the version");
+  app.get_formatter()->column_width(26);
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app.get_formatter()->label("SUBCOMMANDS", "COMMAND");
+  app.get_formatter()->label("Subcommands", "Commands");
+  app.require_subcommand(0, 1);
+  add_common_options(app, session.common, uses_subject | uses_seed | uses_json);
+  app.footer(help_footer("vmapcheck check --subject seed_2019\n"
+                         "vmapcheck replay --json FILE.trace\n"
+                         "vmapcheck campaign --time 10m\n"
+                         "vmapcheck COMMAND --help"));
+
+  CLI::App& test = *app.add_subcommand("test", "Run everything that CI runs (./vmapcheck at the top of a checkout)");
+  test.prefix_command();
+  test.callback([&session] {
+    session.run = [] {
+      say("vmapcheck: `test` builds and runs the tests of a checkout: ./vmapcheck test, at its top");
+      return Exit::usage;
+    };
+  });
+  add_check(app, session);
+  add_campaign(app, session);
+  add_replay(app, session);
+  add_corpus(app, session);
+  add_encode(app, session);
+  add_decode(app, session);
+  add_subjects(app, session);
+  for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
+}
+
+/// What a user types to run this again: the launcher says so, if it was one.
+std::string program_name(const char* called) {
+  if (const auto launcher = environment("VMAPCHECK_COMMAND")) return *launcher;
+  if (environment("VMAPCHECK_SOURCE_DIR")) return "./vmapcheck";
+  return called != nullptr && *called != '\0' ? called : "vmapcheck";
+}
+
+Exit parse_failed(const CLI::App& app, const CLI::ParseError& error) {
+  const auto commands = app.get_subcommands();
+  std::string command = "vmapcheck";
+  const CLI::App* selected = &app;
+  for (auto below = commands; !below.empty(); below = selected->get_subcommands()) {
+    selected = below.back();
+    command += " " + selected->get_name();
+  }
+  std::string what = one_line(error.what(), 300);
+  if (const auto extra = app.remaining(true); !extra.empty() && dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const std::string word = one_line(extra.front(), 100);
+    what = fmt::format("{} '{}'", word.starts_with('-') ? "unknown option" : commands.empty() ? "unknown command" : "unexpected argument", word);
+  }
+  say(fmt::format("vmapcheck: {} (see {} --help)", what, command));
+  return Exit::usage;
+}
+
+Exit run_guarded(int argc, char** argv) {
+  try {
+    const Exit status = run(argc, argv);
+    flush_out();
+    return status;
+  } catch (const Stop& stop) {
+    // Where a file, line and column are named, they come first.
+    if (stop.line.empty()) return stop.status;
+    const bool has_place = stop.status == Exit::usage && stop.line.find(": expected ") != std::string::npos;
+    say(has_place ? stop.line : "vmapcheck: " + stop.line);
+    return stop.status;
+  } catch (const std::bad_alloc&) {
+    say("vmapcheck: out of memory");
+    return Exit::io;
+  } catch (const std::exception& error) {
+    say("vmapcheck: " + one_line(error.what()));
+    return Exit::io;
+  }
+}
+
+}  // namespace
+}  // namespace vmapcheck::tool
+
+int main(int argc, char** argv) {
+  using namespace vmapcheck::tool;
+  prepare_standard_files();
+  watch_for_interrupts();
+  try {
+    return static_cast<int>(run_guarded(argc, argv));
+  } catch (const Stop& stop) {  // standard output failed while something else was being reported
+    return static_cast<int>(stop.status);
+  }
+}

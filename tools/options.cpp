@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/options.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <random>
+#include <system_error>
+
+#include "tools/files.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+[[noreturn]] void invalid(const std::string& option, std::string_view expected, std::string_view text) {
+  throw CLI::ValidationError(option, fmt::format("expected {}, found '{}'", expected, one_line(text, 60)));
+}
+
+/// Hidden where the command has no use for it; the last one counts.
+CLI::Option* shared(CLI::Option* option, bool shown) {
+  return option->group(shown ? "Common options" : "");
+}
+
+}  // namespace
+
+CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, const std::string& description,
+                      unsigned uses, const std::string& examples) {
+  CLI::App& command = *app.add_subcommand(name, description);
+  command.set_help_flag("-h,--help", "Print this help");
+  add_common_options(command, session.common, uses);
+  command.footer(help_footer(examples));
+  return command;
+}
+
+void add_common_options(CLI::App& app, Common& common, unsigned uses) {
+  shared(app.add_option("--subject", common.subject, "What is checked; `vmapcheck subjects` lists them (default: vmap)")
+             ->type_name("NAME")
+             ->take_last(),
+         (uses & uses_subject) != 0);
+  const auto read_seed = [&common](const std::string& text) {
+    common.seed = text == "random" ? random_seed() : parse_count(text);
+    if (!common.seed) invalid("--seed", "a number of 64 bits or 'random'", text);
+  };
+  shared(app.add_option_function<std::string>("--seed", read_seed, "Seed of all random choices; 'random' draws one")
+             ->type_name("N")
+             ->take_last(),
+         (uses & uses_seed) != 0);
+  shared(app.add_flag_callback("--json", [&common] { common.json = true; }, "Answer in JSON"), (uses & uses_json) != 0);
+}
+
+std::string help_footer(const std::string& examples) {
+  std::string text = "Examples:\n";
+  for (std::string_view rest = examples; !rest.empty();) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    text += fmt::format("  {}\n", rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  text += "\nExit status:\n";
+  for (const auto& [status, meaning] : exit_meanings) text += fmt::format("  {:>2}  {}\n", static_cast<int>(status), meaning);
+  text.pop_back();
+  return text;
+}
+
+void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
+               std::uint64_t least, std::uint64_t most) {
+  const std::string option = name.substr(name.find("--") == std::string::npos ? 0 : name.find("--"));
+  const auto read = [&target, option, least, most](const std::string& text) {
+    const auto number = parse_count(text);
+    if (!number || *number < least || *number > most) {
+      if (most == std::numeric_limits<std::uint64_t>::max()) invalid(option, fmt::format("a number from {} up", least), text);
+      invalid(option, fmt::format("a number from {} to {}", least, most), text);
+    }
+    target = *number;
+  };
+  app.add_option_function<std::string>(name, read, description)->type_name("N")->take_last();
+}
+
+void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
+                  const std::string& description) {
+  const auto read = [&target, name](const std::string& text) {
+    target = parse_duration(text);
+    if (!target) invalid(name, "a duration such as 90s, 1.5m, 2h or 500ms", text);
+  };
+  app.add_option_function<std::string>(name, read, description)->type_name("TIME")->take_last();
+}
+
+void add_checking(CLI::App& app, std::optional<Checking>& target, const std::string& description) {
+  const auto read = [&target](const std::string& text) {
+    for (const Checking checking : {Checking::every_step, Checking::amortized})
+      if (text == name(checking)) target = checking;
+    if (!target || text != name(*target)) invalid("--checking", "every-step or amortized", text);
+  };
+  app.add_option_function<std::string>("--checking", read, description)->type_name("HOW")->take_last();
+}
+
+std::string_view name(Checking checking) {
+  return checking == Checking::every_step ? "every-step" : "amortized";
+}
+
+std::optional<std::uint64_t> parse_count(std::string_view text) {
+  const bool hexadecimal = text.starts_with("0x");
+  if (hexadecimal) text.remove_prefix(2);
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, hexadecimal ? 16 : 10);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (error != std::errc()) return std::nullopt;
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  double seconds = number;
+  if (unit == "ms")
+    seconds *= 1e-3;
+  else if (unit == "m")
+    seconds *= 60;
+  else if (unit == "h")
+    seconds *= 3600;
+  else if (!unit.empty() && unit != "s")
+    return std::nullopt;
+  constexpr double year = 366.0 * 24 * 3600;
+  if (!(seconds >= 1e-3 && seconds <= year)) return std::nullopt;
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+}
+
+const SubjectEntry& subject_named(const std::string& name) {
+  if (const SubjectEntry* const entry = find_subject(name)) return *entry;
+  if (name.find('/') != std::string::npos || name.ends_with(".so"))
+    throw Stop{Exit::subject, fmt::format("{}: shared objects are not supported yet as subjects", one_line(name))};
+  std::string known;
+  for (const SubjectEntry& entry : subjects())
+    if (entry.kind != SubjectKind::canary) known += (known.empty() ? "" : ", ") + entry.name;
+  throw Stop{Exit::subject, fmt::format("there is no subject '{}', but {} and canaries (see vmapcheck subjects)",
+                                        one_line(name), known)};
+}
+
+std::uint64_t seed_of(const Common& common, std::uint64_t otherwise) { return common.seed.value_or(otherwise); }
+
+std::uint64_t random_seed() { return std::random_device()(); }
+
+std::optional<std::string> environment(const char* name) {
+  const char* const value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+}  // namespace vmapcheck::tool

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the commands have in common on the command line: the options that all accept, how numbers and durations are
+// written, the end of each help page.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "harness/executor.hpp"
+#include "subjects/registry.hpp"
+#include "tools/exit_status.hpp"
+
+namespace vmapcheck::tool {
+
+/// What was said before the command, or among its own options.
+struct Common {
+  std::string program;                ///< how this program was called, for commands that are printed
+  std::string subject = "vmap";
+  std::optional<std::uint64_t> seed;
+  bool json = false;
+};
+
+/// The command line as it is being read: a command that is recognized leaves here what is to be run.
+struct Session {
+  Common common;
+  std::function<Exit()> run;
+};
+
+enum Uses : unsigned { uses_none = 0, uses_subject = 1, uses_seed = 2, uses_json = 4 };
+
+/// A command of `app`, which accepts the common options and shows those that it uses. `examples` are lines.
+CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, const std::string& description,
+                      unsigned uses, const std::string& examples);
+
+/// The common options of the program itself.
+void add_common_options(CLI::App& app, Common& common, unsigned uses);
+
+/// What stands at the end of a help page: examples, and the exit statuses.
+[[nodiscard]] std::string help_footer(const std::string& examples);
+
+/// A number from `least` to `most`, decimal or hexadecimal.
+void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
+               std::uint64_t least = 1, std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+/// "90", "90s", "1.5m", "2h", "500ms"; above zero.
+void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
+                  const std::string& description);
+void add_checking(CLI::App& app, std::optional<Checking>& target, const std::string& description);
+
+[[nodiscard]] std::optional<std::uint64_t> parse_count(std::string_view text);
+[[nodiscard]] std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text);
+[[nodiscard]] std::string_view name(Checking checking);
+
+/// A Stop with Exit::subject if there is none of that name.
+[[nodiscard]] const SubjectEntry& subject_named(const std::string& name);
+
+/// The seed that was given, or `otherwise`.
+[[nodiscard]] std::uint64_t seed_of(const Common& common, std::uint64_t otherwise);
+[[nodiscard]] std::uint64_t random_seed();
+
+/// The value of an environment variable, or nothing where it is empty, too.
+[[nodiscard]] std::optional<std::string> environment(const char* name);
+
+}  // namespace vmapcheck::tool
