@@ -61,8 +61,14 @@ template <Choices C>
     }
   }
   if (one_in(choices, 3)) space.lazy_limit = choices.below(16) * space.granule;
-  if (one_in(choices, 4)) {
-    // Some busy from the start, in no particular order.
+  if (one_in(choices, 6)) {
+    // A comb of busy areas, which has hundreds of free blocks from the start where there is room.
+    const Size stride = (2 + choices.below(3)) * space.granule;
+    Address begin = space.range.begin + choices.below(2) * space.granule;
+    for (std::uint64_t i = choices.below(640); i > 0 && space.range.end - begin > stride; --i, begin += stride)
+      space.busy.push_back({begin, begin + space.granule});
+  } else if (one_in(choices, 4)) {
+    // A few, in no particular order.
     for (std::uint64_t i = choices.below(4); i > 0; --i) {
       const Address begin = space.range.begin + choices.below(granules) * space.granule;
       const Range range{begin, begin + space.granule};
@@ -129,6 +135,7 @@ class Grammar {
   Range window();
   Range placement();
   Address address();
+  ReferenceModel::Areas::const_iterator area();
   Range hole();
   Op congruent(Label label);
   Label label();
@@ -293,13 +300,13 @@ Range Grammar<C>::placement() {
 template <Choices C>
 Address Grammar<C>::address() {
   const Range space = space_.range;
-  if (!population_.live.empty() && !one_in(4)) {
-    const Address begin = population_.live[below(population_.live.size())].begin;
+  if (const auto aim = area(); aim != population_.model.areas().end() && !one_in(4)) {
+    const auto& [begin, what] = *aim;
     switch (below(6)) {
       case 0: return begin + 1;
       case 1: return begin == 0 ? 0 : begin - 1;
-      case 2: return population_.model.areas().find(begin)->second.end;
-      case 3: return population_.model.areas().find(begin)->second.end - 1;
+      case 2: return what.end;
+      case 3: return what.end - 1;
       default: return begin;
     }
   }
@@ -307,14 +314,23 @@ Address Grammar<C>::address() {
   return vmap::align_down(space.begin + below(space.size()), one_in(4) ? 1 : space_.granule);
 }
 
-/// A free block beside some area, or the last one; may be empty.
+/// One that a label names, or one that was busy from the start, or the end.
+template <Choices C>
+ReferenceModel::Areas::const_iterator Grammar<C>::area() {
+  const ReferenceModel::Areas& areas = population_.model.areas();
+  const std::vector<Executor::Live>& live = population_.live;
+  if (!space_.busy.empty() && (live.empty() || one_in(4)))
+    return areas.find(space_.busy[below(space_.busy.size())].begin);
+  return live.empty() ? areas.end() : areas.find(live[below(live.size())].begin);
+}
+
+/// A free block beside some area, the first or the last one; may be empty.
 template <Choices C>
 Range Grammar<C>::hole() {
-  const ReferenceModel::Areas& areas = population_.model.areas();
-  if (population_.live.empty() || one_in(8)) return population_.model.gap_before(one_in(2) ? areas.begin() : areas.end());
-  auto area = areas.find(population_.live[below(population_.live.size())].begin);
-  if (one_in(2)) ++area;
-  return population_.model.gap_before(area);
+  const ReferenceModel& model = population_.model;
+  const auto beside = area();
+  if (beside == model.areas().end() || one_in(8)) return model.gap_before(one_in(2) ? model.areas().begin() : model.areas().end());
+  return one_in(2) ? model.gap_after(beside) : model.gap_before(beside);
 }
 
 template <Choices C>

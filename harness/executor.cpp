@@ -57,6 +57,15 @@ std::expected<std::unique_ptr<Executor>, std::string> Executor::create(const Spa
 }
 
 std::optional<Violation> Executor::step(const Op& op) {
+  if (!std::exchange(started_, true)) {
+    // What was imported must be right before anything is done to it.
+    now_.free_blocks = free_blocks_;
+    if (features_.stats) subject_->stats(stats_);
+    if (auto violation = check_everything()) {
+      violation->detail = "before the first op: " + violation->detail;
+      return violation;
+    }
+  }
   now_.failed = now_.released = now_.thorough = false;
   now_.touched.clear();
   now_.visits_max = 0;

@@ -177,6 +177,7 @@ class Executor {
   std::size_t hooks_met_ = 0;
   std::optional<vmap::Violation> hook_violation_;
   std::size_t free_blocks_ = 0;
+  bool started_ = false;
 
   Step now_;
   Answer answer_;

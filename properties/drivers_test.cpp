@@ -9,6 +9,8 @@
 #include <iterator>
 #include <string>
 
+#include "harness/choices.hpp"
+#include "harness/draw.hpp"
 #include "properties/traces.hpp"
 
 namespace vmapcheck {
@@ -24,16 +26,16 @@ class Canary : public testing::TestWithParam<Invariant> {
 };
 
 TEST_P(Canary, IsCaughtByRandomTracesByItsInvariant) {
-  const auto report = check(make(), {.seed = seed_of_this_run(), .cases = 100, .ops = 1000});
-  ASSERT_TRUE(report && report->found);
-  EXPECT_EQ(report->found->failure.violation.invariant, GetParam()) << report->found->failure.violation.detail;
-  EXPECT_TRUE(report->found->reproduced);
+  const CheckReport report = check_with(make(), 100, 1000);
+  ASSERT_TRUE(report.found);
+  EXPECT_EQ(report.found->failure.violation.invariant, GetParam()) << report.found->failure.violation.detail;
+  EXPECT_TRUE(report.found->reproduced);
 }
 
 TEST_P(Canary, IsMinimizedWithItsInvariantAndNotFurther) {
-  const auto report = check(make(), {.seed = seed_of_this_run(), .cases = 100, .ops = 1000});
-  ASSERT_TRUE(report && report->found);
-  const Minimized minimal = minimize(report->found->trace, report->found->failure, make());
+  const CheckReport report = check_with(make(), 100, 1000);
+  ASSERT_TRUE(report.found);
+  const Minimized minimal = minimize(report.found->trace, report.found->failure, make());
   ASSERT_TRUE(minimal.complete);
   EXPECT_EQ(minimal.failure.violation.invariant, GetParam());
   EXPECT_EQ(minimal.trace, relabel(minimal.trace));
@@ -77,9 +79,9 @@ INSTANTIATE_TEST_SUITE_P(Each, Canary,
 // ---- The specimen ------------------------------------------------------------------------------------------------------
 
 TEST(Seed2019, IsConvictedByRandomTracesInFiveOps) {
-  const auto report = check(subject("seed_2019"), {.seed = seed_of_this_run(), .cases = 100, .ops = 1000});
-  ASSERT_TRUE(report && report->found);
-  const Minimized minimal = minimize(report->found->trace, report->found->failure, subject("seed_2019"));
+  const CheckReport report = check_with(subject("seed_2019"), 100, 1000);
+  ASSERT_TRUE(report.found);
+  const Minimized minimal = minimize(report.found->trace, report.found->failure, subject("seed_2019"));
   EXPECT_EQ(minimal.failure.violation.invariant, Invariant::answer);
   EXPECT_LE(minimal.trace.ops.size(), 10u) << print(minimal.trace);
 }
@@ -88,12 +90,11 @@ TEST(Seed2019, IsConvictedByRandomTracesInFiveOps) {
 
 /// A run of random checking in which everything must have happened.
 TEST(RandomChecking, FindsNothingInTheAllocatorAndExercisesEverything) {
-  const auto report = check(subject("vmap"), {.seed = seed_of_this_run(), .cases = 1000, .ops = 1000});
-  ASSERT_TRUE(report);
-  if (report->found)
-    FAIL() << report->found->failure.violation.detail << "\nkept as "
-           << keep(report->found->trace, report->found->failure, "vmap-check");
-  const Coverage& coverage = report->coverage;
+  const CheckReport report = check_with(subject("vmap"), 1000, 1000);
+  if (report.found)
+    FAIL() << report.found->failure.violation.detail << "\nkept as "
+           << keep(report.found->trace, report.found->failure, "vmap-check");
+  const Coverage& coverage = report.coverage;
   for (std::size_t op = 0; op < op_kind_count; ++op) EXPECT_GT(coverage.ops[op], 0u) << op_names[op];
   for (std::size_t fit = 0; fit < vmap::fit_type_count; ++fit)
     EXPECT_GT(coverage.fits[fit], 0u) << name(static_cast<vmap::FitType>(fit));
@@ -118,12 +119,11 @@ TEST(RandomChecking, FindsNothingInTheAllocatorAndExercisesEverything) {
 }
 
 TEST(RandomChecking, IsRepeatable) {
-  const CheckOptions options{.seed = seed_of_this_run(), .cases = 20, .ops = 500};
-  const auto first = check(subject("seed_2019"), options);
-  const auto second = check(subject("seed_2019"), options);
-  ASSERT_TRUE(first->found && second->found);
-  EXPECT_EQ(first->found->case_index, second->found->case_index);
-  EXPECT_EQ(first->found->trace, second->found->trace);
+  const CheckReport first = check_with(subject("seed_2019"), 20, 500);
+  const CheckReport second = check_with(subject("seed_2019"), 20, 500);
+  ASSERT_TRUE(first.found && second.found);
+  EXPECT_EQ(first.found->case_index, second.found->case_index);
+  EXPECT_EQ(first.found->trace, second.found->trace);
 }
 
 /// The grammar of ops takes its choices from anybody: an odometer tries every short sequence of them.
@@ -181,10 +181,9 @@ static_assert(Subject<TwoFunctions> && !AllocatesAt<TwoFunctions> && !Observable
 
 TEST(SubjectOfTwoFunctions, IsJudgedByWhatItPromises) {
   const auto make = factory([](const SubjectConfig& config) { return TwoFunctions(config); });
-  const auto report = check(make, {.seed = seed_of_this_run(), .cases = 50, .ops = 500});
-  ASSERT_TRUE(report);
-  EXPECT_FALSE(report->found) << report->found->failure.violation.detail;
-  EXPECT_GT(report->coverage.unsupported, 0u);
+  const CheckReport report = check_with(make, 50, 500);
+  EXPECT_FALSE(report.found) << report.found->failure.violation.detail;
+  EXPECT_GT(report.coverage.unsupported, 0u);
 }
 
 TEST(SubjectOfTwoFunctions, IsConvictedWhenItPromisesTheLowest) {
@@ -193,9 +192,9 @@ TEST(SubjectOfTwoFunctions, IsConvictedWhenItPromisesTheLowest) {
     static Promises promises() { return {}; }
   };
   const auto make = factory([](const SubjectConfig& config) { return Boaster(config); });
-  const auto report = check(make, {.seed = seed_of_this_run(), .cases = 50, .ops = 500});
-  ASSERT_TRUE(report && report->found);
-  EXPECT_EQ(report->found->failure.violation.invariant, Invariant::answer);
+  const CheckReport report = check_with(make, 50, 500);
+  ASSERT_TRUE(report.found);
+  EXPECT_EQ(report.found->failure.violation.invariant, Invariant::answer);
 }
 
 }  // namespace

@@ -73,6 +73,12 @@ struct Specification {
     return std::ranges::any_of(gaps(), [&](Range gap) { return gap.begin <= begin && end <= gap.end; });
   }
 
+  /// Requires that the address is free.
+  [[nodiscard]] Range gap_around(Address address) const {
+    const std::vector<Range> all = gaps();
+    return *std::ranges::find_if(all, [&](Range gap) { return gap.contains(address); });
+  }
+
   [[nodiscard]] bool is_busy(Address begin) const { return areas.contains(begin) && !areas.at(begin).lazy; }
 
   [[nodiscard]] Size lazy_bytes() const {
@@ -130,7 +136,7 @@ struct Specification {
   Result<Range> free(Address begin) {
     if (!is_busy(begin)) return std::unexpected(Error::not_busy);
     areas.erase(begin);
-    return *std::ranges::find_if(gaps(), [&](Range gap) { return gap.contains(begin); });
+    return gap_around(begin);
   }
 
   /// The area is no longer busy, but not free before a purge.
@@ -177,16 +183,15 @@ struct Specification {
   }
 
   Allocation occupy(Range place) {
-    const std::vector<Range> free = gaps();
-    const Range gap = *std::ranges::find_if(free, [&](Range g) { return g.contains(place); });
+    const vmap::FitType fit = vmap::classify(gap_around(place.begin), place);
     areas[place.begin] = {place.end};
-    return {place, vmap::classify(gap, place)};
+    return {place, fit};
   }
 };
 
 /// The address space, with hooks that can be written down.
 struct System : vmap::AddressSpace {
-  explicit System(AddressSpace space) : AddressSpace(std::move(space)) {}
+  explicit System(vmap::AddressSpace space) : vmap::AddressSpace(std::move(space)) {}
 
   bool free_on_exhaustion(Address begin) {
     const auto once = [this, begin, called = false]() mutable {
@@ -348,13 +353,10 @@ Specification any_space() {
   return {.range = {begin, begin + bytes}, .granule = granule, .lazy_limit = lazy_limit};
 }
 
-auto any_command(const Specification& s) {
-  return rc::gen::map(
-      // More frees than lazy frees, more allocations than frees: the space fills, and is exhausted now and then.
-      rc::state::gen::execOneOfWithArgs<Allocate, Allocate, Allocate, Allocate, AllocateAt, AllocateAt, AllocateCongruent,
-                                        Free, Free, Free, FreeLazily, Purge, Find, FreeOnExhaustion>()(s),
-      [](auto command) { return command; });
-}
+// More frees than lazy frees, more allocations than frees: the space fills, and is exhausted now and then.
+const auto any_command =
+    rc::state::gen::execOneOfWithArgs<Allocate, Allocate, Allocate, Allocate, AllocateAt, AllocateAt, AllocateCongruent,
+                                      Free, Free, Free, FreeLazily, Purge, Find, FreeOnExhaustion>();
 
 TEST(StateMachine, AnAddressSpaceAnswersLikeItsSpecification) {
   vmap::Stats reached;

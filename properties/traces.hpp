@@ -29,11 +29,20 @@ inline std::uint64_t seed_of_this_run() {
 
 inline const SubjectFactory& subject(std::string_view name) { return find_subject(name)->make; }
 
+/// A run of random checking with the seed of this run.
+inline CheckReport check_with(const SubjectFactory& make, std::uint64_t cases, std::uint64_t ops) {
+  CheckOptions options;
+  options.seed = seed_of_this_run();
+  options.cases = cases;
+  options.ops = ops;
+  return check(make, options).value();
+}
+
 /// Random traces of `ops` ops. A failing one shrinks in one stride, to what the minimizer makes of it on `make`.
 inline rc::Gen<Trace> traces(const SubjectFactory& make, std::uint64_t ops) {
   return rc::Gen<Trace>([make, ops](const rc::Random& random, int) {
     rc::Random numbers = random;
-    return rc::shrinkable::shrink(generate_trace(numbers.next(), 0, ops), [make](const Trace& trace) {
+    return rc::shrinkable::shrinkRecur(generate_trace(numbers.next(), 0, ops), [make](const Trace& trace) {
       const auto outcome = run(trace, make);
       if (!outcome || !*outcome) return rc::Seq<Trace>();
       Minimized minimal = minimize(trace, **outcome, make);

@@ -62,14 +62,23 @@ RC_GTEST_PROP(RandomTraces, EverySubsequenceOfATraceIsATrace, ()) {
   keeps_every_invariant(trace, subject("vmap"), "vmap-subsequence");
 }
 
-RC_GTEST_PROP(RandomTraces, AmortizedCheckingFindsWhatCheckingAtEveryStepFinds, ()) {
-  const Trace trace = *traces(subject("canary_augment"), 400);
-  const auto often = run(trace, subject("canary_augment"), Checking::every_step);
-  const auto seldom = run(trace, subject("canary_augment"), Checking::amortized);
-  if (!often->has_value()) return;
-  RC_ASSERT(seldom->has_value());
-  RC_ASSERT((*often)->violation.invariant == vmap::Invariant::augment);
-  RC_ASSERT((*seldom)->step >= (*often)->step);
+/// A wrong maximum may be overwritten by a later step before everything is checked; most are not.
+TEST(RandomTraces, AmortizedCheckingFindsNearlyAllThatCheckingAtEveryStepFinds) {
+  std::size_t found_often = 0;
+  std::size_t found_seldom = 0;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    const Trace trace = generate_trace(seed_of_this_run(), i, 400);
+    const auto often = run(trace, subject("canary_augment"), Checking::every_step).value();
+    const auto seldom = run(trace, subject("canary_augment"), Checking::amortized).value();
+    if (!often) continue;
+    ++found_often;
+    if (!seldom) continue;
+    ++found_seldom;
+    EXPECT_GE(seldom->step, often->step);
+    EXPECT_EQ(often->violation.invariant, vmap::Invariant::augment);
+  }
+  EXPECT_GE(found_often, 50u);
+  EXPECT_GE(found_seldom * 10, found_often * 9);
 }
 
 /// The same seed gives the same trace, and an executor that has been fed it has counted it.

@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "model/trace.hpp"
-#include "tools/exit_status.hpp"
 #include "tools/interruption.hpp"
 
 namespace vmapcheck::tool {
@@ -158,11 +157,19 @@ void flush_out() {
   cannot("write to", "standard output");
 }
 
+bool out_is_broken() { return out_failed; }
+
 bool out_is_terminal() { return ::isatty(1) == 1; }
 
 void say(std::string_view line) {
   flush_out();
   (void)write_all(2, fmt::format("{}\n", line));
+}
+
+void report(const Stop& stop) {
+  if (stop.line.empty()) return;
+  const bool has_place = stop.status == Exit::usage && stop.line.find(": expected ") != std::string::npos;
+  say(has_place ? stop.line : "vmapcheck: " + stop.line);
 }
 
 std::string one_line(std::string_view text, std::size_t bytes_max) {

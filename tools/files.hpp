@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "model/op.hpp"
+#include "tools/exit_status.hpp"
 
 namespace vmapcheck::tool {
 
@@ -38,9 +39,13 @@ void make_directory(const std::string& path);
 void out(std::string_view text);
 void flush_out();
 [[nodiscard]] bool out_is_terminal();
+/// A write has failed; nothing more is written.
+[[nodiscard]] bool out_is_broken();
 
 /// One line for standard error, after what standard output has so far.
 void say(std::string_view line);
+/// The line of a Stop: a place in a file comes first, else the name of the program.
+void report(const Stop& stop);
 
 /// The text as part of one line: control characters escaped, what is long cut off.
 [[nodiscard]] std::string one_line(std::string_view text, std::size_t bytes_max = 1000);

@@ -111,10 +111,7 @@ Exit run_guarded(int argc, char** argv) {
     flush_out();
     return status;
   } catch (const Stop& stop) {
-    // Where a file, line and column are named, they come first.
-    if (stop.line.empty()) return stop.status;
-    const bool has_place = stop.status == Exit::usage && stop.line.find(": expected ") != std::string::npos;
-    say(has_place ? stop.line : "vmapcheck: " + stop.line);
+    report(stop);
     return stop.status;
   } catch (const std::bad_alloc&) {
     say("vmapcheck: out of memory");

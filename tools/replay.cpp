@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +26,7 @@ constexpr std::size_t every_step_ops_max = 100'000;
 
 Exit replay_all(const Common& common, const Options& options);
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options);
+int weight(Exit status);
 std::optional<Failure> as_json(const Trace& trace, const SubjectEntry& subject, Checking checking);
 std::optional<Failure> as_text(const Trace& trace, const SubjectEntry& subject, Checking checking);
 
@@ -55,25 +55,30 @@ namespace {
 
 Exit replay_all(const Common& common, const Options& options) {
   const SubjectEntry& subject = subject_named(common.subject);
-  constexpr std::array by_weight{Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::violation};
   Exit worst = Exit::ok;
   for (const std::string& file : options.files) {
     Exit status = Exit::ok;
     try {
       status = replay_file(file, subject, common, options);
     } catch (const Stop& stop) {
-      const bool is_of_file = std::ranges::find(by_weight, stop.status) != by_weight.end() && !stop.line.empty();
-      if (!is_of_file || &file == &options.files.back()) {
-        if (std::ranges::find(by_weight, worst) <= std::ranges::find(by_weight, stop.status) || !is_of_file) throw;
-      }
+      if (stop.status == Exit::interrupted || out_is_broken()) throw;
+      report(stop);
       status = stop.status;
-      say_stop(stop);
     }
-    worst = std::max(worst, status, [&](Exit a, Exit b) {
-      return std::ranges::find(by_weight, a) < std::ranges::find(by_weight, b);
-    });
+    worst = std::max(worst, status, [](Exit a, Exit b) { return weight(a) < weight(b); });
   }
   return worst;
+}
+
+/// Of two statuses, the one with more weight is that of both together.
+int weight(Exit status) {
+  switch (status) {
+    case Exit::ok: return 0;
+    case Exit::usage: return 1;
+    case Exit::subject: return 2;
+    case Exit::io: return 3;
+    default: return 4;
+  }
 }
 
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options) {

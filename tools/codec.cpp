@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `encode` and `decode`: traces as text to the bytes of fuzzers, and back.
+#include <memory>
+#include <span>
+#include <string>
+
+#include "fuzz/records.hpp"
+#include "model/trace.hpp"
+#include "tools/commands.hpp"
+#include "tools/files.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+struct Options {
+  std::string file;
+  std::string output = "-";
+};
+
+std::shared_ptr<Options> add_files(CLI::App& command, const std::string& input) {
+  const auto options = std::make_shared<Options>();
+  command.add_option("FILE", options->file, input + "; - is standard input")->required()->type_name("");
+  command.add_option("-o,--output", options->output, "Where to (default: standard output)")->type_name("FILE")->take_last();
+  return options;
+}
+
+Exit encode_file(const Options& options) {
+  if (options.output == "-" && out_is_terminal())
+    throw Stop{Exit::usage, "this would write bytes to the terminal: name a file with -o"};
+  const std::vector<std::uint8_t> bytes = encode(read_trace(options.file));
+  write_file(options.output, std::string(bytes.begin(), bytes.end()));
+  return Exit::ok;
+}
+
+Exit decode_file(const Options& options) {
+  const std::string text = read_file(options.file, trace_bytes_max);
+  const std::vector<std::uint8_t> bytes(text.begin(), text.end());
+  write_file(options.output, print(decode(bytes)));
+  return Exit::ok;
+}
+
+}  // namespace
+
+void add_encode(CLI::App& app, Session& session) {
+  CLI::App& command = add_command(app, session, "encode", "A trace as the bytes that fuzzers work on", uses_none,
+                                  "vmapcheck encode FILE.trace -o SEED");
+  const auto options = add_files(command, "Trace");
+  command.callback([&session, options] { session.run = [options] { return encode_file(*options); }; });
+}
+
+void add_decode(CLI::App& app, Session& session) {
+  CLI::App& command = add_command(app, session, "decode", "The bytes of a fuzzer as a trace", uses_none,
+                                  "vmapcheck decode crash-0123 -o FILE.trace\n"
+                                  "vmapcheck decode crash-0123 | vmapcheck replay -");
+  const auto options = add_files(command, "Bytes: any are a trace");
+  command.callback([&session, options] { session.run = [options] { return decode_file(*options); }; });
+}
+
+}  // namespace vmapcheck::tool

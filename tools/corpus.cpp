@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `corpus list` and `corpus import`: the named traces, and new ones from what real programs did.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "harness/strace_import.hpp"
+#include "model/trace.hpp"
+#include "tools/commands.hpp"
+#include "tools/files.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct ImportOptions {
+  std::string log;
+  std::string output = "-";
+  std::uint64_t pid = 0;
+  bool pid_given = false;
+  std::string placement = "recorded";
+  std::uint64_t page = 0x1000;
+  std::string program;
+};
+
+void add_list(CLI::App& corpus, Session& session);
+void add_import(CLI::App& corpus, Session& session);
+Exit list_traces(const Common& common, const std::string& directory);
+Exit import_log(const ImportOptions& options);
+const ImportedProcess& process_of(const StraceImport& imported, const ImportOptions& options);
+
+}  // namespace
+
+void add_corpus(CLI::App& app, Session& session) {
+  CLI::App& corpus = add_command(app, session, "corpus", "List named traces; import recorded ones", uses_json,
+                                 "vmapcheck corpus list\n"
+                                 "vmapcheck corpus import --strace LOG -o FILE.trace");
+  corpus.require_subcommand(1, 1);
+  add_list(corpus, session);
+  add_import(corpus, session);
+}
+
+namespace {
+
+void add_list(CLI::App& corpus, Session& session) {
+  CLI::App& command = add_command(corpus, session, "list", "Each trace with its number of ops and its first comment",
+                                  uses_json, "vmapcheck corpus list\nvmapcheck corpus list DIR --json");
+  const auto directory = std::make_shared<std::string>();
+  command.add_option("DIR", *directory, "Where the traces are (default: the corpus of the checkout)")->type_name("");
+  command.callback([&session, directory] {
+    session.run = [&session, directory] {
+      if (!directory->empty()) return list_traces(session.common, *directory);
+      const auto checkout = environment("VMAPCHECK_SOURCE_DIR");
+      return list_traces(session.common, checkout ? *checkout + "/corpus" : "corpus");
+    };
+  });
+}
+
+/// A file that is no trace is said so, and the others are listed all the same.
+Exit list_traces(const Common& common, const std::string& directory) {
+  Exit status = Exit::ok;
+  ordered_json list = ordered_json::array();
+  const std::vector<std::string> names = traces_below(directory);
+  std::size_t width = 0;
+  for (const std::string& name : names) width = std::max(width, std::min<std::size_t>(name.size(), 50));
+  for (const std::string& name : names) {
+    try {
+      const Trace trace = read_trace((std::filesystem::path(directory) / name).string());
+      const std::string comment = trace.comments.empty() ? "" : trace.comments.front();
+      if (common.json)
+        list.push_back(ordered_json{{"name", name}, {"ops", trace.ops.size()}, {"comment", comment}});
+      else
+        out(fmt::format("{:<{}} {:>7}  {}\n", one_line(name), width, trace.ops.size(), one_line(comment)));
+    } catch (const Stop& stop) {
+      if (stop.status == Exit::interrupted || out_is_broken()) throw;
+      report(stop);
+      status = std::max(status, stop.status);
+    }
+  }
+  if (common.json) out(list.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  return status;
+}
+
+void add_import(CLI::App& corpus, Session& session) {
+  CLI::App& command = add_command(corpus, session, "import", "What a real program did with its address space, as a trace",
+                                  uses_none,
+                                  "strace -f -o LOG -e trace=memory,process sort words\n"
+                                  "vmapcheck corpus import --strace LOG --program 'sort words' -o sort.trace\n"
+                                  "What was translated, approximated or has no meaning is counted on standard error.");
+  const auto options = std::make_shared<ImportOptions>();
+  command.add_option("--strace", options->log, "The log of strace; - is standard input")->required()->type_name("LOG")->take_last();
+  command.add_option("-o,--output", options->output, "Where to (default: standard output)")->type_name("FILE")->take_last();
+  add_count(command, "--pid", options->pid, "Which address space (default: the one with the most ops)", 0, 0xffff'ffff);
+  command
+      .add_option("--placement", options->placement,
+                  "recorded (default): where the kernel put it; first-fit: where the allocator will")
+      ->type_name("HOW")
+      ->take_last()
+      ->check(CLI::IsMember({"recorded", "first-fit"}));
+  add_count(command, "--page", options->page, "Bytes of a page of the machine that was traced (default: 4096)", 1,
+            std::uint64_t{1} << 40);
+  command.add_option("--program", options->program, "What was traced, for the first comment")->type_name("TEXT")->take_last();
+  command.callback([&session, &command, options] {
+    options->pid_given = command.count("--pid") != 0;
+    session.run = [options] { return import_log(*options); };
+  });
+}
+
+Exit import_log(const ImportOptions& options) {
+  if (!vmap::is_power_of_two(options.page))
+    throw Stop{Exit::usage, fmt::format("--page is a power of two, not {}", options.page)};
+  const std::string log = read_file(options.log, log_bytes_max);
+  const StraceOptions how{.placement = *placement_named(options.placement), .page = options.page, .program = options.program};
+  const auto imported = import_strace(log, how);
+  if (!imported) {
+    const ParseError& error = imported.error();
+    throw Stop{Exit::usage, fmt::format("{}:{}:{}: {}", one_line(options.log), error.line, error.column, one_line(error.expected))};
+  }
+  const ImportedProcess& process = process_of(*imported, options);
+  write_file(options.output, print(process.trace));
+  std::string counts = describe(*imported);
+  while (counts.ends_with('\n')) counts.pop_back();
+  say(counts);
+  if (imported->processes.size() > 1)
+    say(fmt::format("vmapcheck: this is the trace of pid {}; --pid chooses another", process.pid));
+  return Exit::ok;
+}
+
+const ImportedProcess& process_of(const StraceImport& imported, const ImportOptions& options) {
+  if (!options.pid_given) return imported.processes.front();
+  const auto process = std::ranges::find(imported.processes, options.pid, &ImportedProcess::pid);
+  if (process != imported.processes.end()) return *process;
+  std::string pids;
+  for (const ImportedProcess& other : imported.processes) {
+    if (pids.size() > 200) break;
+    pids += fmt::format("{}{}", pids.empty() ? "" : ", ", other.pid);
+  }
+  throw Stop{Exit::usage, fmt::format("no address space in {} began with pid {}, but with {}", one_line(options.log),
+                                      options.pid, pids)};
+}
+
+}  // namespace
+}  // namespace vmapcheck::tool

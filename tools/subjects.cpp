@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `subjects`: what can be checked, what each promises, and which functions it has.
+#include "harness/subject.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "harness/metadata_resource.hpp"
+#include "tools/commands.hpp"
+#include "tools/files.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Row {
+  const SubjectEntry* entry = nullptr;
+  std::vector<std::pair<std::string_view, bool>> promises;
+  std::vector<std::pair<std::string_view, bool>> features;
+};
+
+std::string_view name(SubjectKind kind) {
+  switch (kind) {
+    case SubjectKind::sound: return "sound";
+    case SubjectKind::specimen: return "specimen";
+    case SubjectKind::canary: return "canary";
+  }
+  return "unknown";
+}
+
+/// Only a subject that was made says what it can do; a tiny one will do.
+Row row_of(const SubjectEntry& entry) {
+  const Space tiny{.range = {0, 0x1000}, .granule = 0x100, .lazy_limit = std::nullopt, .busy = {}};
+  MetadataResource metadata;
+  const auto subject = entry.make(SubjectConfig{.space = tiny, .metadata = &metadata});
+  if (!subject) throw Stop{Exit::subject, fmt::format("subject {}: {}", entry.name, one_line(subject.error()))};
+  const Promises p = (*subject)->promises();
+  const Features f = (*subject)->features();
+  return {&entry,
+          {{"lowest", p.lowest},
+           {"complete", p.complete},
+           {"fit_type", p.fit_type},
+           {"coalesced", p.coalesced},
+           {"not_busy", p.not_busy}},
+          {{"allocate_at", f.allocate_at},
+           {"congruent", f.congruent},
+           {"lazy", f.lazy},
+           {"find", f.find},
+           {"hooks", f.hooks},
+           {"observable", f.observable},
+           {"inspectable", f.inspectable},
+           {"stats", f.stats}}};
+}
+
+/// "all", or the names of those that hold.
+std::string names_of(const std::vector<std::pair<std::string_view, bool>>& flags) {
+  std::string text;
+  bool all = true;
+  for (const auto& [flag, holds] : flags) {
+    all = all && holds;
+    if (holds) text += fmt::format("{}{}", text.empty() ? "" : ", ", flag);
+  }
+  if (all) return "all: " + text;
+  return text.empty() ? "none" : text;
+}
+
+ordered_json json_of(const std::vector<std::pair<std::string_view, bool>>& flags) {
+  ordered_json json;
+  for (const auto& [flag, holds] : flags) json[flag] = holds;
+  return json;
+}
+
+Exit list_subjects(const Common& common) {
+  ordered_json list = ordered_json::array();
+  for (const SubjectEntry& entry : subjects()) {
+    const Row row = row_of(entry);
+    if (common.json) {
+      list.push_back(ordered_json{{"name", entry.name},
+                                  {"kind", name(entry.kind)},
+                                  {"summary", entry.summary},
+                                  {"promises", json_of(row.promises)},
+                                  {"features", json_of(row.features)}});
+    } else {
+      out(fmt::format("{:<24} {:<9} {}\n", entry.name, name(entry.kind), entry.summary));
+      if (entry.kind == SubjectKind::canary) continue;
+      out(fmt::format("{:<24} promises  {}\n{:<24} functions {}\n", "", names_of(row.promises), "", names_of(row.features)));
+    }
+  }
+  if (common.json) out(list.dump() + "\n");
+  return Exit::ok;
+}
+
+}  // namespace
+
+void add_subjects(CLI::App& app, Session& session) {
+  CLI::App& command = add_command(app, session, "subjects", "What can be checked, with what each promises", uses_json,
+                                  "vmapcheck subjects\nvmapcheck subjects --json");
+  command.callback([&session] { session.run = [&session] { return list_subjects(session.common); }; });
+}
+
+}  // namespace vmapcheck::tool
