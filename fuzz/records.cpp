@@ -18,7 +18,7 @@
 namespace vmapcheck {
 namespace {
 
-constexpr std::uint8_t flag_exact = 0xe0;   // all bits: one in eight of random records
+constexpr std::uint8_t flag_exact = 0xf0;   // all bits: one in sixteen of random records
 constexpr std::uint8_t flag_window = 0x03;  // all bits: one in four
 constexpr std::uint8_t flag_limit = 0x04;
 

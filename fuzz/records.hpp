@@ -12,7 +12,7 @@
 // The first record is the space, whatever its kind. Each further one is an op, a busy range or a block, by `kind`
 // modulo 32. Common ops have several values; encode() uses the first.
 //
-// A record takes its arguments in one of two forms. *Exact* (flags & 0xe0 all set): a to d are the numbers themselves.
+// A record takes its arguments in one of two forms. *Exact* (flags & 0xf0 all set): a to d are the numbers themselves.
 // *Compact*: they are scaled by the space, each modulo what makes sense in its place, so that any bytes, and any byte
 // changed in good ones, mostly make an op that has something to do. Here # is a granule, "place" the number of a
 // boundary between granules, counted from the begin of the space, and "length" is 1 + n % 16 granules.

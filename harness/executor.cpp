@@ -107,7 +107,7 @@ auto Executor::expect(Predict predict) -> decltype(predict()) {
   auto expected = predict();
   const auto exhausted = [&] { return !expected && expected.error() == Error::no_space; };
   if (!exhausted()) return expected;
-  if (model_.lazy_areas() != 0) {
+  if (!model_.lazy().empty()) {
     purged();
     ++coverage_.purges_on_demand;
     expected = predict();
@@ -280,7 +280,7 @@ std::optional<Violation> Executor::refuse(const Result<Range>& actual) {
 std::optional<Violation> Executor::perform(const Purge&) {
   if (!features_.lazy) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   const Size expected = model_.lazy_bytes();
-  if (model_.lazy_areas() != 0) purged();
+  if (!model_.lazy().empty()) purged();
   const Size actual = subject_->purge();
   answer_ = Purged{actual};
   if (actual == expected) return std::nullopt;
@@ -334,31 +334,36 @@ Range Executor::vacated(Address begin) {
   const Address end = area.end;
   forget(area);
   const Range gap = model_.vacate(begin);
-  const bool previous = gap.begin != begin;
-  const bool next = gap.end != end;
-  if (!previous && !next) ++free_blocks_;
-  if (previous && next) --free_blocks_;
-  const auto kind = static_cast<std::size_t>(previous) + 2 * static_cast<std::size_t>(next);
+  const auto kind = static_cast<std::size_t>(freed({begin, end}, gap));
   ++tally_.coalescings[kind];
   ++coverage_.coalescings[kind];
-  now_.touched.push_back(begin);
   return gap;
 }
 
 void Executor::purged() {
-  if (model_.lazy_areas() > touched_max) {
-    now_.thorough = true;
-  } else {
-    for (const auto& [begin, area] : model_.areas())
-      if (area.lazy) now_.touched.push_back(begin);
-  }
-  // Which kinds of coalescing these are depends on the order in which a subject frees them: only their sum is told.
-  tally_.coalescings[0] += model_.lazy_areas();
-  ++tally_.purges;
-  now_.visits_max += model_.lazy_areas() * height_max(now_.free_blocks + model_.lazy_areas());
+  const std::size_t count = model_.lazy().size();
+  now_.thorough = now_.thorough || count > touched_max;
+  now_.visits_max += count * height_max(now_.free_blocks + count);
   now_.released = true;
-  model_.purge();
-  free_blocks_ = model_.gaps().size();
+  // Which kinds of coalescing these are depends on the order in which a subject frees them: only their sum is told.
+  tally_.coalescings[0] += count;
+  ++tally_.purges;
+  while (!model_.lazy().empty()) {
+    const Address begin = model_.lazy().back();
+    const Address end = model_.areas().find(begin)->second.end;
+    freed({begin, end}, model_.purge_one());
+  }
+}
+
+/// `range` became free, and is now part of `gap`.
+vmap::Coalescing Executor::freed(Range range, Range gap) {
+  now_.touched.push_back(range.begin);
+  const bool previous = gap.begin != range.begin;
+  const bool next = gap.end != range.end;
+  if (!previous && !next) ++free_blocks_;
+  if (previous && next) --free_blocks_;
+  if (previous) return next ? vmap::Coalescing::both : vmap::Coalescing::previous;
+  return next ? vmap::Coalescing::next : vmap::Coalescing::none;
 }
 
 /// The area's label names nothing any more.
@@ -528,8 +533,8 @@ std::optional<Violation> Executor::check_stats(bool largest) const {
   expect_equal("busy_bytes", model_.busy_bytes(), stats_.busy_bytes);
   expect_equal("lazy_bytes", model_.lazy_bytes(), stats_.lazy_bytes);
   expect_equal("free_bytes", size - model_.busy_bytes() - model_.lazy_bytes(), stats_.free_bytes);
-  expect_equal("busy_areas", model_.areas().size() - model_.lazy_areas(), stats_.busy_areas);
-  expect_equal("lazy_areas", model_.lazy_areas(), stats_.lazy_areas);
+  expect_equal("busy_areas", model_.areas().size() - model_.lazy().size(), stats_.busy_areas);
+  expect_equal("lazy_areas", model_.lazy().size(), stats_.lazy_areas);
   expect_equal("hooks", hooks_.size(), stats_.hooks);
   expect_equal("hooks_called", tally_.hooks_called, stats_.hooks_called);
   expect_equal("purges", tally_.purges, stats_.purges);

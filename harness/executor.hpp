@@ -145,6 +145,7 @@ class Executor {
   void occupied(Range range, Label label);
   Range vacated(Address begin);
   void purged();
+  vmap::Coalescing freed(Range range, Range gap);
   void forget(const ReferenceModel::Area& area);
   [[nodiscard]] const Live* find_live(Label label) const;
 

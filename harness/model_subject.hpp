@@ -18,7 +18,7 @@ class ModelSubject {
   template <class Predict>
   auto purge_and_retry(Predict predict) -> decltype(predict()) {
     auto result = predict();
-    if (result || result.error() != vmap::Error::no_space || model_.lazy_areas() == 0) return result;
+    if (result || result.error() != vmap::Error::no_space || model_.lazy().empty()) return result;
     model_.purge();
     return predict();
   }

@@ -56,9 +56,11 @@ Result<Allocation> ReferenceModel::predict(const Request& request) const {
     return std::unexpected(Error::invalid_argument);
   const Size align = std::max(request.align, granule);
 
-  // Nothing below the area around the window's begin matters.
+  // Gap by gap, from the one before or around the window's begin.
   auto area = areas_.upper_bound(request.within.begin);
-  for (Range gap = gap_before(area);; gap = gap_after(area++)) {
+  Address begin = gap_before(area).begin;
+  for (;; begin = area->second.end, ++area) {
+    const Range gap{begin, area == areas_.end() ? space_.range.end : area->first};
     if (const auto range = lowest_in(gap, request.within, request.size, align))
       return Allocation{*range, fit_of(gap, *range)};
     if (area == areas_.end() || gap.end >= request.within.end) break;
@@ -100,14 +102,16 @@ Result<Address> ReferenceModel::predict(const Congruent& op) const {
   // At the highest base, one step of `align` higher some block would leave its gap or the window at the top: so it is the
   // highest multiple at which that block is inside that gap and the window.
   std::optional<Address> highest;
-  std::vector<Range> free = gaps();
-  for (auto gap = free.rbegin(); gap != free.rend(); ++gap) {
-    const Address top = std::min(gap->end, op.within.end);
+  for (auto area = areas_.end();; --area) {
+    const Range gap = gap_before(area);
+    if (highest && gap.end <= *highest) break;  // what fits there has a lower base
+    const Address top = std::min(gap.end, op.within.end);
     for (const vmap::Block& block : sorted) {
-      if (Wide{block.offset} + block.size > top) continue;
+      if (gap.size() < block.size || Wide{block.offset} + block.size > top) continue;
       const Address base = (top - block.offset - block.size) / align * align;
       if ((!highest || base > *highest) && fits(base)) highest = base;
     }
+    if (area == areas_.begin()) break;
   }
   if (!highest) return std::unexpected(Error::no_space);
   return *highest;
@@ -169,14 +173,22 @@ Range ReferenceModel::retire(Address begin) {
   area.lazy = true;
   busy_bytes_ -= area.end - begin;
   lazy_bytes_ += area.end - begin;
-  ++lazy_areas_;
+  lazy_.push_back(begin);
   return {begin, area.end};
 }
 
+Range ReferenceModel::purge_one() {
+  const auto area = areas_.find(lazy_.back());
+  lazy_.pop_back();
+  lazy_bytes_ -= area->second.end - area->first;
+  const auto next = areas_.erase(area);
+  return gap_before(next);
+}
+
 Size ReferenceModel::purge() {
-  if (lazy_areas_ != 0) std::erase_if(areas_, [](const auto& area) { return area.second.lazy; });
-  lazy_areas_ = 0;
-  return std::exchange(lazy_bytes_, 0);
+  const Size bytes = lazy_bytes_;
+  while (!lazy_.empty()) purge_one();
+  return bytes;
 }
 
 std::vector<Range> ReferenceModel::gaps() const {

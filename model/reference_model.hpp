@@ -63,8 +63,10 @@ class ReferenceModel {
   Range vacate(Address begin);
   /// The busy area at `begin` is freed lazily; returns it.
   Range retire(Address begin);
-  /// Lazily freed areas become free; returns their bytes.
+  /// All lazily freed areas become free; returns their bytes.
   Size purge();
+  /// The last of lazy() becomes free; returns the gap around it. Requires that there is one.
+  Range purge_one();
 
   // What there is.
 
@@ -84,14 +86,16 @@ class ReferenceModel {
   [[nodiscard]] bool is_free(Range range) const;
   [[nodiscard]] Size busy_bytes() const { return busy_bytes_; }
   [[nodiscard]] Size lazy_bytes() const { return lazy_bytes_; }
-  [[nodiscard]] std::size_t lazy_areas() const { return lazy_areas_; }
+  [[nodiscard]] std::size_t lazy_areas() const { return lazy_.size(); }
+  /// The begins of lazily freed areas, in the order in which they were freed.
+  [[nodiscard]] const std::vector<Address>& lazy() const { return lazy_; }
 
  private:
   Space space_;
   Areas areas_;
   Size busy_bytes_ = 0;
   Size lazy_bytes_ = 0;
-  std::size_t lazy_areas_ = 0;
+  std::vector<Address> lazy_;
 };
 
 }  // namespace vmapcheck

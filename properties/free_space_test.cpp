@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FreeSpace alone, against a sorted vector of blocks: what it finds, how it splits and coalesces, and how many nodes a search
-// visits. The bound of free_space.hpp is computed here from the blocks and the tree's real height.
+// FreeSpace alone, against a sorted vector of blocks: what it finds, how it splits and coalesces, and how many nodes a
+// search visits. The bound of free_space.hpp is computed here from the blocks and the tree's real height.
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -254,7 +254,8 @@ RC_GTEST_PROP(FreeSpaceSearch, FindsTheLastBlockAtOrBelowAnAddress, ()) {
   }
 }
 
-// Whatever is carved out and added again, the blocks are those of the vector, and the run must have met every kind of each.
+// Whatever is carved out and added again, the blocks are those of the vector, and the run must have met every kind of
+// each.
 TEST(FreeSpaceChange, SplitsAndCoalescesLikeTheVectorInEveryWay) {
   std::array<std::uint64_t, vmap::fit_type_count> fits{};
   std::array<std::uint64_t, vmap::coalescing_count> coalescings{};

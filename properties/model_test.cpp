@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The reference model, which everything else is compared with, agrees with a bitmap that tries every place; and what it judges
-// to be an answer is exactly what the promises admit.
+// The reference model, which everything else is compared with, agrees with a bitmap that tries every place; and what it
+// judges to be an answer is exactly what the promises admit.
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -46,7 +46,8 @@ Space any_space(std::uint64_t granules_max) {
 Address any_address(const Space& space) {
   if (one_in(20)) return *rc::gen::element<Address>(0, address_max);
   const std::uint64_t granules = space.range.size() / space.granule;
-  const Address on_granule = space.range.begin + pick(0, granules + 2) * space.granule;  // may wrap to 0: an address, too
+  const Address on_granule =
+      space.range.begin + pick(0, granules + 2) * space.granule;  // may wrap to 0: an address, too
   return one_in(5) ? on_granule + pick(0, 4) - 2 : on_granule;
 }
 
@@ -210,8 +211,7 @@ RC_GTEST_PROP(Model, PlacesARangeIfTheBitmapHasItFree, ()) {
   agrees_in_every_state([](const Pair& pair) {
     const Range range{any_address(pair.space), any_address(pair.space)};
     RC_ASSERT(describe(pair.model.predict(range)) == describe(answer(pair.bitmap, pair.space, range)));
-    if (sound(pair.space, range))
-      RC_ASSERT(pair.model.is_free(range) == pair.bitmap.is_free(range.begin, range.end));
+    if (sound(pair.space, range)) RC_ASSERT(pair.model.is_free(range) == pair.bitmap.is_free(range.begin, range.end));
   });
 }
 
@@ -254,7 +254,8 @@ TEST(Model, AnAreaKeepsTheLabelOfItsOp) {
   EXPECT_EQ(model.busy_at(2)->end, 5u);
 }
 
-// ---- Judging: every answer that can be given, against the promises --------------------------------------------------------
+// ---- Judging: every answer that can be given, against the promises
+// --------------------------------------------------------
 
 /// What the promises admit as an answer to a request, in the words of the contract.
 bool admissible(const Pair& pair, const Request& request, const Result<Allocation>& actual, const Promises& promises) {
@@ -322,7 +323,8 @@ TEST(Model, SaysWhatItExpectedWhatItGotAndWhy) {
   EXPECT_EQ(judge(two, at(4, 12), any_place), "expected 0x8..0x10 right_edge, actual 0x4..0xc right_edge: misaligned");
   EXPECT_EQ(judge(two, at(0, 8), any_place),
             "expected 0x8..0x10 right_edge, actual 0x0..0x8 right_edge: outside the window");
-  EXPECT_EQ(judge({.size = 8}, at(0, 8), any_place), "expected 0x4..0xc left_edge, actual 0x0..0x8 right_edge: not free");
+  EXPECT_EQ(judge({.size = 8}, at(0, 8), any_place),
+            "expected 0x4..0xc left_edge, actual 0x0..0x8 right_edge: not free");
   EXPECT_EQ(judge({.size = 8}, at(4, 12), any_place),
             "expected 0x4..0xc left_edge, actual 0x4..0xc right_edge: wrong fit type");
   EXPECT_EQ(judge({.size = 16}, at(0, 16), any_place),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The arithmetic of vmap/range.hpp never wraps: it agrees with arithmetic of 128 bits, and what it says of ranges agrees with
-// a look at each byte.
+// The arithmetic of vmap/range.hpp never wraps: it agrees with arithmetic of 128 bits, and what it says of ranges
+// agrees with a look at each byte.
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -73,9 +73,8 @@ RC_GTEST_PROP(RangeArithmetic, TheLowestPlacementIsTheAlignedBeginIfTheEndFits, 
   const Size align = *any_alignment();
   // Sizes that fit exactly, or miss by one, are the ordinary case here.
   const Size room = free.end - static_cast<Address>(std::min<Wide>(rounded_up(free.begin, align), free.end));
-  const Size size = *rc::gen::oneOf(any_number(), rc::gen::map(rc::gen::inRange<Size>(0, 3), [=](Size n) {
-                                      return room + n - 1;
-                                    }));
+  const Size size =
+      *rc::gen::oneOf(any_number(), rc::gen::map(rc::gen::inRange<Size>(0, 3), [=](Size n) { return room + n - 1; }));
   RC_PRE(size > 0);
   const Wide begin = rounded_up(free.begin, align);
   const std::optional<Address> actual = lowest_placement(free, size, align);
@@ -83,7 +82,8 @@ RC_GTEST_PROP(RangeArithmetic, TheLowestPlacementIsTheAlignedBeginIfTheEndFits, 
   if (actual) RC_ASSERT(*actual == static_cast<Address>(begin));
 }
 
-// What is said of ranges, against a look at each byte: all ranges of a few addresses, at 0, in the middle and at the top.
+// What is said of ranges, against a look at each byte: all ranges of a few addresses, at 0, in the middle and at the
+// top.
 
 constexpr Address addresses = 6;
 constexpr Address bases[] = {0, (Address{1} << 63) - addresses / 2, address_max - addresses};

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The contract as a state machine: what an address space holds, one command for each thing that can be asked of it, and after
-// each command the same answer and the same contents as the specification has.
+// The contract as a state machine: what an address space holds, one command for each thing that can be asked of it, and
+// after each command the same answer and the same contents as the specification has.
 //
-// `Specification` below is the contract in its plainest form: a map of areas, and free space is what lies between them. It has
-// the functions of vmap::AddressSpace, so that a command says what it does once, for both.
+// `Specification` below is the contract in its plainest form: a map of areas, and free space is what lies between them.
+// It has the functions of vmap::AddressSpace, so that a command says what it does once, for both.
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -44,7 +44,8 @@ using vmap::Size;
 std::uint64_t pick(std::uint64_t from, std::uint64_t to) { return *rc::gen::inRange(from, to + 1); }
 bool one_in(std::uint64_t n) { return pick(1, n) == 1; }
 
-// ---- The specification ---------------------------------------------------------------------------------------------------
+// ---- The specification
+// ---------------------------------------------------------------------------------------------------
 
 struct Specification {
   struct Area {
@@ -166,7 +167,8 @@ struct Specification {
   }
 
  private:
-  /// Before an allocation fails with no_space: a purge, then the hooks in their order, and another try after each release.
+  /// Before an allocation fails with no_space: a purge, then the hooks in their order, and another try after each
+  /// release.
   template <class Attempt>
   auto until_satisfied(Attempt attempt) -> decltype(attempt()) {
     auto answer = attempt();
@@ -201,7 +203,8 @@ struct System : vmap::AddressSpace {
   }
 };
 
-// ---- Commands ------------------------------------------------------------------------------------------------------------
+// ---- Commands
+// ------------------------------------------------------------------------------------------------------------
 
 using Command = rc::state::Command<Specification, System>;
 
@@ -221,7 +224,8 @@ void demand_same_contents(const Specification& expected, const System& actual) {
   RC_ASSERT(collected([&](auto visit) { actual.for_each_busy(visit); }) == busy);
   RC_ASSERT(collected([&](auto visit) { actual.for_each_lazy(visit); }) == lazy);
   RC_ASSERT(collected([&](auto visit) { actual.for_each_free(visit); }) == expected.gaps());
-  if (const auto violation = actual.verify()) RC_FAIL(std::string(name(violation->invariant)) + ": " + violation->detail);
+  if (const auto violation = actual.verify())
+    RC_FAIL(std::string(name(violation->invariant)) + ": " + violation->detail);
 }
 
 template <class Derived>
@@ -341,7 +345,8 @@ struct FreeOnExhaustion : SameOnBoth<FreeOnExhaustion> {
   void show(std::ostream& os) const override { os << "on exhaustion free " << describe(begin); }
 };
 
-// ---- The machine ---------------------------------------------------------------------------------------------------------
+// ---- The machine
+// ---------------------------------------------------------------------------------------------------------
 
 /// A space of 16 to 256 granules at the bottom, in the middle or at the top of the addresses.
 Specification any_space() {

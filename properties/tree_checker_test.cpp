@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The checker of the invariants tree and augment: it finds nothing in sound trees, and names each kind of damage. The trees
-// are made by hand, of plain nodes, so that every link can be broken.
+// The checker of the invariants tree and augment: it finds nothing in sound trees, and names each kind of damage. The
+// trees are made by hand, of plain nodes, so that every link can be broken.
 
 #include <gtest/gtest.h>
 
@@ -115,14 +115,16 @@ const std::vector<Damage> damages{
     {"RedBelowRed", Kind::tree, [](HandMade& t) { t.node[11].red = true; },
      "node 0xb00..0xb1b: is red, and so is its parent", "node 0xb00..0xb1b: is red, and so is a child"},
     {"BlackHeight", Kind::tree, [](HandMade& t) { t.node[9].red = false; },
-     "node 0xb00..0xb1b: 2 black nodes on paths to the left, 1 to the right", "node 0xb00..0xb1b: black heights differ below it"},
+     "node 0xb00..0xb1b: 2 black nodes on paths to the left, 1 to the right",
+     "node 0xb00..0xb1b: black heights differ below it"},
     {"ParentLink", Kind::tree, [](HandMade& t) { t.node[9].parent = &t.node[13]; },
      "node 0x900..0x919: its parent link does not lead to its parent",
      "node 0xb00..0xb1b: a child's parent link does not lead to it"},
     {"RootWithAParent", Kind::tree, [](HandMade& t) { t.node[15].parent = &t.node[7]; },
      "node 0xf00..0xf1f: its parent link does not lead to its parent", "node 0xf00..0xf1f: the root has a parent"},
     {"Order", Kind::tree, [](HandMade& t) { t.node[9].range = {0xb01, 0xb02}; },
-     "node 0xa00..0xa1a: follows 0xb01..0xb02 in the tree: addresses must ascend", "node 0xb01..0xb02: addresses must ascend"},
+     "node 0xa00..0xa1a: follows 0xb01..0xb02 in the tree: addresses must ascend",
+     "node 0xb01..0xb02: addresses must ascend"},
     {"OrderBetweenLevels", Kind::tree, [](HandMade& t) { t.node[8].range = {0x6ff, 0x701}; },
      "node 0x6ff..0x701: follows 0x700..0x717 in the tree: addresses must ascend",
      "node 0x6ff..0x701: addresses must ascend", 8},
@@ -141,8 +143,7 @@ const std::vector<Damage> damages{
      "node 0x1e00..0x1e2e: is the last in order, but the list goes on",
      "node 0x1e00..0x1e2e: the list does not thread the order of the tree here", 30},
     {"Cycle", Kind::tree, [](HandMade& t) { t.node[9].right = &t.node[9]; },
-     "node 0x900..0x919: its parent link does not lead to its parent",
-     "node 0x900..0x919: addresses must ascend"},
+     "node 0x900..0x919: its parent link does not lead to its parent", "node 0x900..0x919: addresses must ascend"},
     {"WrongValue", Kind::augment, [](HandMade& t) { t.node[9].size_max = 3; },
      "node 0x900..0x919: wrong value: subtree_max_size is 0x3, expected 0x1a",
      "node 0x900..0x919: wrong value: subtree_max_size is 0x3, expected 0x1a"},

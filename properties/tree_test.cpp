@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AugmentedRbTree alone: whatever is linked and erased, the red-black rules, the links, the list and the augment are right,
-// and it costs what its header says. The augments have nothing to do with addresses.
+// AugmentedRbTree alone: whatever is linked and erased, the red-black rules, the links, the list and the augment are
+// right, and it costs what its header says. The augments have nothing to do with addresses.
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -264,7 +264,9 @@ void propagation_visits_what_changes_and_one_more() {
   }
 }
 
-RC_GTEST_PROP(Tree, PropagationOfASumStopsWhereNothingChanges, ()) { propagation_visits_what_changes_and_one_more<Sum>(); }
+RC_GTEST_PROP(Tree, PropagationOfASumStopsWhereNothingChanges, ()) {
+  propagation_visits_what_changes_and_one_more<Sum>();
+}
 RC_GTEST_PROP(Tree, PropagationOfAMaximumStopsWhereNothingChanges, ()) {
   propagation_visits_what_changes_and_one_more<Heaviest>();
 }
