@@ -26,14 +26,15 @@ enum class Meaning : std::uint8_t { size, align, address, count };
 /// A trace while it is changed. Every member function leaves it valid, if it finds something to change.
 class Mutation {
  public:
-  Mutation(const Trace& trace, std::uint64_t seed) : random_(seed), trace_(relabel(trace)) {
-    trace_.comments.clear();
+  Mutation(const Trace& trace, std::uint64_t seed)
+      : random_(seed), trace_{.comments = {}, .space = trace.space, .ops = trace.ops} {
+    if (labels_of(trace.ops) >= Label::whole / 2) trace_ = relabel(trace_);  // no room for new ones above
     label_next_ = labels_of(trace_.ops);
   }
 
   void change();
   void cross_with(const Trace& other);
-  [[nodiscard]] Trace finish(std::size_t size_max);
+  [[nodiscard]] Trace finish(std::size_t size_max) &&;
 
  private:
   struct Run {
@@ -154,13 +155,13 @@ void rescale(Op& op, const Space& from, const Space& to) {
 Trace mutate(const Trace& trace, std::size_t size_max, std::uint64_t seed) {
   Mutation mutation(trace, seed);
   mutation.change();
-  return mutation.finish(size_max);
+  return std::move(mutation).finish(size_max);
 }
 
 Trace cross(const Trace& first, const Trace& second, std::size_t size_max, std::uint64_t seed) {
   Mutation mutation(first, seed);
   mutation.cross_with(second);
-  return mutation.finish(size_max);
+  return std::move(mutation).finish(size_max);
 }
 
 namespace {
@@ -171,15 +172,14 @@ void Mutation::change() {
     switch (below(16)) {
       case 0:
       case 1:
-      case 2:
-      case 3: draw(); break;
-      case 4:
-      case 5: remove(); break;
-      case 6:
-      case 7: repeat(); break;
-      case 8: move(); break;
-      case 9: exchange(); break;
-      case 10: change_space(); break;
+      case 2: draw(); break;
+      case 3:
+      case 4: remove(); break;
+      case 5:
+      case 6: repeat(); break;
+      case 7: move(); break;
+      case 8: exchange(); break;
+      case 9: change_space(); break;
       default: change_op();
     }
   } while (one_in(3));
@@ -199,7 +199,7 @@ void Mutation::cross_with(const Trace& other) {
   if (one_in(16)) settle_in(other.space);
 }
 
-Trace Mutation::finish(std::size_t size_max) {
+Trace Mutation::finish(std::size_t size_max) && {
   while (encoded_size_max(trace_) > size_max && !ops().empty()) {
     const std::size_t excess = (encoded_size_max(trace_) - size_max + record_bytes - 1) / record_bytes;
     const std::size_t length = std::min(excess, ops().size());
@@ -207,7 +207,7 @@ Trace Mutation::finish(std::size_t size_max) {
     ops().erase(begin, begin + static_cast<std::ptrdiff_t>(length));
   }
   while (encoded_size_max(trace_) > size_max && !trace_.space.busy.empty()) trace_.space.busy.pop_back();
-  return relabel(trace_);
+  return std::move(trace_);
 }
 
 // ---- Ops come, go and move

@@ -26,9 +26,8 @@
 
 namespace vmapcheck {
 
-/// A valid trace near `trace`, without comments, its labels numbered in order of binding, whose encoding (see
-/// records.hpp) has at most `size_max` bytes: ops in excess go. Requires a valid trace and room for the space: size_max
-/// >= record_bytes.
+/// A valid trace near `trace`, without comments, whose encoding (see records.hpp) has at most `size_max` bytes: ops in
+/// excess go. Requires a valid trace and room for the space: size_max >= record_bytes.
 [[nodiscard]] Trace mutate(const Trace& trace, std::size_t size_max, std::uint64_t seed);
 
 /// The same, with ops of both and mostly the space of the first.

@@ -93,6 +93,18 @@ class BitmapModel {
     return gaps;
   }
 
+  /// The free granules that end at `end`, or begin at `begin`; may be none.
+  [[nodiscard]] Range free_before(Address end) const {
+    Wide begin = end;
+    while (begin > space_.range.begin && is_free(begin - space_.granule, begin)) begin -= space_.granule;
+    return range_of(begin, end);
+  }
+  [[nodiscard]] Range free_after(Address begin) const {
+    Wide end = begin;
+    while (is_free(end, end + space_.granule)) end += space_.granule;
+    return range_of(begin, end);
+  }
+
   [[nodiscard]] Size busy_bytes() const { return bytes_of(Kind::busy); }
   [[nodiscard]] Size lazy_bytes() const { return bytes_of(Kind::lazy); }
 

@@ -141,6 +141,7 @@ struct Pair {
   ReferenceModel model{space};
   BitmapModel bitmap{space};
   std::vector<Address> begins{};
+  std::vector<Range> lazy{};
 
   void occupy(Range range) {
     model.occupy(range, std::nullopt);
@@ -157,21 +158,33 @@ struct Pair {
     return area;
   }
 
+  /// The last area that was freed lazily becomes free.
+  void purge_one() {
+    if (lazy.empty()) return;
+    const Range gap = model.purge_one();
+    bitmap.vacate(lazy.back());
+    RC_ASSERT(std::ranges::count(bitmap.gaps(), gap) == 1);
+    RC_ASSERT(gap.contains(lazy.back()));
+    lazy.pop_back();
+  }
+
   /// Something happens, so that the next question meets another state.
   void change() {
     switch (pick(0, 9)) {
       case 0: {
         RC_ASSERT(model.purge() == bitmap.lazy_bytes());
         bitmap.purge();
+        lazy.clear();
         return;
       }
-      case 1:
+      case 1: return purge_one();
+      case 2:
         if (const std::optional<Range> area = take_out()) {
           RC_ASSERT(model.retire(area->begin) == *area);
           bitmap.retire(*area);
+          lazy.push_back(*area);
         }
         return;
-      case 2:
       case 3:
       case 4:
         if (const std::optional<Range> area = take_out()) {
@@ -232,8 +245,13 @@ RC_GTEST_PROP(Model, HoldsWhatTheBitmapHolds, ()) {
     RC_ASSERT(pair.model.gaps() == pair.bitmap.gaps());
     RC_ASSERT(pair.model.busy_bytes() == pair.bitmap.busy_bytes());
     RC_ASSERT(pair.model.lazy_bytes() == pair.bitmap.lazy_bytes());
-    const auto lazy = std::ranges::count_if(pair.model.areas(), [](const auto& entry) { return entry.second.lazy; });
-    RC_ASSERT(pair.model.lazy_areas() == static_cast<std::size_t>(lazy));
+    RC_ASSERT(pair.model.lazy_areas() == pair.lazy.size());
+    for (auto entry = pair.model.areas().begin(); entry != pair.model.areas().end(); ++entry) {
+      const bool is_lazy = std::ranges::count(pair.lazy, Range{entry->first, entry->second.end}) == 1;
+      RC_ASSERT(entry->second.lazy == is_lazy);
+      RC_ASSERT(pair.bitmap.free_before(entry->first) == pair.model.gap_before(entry));
+      RC_ASSERT(pair.bitmap.free_after(entry->second.end) == pair.model.gap_after(entry));
+    }
   });
 }
 
@@ -254,8 +272,18 @@ TEST(Model, AnAreaKeepsTheLabelOfItsOp) {
   EXPECT_EQ(model.busy_at(2)->end, 5u);
 }
 
-// ---- Judging: every answer that can be given, against the promises
-// --------------------------------------------------------
+TEST(Model, RemembersTheOrderOfLazyFrees) {
+  ReferenceModel model({.range = {0, 8}, .granule = 1, .lazy_limit = {}, .busy = {{0, 2}, {2, 3}, {5, 8}}});
+  model.retire(5);
+  model.retire(0);
+  EXPECT_EQ(model.lazy(), (std::vector<Address>{5, 0}));
+  EXPECT_EQ(model.purge_one(), (Range{0, 2}));
+  EXPECT_EQ(model.lazy(), (std::vector<Address>{5}));
+  EXPECT_EQ(model.purge(), 3u);
+  EXPECT_EQ(model.lazy(), (std::vector<Address>{}));
+}
+
+// ---- Judging: every answer that can be given, against the promises --------------------------------------------------
 
 /// What the promises admit as an answer to a request, in the words of the contract.
 bool admissible(const Pair& pair, const Request& request, const Result<Allocation>& actual, const Promises& promises) {

@@ -41,7 +41,11 @@ void add_corpus(CLI::App& app, Session& session) {
   CLI::App& corpus = add_command(app, session, "corpus", "List named traces; import recorded ones", uses_json,
                                  "vmapcheck corpus list\n"
                                  "vmapcheck corpus import --strace LOG -o FILE.trace");
-  corpus.require_subcommand(1, 1);
+  corpus.require_subcommand(0, 1);
+  corpus.callback([&session, &corpus] {
+    if (corpus.get_subcommands().empty())
+      session.run = []() -> Exit { throw Stop{Exit::usage, "corpus needs a command: list or import"}; };
+  });
   add_list(corpus, session);
   add_import(corpus, session);
 }

@@ -24,6 +24,7 @@ namespace {
 
 void describe(CLI::App& app, Session& session);
 std::string program_name(const char* called);
+std::string help_of(const CLI::App& app);
 Exit parse_failed(const CLI::App& app, const CLI::ParseError& error);
 
 Exit run(int argc, char** argv) {
@@ -37,13 +38,13 @@ Exit run(int argc, char** argv) {
     out("vmapcheck " VMAPCHECK_VERSION "\n");
     return Exit::ok;
   } catch (const CLI::CallForHelp&) {
-    out(app.help());
+    out(help_of(app) + "\n");
     return Exit::ok;
   } catch (const CLI::ParseError& error) {
     return parse_failed(app, error);
   }
   if (session.run) return session.run();
-  say(app.help());
+  say(help_of(app));
   return Exit::usage;
 }
 
@@ -88,6 +89,14 @@ std::string program_name(const char* called) {
   return called != nullptr && *called != '\0' ? called : "vmapcheck";
 }
 
+/// The help of the command that was named, without a second empty line anywhere.
+std::string help_of(const CLI::App& app) {
+  std::string text = app.help();
+  for (std::size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
+  while (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
 Exit parse_failed(const CLI::App& app, const CLI::ParseError& error) {
   const auto commands = app.get_subcommands();
   std::string command = "vmapcheck";
@@ -99,7 +108,11 @@ Exit parse_failed(const CLI::App& app, const CLI::ParseError& error) {
   std::string what = one_line(error.what(), 300);
   if (const auto extra = app.remaining(true); !extra.empty() && dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     const std::string word = one_line(extra.front(), 100);
-    what = fmt::format("{} '{}'", word.starts_with('-') ? "unknown option" : commands.empty() ? "unknown command" : "unexpected argument", word);
+    const bool takes_command = !selected->get_subcommands([](const CLI::App*) { return true; }).empty();
+    const std::string_view kind = word.starts_with('-') ? "unknown option"
+                                  : takes_command       ? "unknown command"
+                                                        : "unexpected argument";
+    what = fmt::format("{} '{}'", kind, word);
   }
   say(fmt::format("vmapcheck: {} (see {} --help)", what, command));
   return Exit::usage;

@@ -322,6 +322,7 @@ std::string counts(std::string_view title, std::size_t n, Names name_of, const s
   for (std::size_t i = 0; i < n; ++i) {
     const std::string one = fmt::format(" {} {} ", name_of(i), values[i]);
     if (width + one.size() > 110) {
+      while (text.ends_with(' ')) text.pop_back();
       text += fmt::format("\n{:<15}", "");
       width = 15;
     }

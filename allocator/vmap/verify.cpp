@@ -34,11 +34,25 @@ struct Cursor {
   }
 };
 
+/// The longest path that a red-black tree of so many nodes can have.
+int depth_max(std::size_t nodes) { return 2 * static_cast<int>(std::bit_width(nodes + 1)); }
+
+/// The first in order; null where the links on the way go in circles.
+template <class Tree>
+const Node* first_of(const Tree& tree) {
+  const Node* node = tree.root();
+  for (int depth = 0; node != nullptr && node->child(Side::left) != nullptr; ++depth) {
+    if (depth > depth_max(tree.size())) return nullptr;
+    node = node->child(Side::left);
+  }
+  return node;
+}
+
 /// Invariants overlap, partition, coalescing: the three lists together tile the space.
 std::optional<Violation> verify_tiling(const Layout& layout) {
-  std::array<Cursor, 3> cursors{{{"free block", layout.free.outermost(Side::left), layout.free.size()},
-                                 {"busy area", layout.busy.outermost(Side::left), layout.busy.size()},
-                                 {"lazily freed area", layout.lazy.outermost(Side::left), layout.lazy.size()}}};
+  std::array<Cursor, 3> cursors{{{"free block", first_of(layout.free), layout.free.size()},
+                                 {"busy area", first_of(layout.busy), layout.busy.size()},
+                                 {"lazily freed area", first_of(layout.lazy), layout.lazy.size()}}};
   std::optional<Violation> partition;
   std::optional<Violation> coalescing;
   Address covered = layout.range.begin;
@@ -74,7 +88,7 @@ std::optional<Violation> verify_tiling(const Layout& layout) {
 template <class Tree>
 class TreeWalk {
  public:
-  explicit TreeWalk(const Tree& tree) : tree_(tree), depth_max_(2 * static_cast<int>(std::bit_width(tree.size() + 1))) {}
+  explicit TreeWalk(const Tree& tree) : tree_(tree), depth_max_(depth_max(tree.size())) {}
 
   std::optional<Violation> verify() {
     if (tree_.root() != nullptr && tree_.root()->is_red()) return at(*tree_.root(), "the root is red");
