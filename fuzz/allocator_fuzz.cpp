@@ -17,11 +17,17 @@
 namespace vmapcheck {
 namespace {
 
+/// Says why there is nothing to fuzz. No exit(): an engine would take that for a crash of its input.
+[[noreturn]] void give_up(const std::string& why) {
+  std::fprintf(stderr, "%s\n", why.c_str());
+  std::_Exit(3);
+}
+
 const SubjectEntry& chosen_subject() {
-  const char* const name = std::getenv("VMAPCHECK_SUBJECT");
-  if (const SubjectEntry* const entry = find_subject(name != nullptr ? name : "vmap")) return *entry;
-  std::fprintf(stderr, "VMAPCHECK_SUBJECT: no subject is named '%s'\n", name);
-  std::exit(3);
+  const char* const variable = std::getenv("VMAPCHECK_SUBJECT");
+  const std::string name = variable != nullptr ? variable : "vmap";
+  if (const SubjectEntry* const entry = find_subject(name)) return *entry;
+  give_up("VMAPCHECK_SUBJECT: no subject is named '" + name + "'");
 }
 
 /// The last line is what crashes are told apart by: the same for every trace that breaks this invariant of this
@@ -38,10 +44,7 @@ void run_one(std::span<const std::uint8_t> bytes) {
   static const SubjectEntry& subject = chosen_subject();
   const Trace trace = decode(bytes);
   const auto failure = run(trace, subject.make, Checking::amortized);
-  if (!failure) {
-    std::fprintf(stderr, "%s: %s\n", subject.name.c_str(), failure.error().c_str());
-    std::exit(3);
-  }
+  if (!failure) give_up(subject.name + ": " + failure.error());
   if (!*failure) return;
   // Checked at every step, the same trace shows the first invariant that broke, and where.
   const auto exact = run(trace, subject.make, Checking::every_step);

@@ -134,7 +134,9 @@ std::optional<std::string> ReferenceModel::judge(const Request& request, const R
                                                  const Result<Allocation>& actual, const Promises& promises) const {
   const auto say = [](const Result<Allocation>& answer, bool with_fit) {
     if (!answer) return std::string(name(answer.error()));
-    return print(answer->range) + (with_fit ? " " + std::string(name(answer->fit)) : "");
+    std::string text = print(answer->range);
+    if (with_fit) text.append(" ").append(name(answer->fit));
+    return text;
   };
   const auto mismatch = [&](const char* why) {
     return "expected " + say(expected, promises.fit_type) + ", actual " + say(actual, promises.fit_type) + why;

@@ -128,6 +128,7 @@ TEST(AddressSpaceCreate, RefusesWhatIsNoSpace) {
   const std::array<Range, 1> below{{{0x0, 0x2000}}};
   const std::array<Range, 1> above{{{0x8000, 0xa000}}};
   const std::array<Range, 3> overlapping{{{0x1000, 0x3000}, {0x5000, 0x6000}, {0x2000, 0x4000}}};
+  const std::array<Range, 2> good_then_above{{{0x1000, 0x2000}, {0x8000, 0xa000}}};
   const std::array<Range, 2> twice{{{0x1000, 0x3000}, {0x1000, 0x3000}}};
   const std::array<Range, 2> inside{{{0x1000, 0x5000}, {0x2000, 0x3000}}};
   const Range good{0x1000, 0x9000};
@@ -146,6 +147,7 @@ TEST(AddressSpaceCreate, RefusesWhatIsNoSpace) {
       {.range = good, .granule = p, .busy = reversed},
       {.range = good, .granule = p, .busy = below},
       {.range = good, .granule = p, .busy = above},
+      {.range = good, .granule = p, .busy = good_then_above},
       {.range = good, .granule = p, .busy = overlapping},
       {.range = good, .granule = p, .busy = twice},
       {.range = good, .granule = p, .busy = inside},
@@ -1135,6 +1137,7 @@ TEST(VerifyLayout, NamesWhatOverlapsLeavesTheSpaceOrIsOffTheGranule) {
       {{{0, 4}}, {{4, 4}, {4, 64}}},
       {{{0, 64}}, {{8, 4}}},
       {{{0, 4}, {4, 8}, {4, 64}}, {}},
+      {{{0, 62}}, {}},
   };
   for (const HandMade& layout : layouts) {
     auto& mutable_layout = const_cast<HandMade&>(layout);

@@ -42,10 +42,7 @@ void add_replay(CLI::App& app, Session& session) {
       "vmapcheck replay -                        the trace on standard input\n"
       "All files are replayed. The status is 10 if one of them shows a violation; else 4, 3 or 2 if one fails so.");
   const auto options = std::make_shared<Options>();
-  command.add_option("FILE", options->files, "Traces; - is standard input")
-      ->required()
-      ->type_name("")
-      ->allow_extra_args(false);  // else [FILE] would be taken apart
+  command.add_option("FILE", options->files, "Traces; - is standard input")->required()->type_name("");
   add_checking(command, options->checking,
                "every-step: check the whole state at every step; amortized: what the step touched,\n"
                "and the whole state now and then. Default: every-step up to 100000 ops, amortized above");

@@ -1,0 +1,466 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# cli_test.sh VMAPCHECK [SOURCE_DIR]: the command line from outside: exit statuses, what is said where, the JSON to the
+# letter, and that neither signals nor full disks leave a mess. Prints each check that failed; the last line counts them.
+set -u
+
+main() {
+  binary="$(realpath -- "$1")"
+  source_dir="$(realpath -- "${2:-"$(dirname -- "$0")/.."}")"
+  scratch="$(mktemp -d)"
+  trap 'rm -rf "$scratch"' EXIT
+  cd "$scratch" || exit 1
+  unset "${!VMAPCHECK_@}"
+  checks=0 failed=0
+  write_traces
+  usage
+  replay_as_json
+  replay_as_text
+  replay_of_bad_input
+  replay_of_several
+  broken_outputs
+  check_finds_nothing
+  check_finds_something
+  check_is_interrupted
+  codec
+  corpus
+  subjects
+  campaign
+  echo "cli_test: $checks checks, $failed failed"
+  [ "$failed" -eq 0 ]
+}
+
+# ---- How a check is written ----------------------------------------------------------------------------------------
+
+# run STATUS ARGUMENT...: standard output goes to the file `out`, standard error to `err`.
+run() {
+  local expected="$1"
+  shift
+  command=("$@")
+  "$binary" "$@" >out 2>err </dev/null
+  verdict "exit status" "$expected" "$?"
+}
+
+verdict() {  # WHAT EXPECTED ACTUAL
+  checks=$((checks + 1))
+  [ "$2" = "$3" ] && return
+  failed=$((failed + 1))
+  printf 'FAILED vmapcheck %s\n  %s: expected %s\n  actual   %s\n' "${command[*]}" "$1" "$2" "$3"
+  [ "$1" = "exit status" ] && head -n 5 err
+}
+
+says() {  # FILE PATTERN
+  checks=$((checks + 1))
+  grep -qE -- "$2" "$1" && return
+  failed=$((failed + 1))
+  printf 'FAILED vmapcheck %s\n  `%s` is not in %s:\n' "${command[*]}" "$2" "$1"
+  head -n 20 "$1"
+}
+
+one_line() { verdict "lines on standard error" 1 "$(wc -l <err)"; says err "$1"; }
+silent() { verdict "bytes of $1" 0 "$(wc -c <"$1")"; }
+
+# refuses STATUS PATTERN ARGUMENT...: ends so, with one line on standard error that matches, and says nothing else.
+refuses() {
+  local status="$1" pattern="$2"
+  shift 2
+  run "$status" "$@"
+  one_line "$pattern"
+  silent out
+}
+
+write_traces() {
+  cat >all.trace <<'END'
+vmapcheck-trace 1
+# one of each
+space 0x1000..0x11000 granule=0x1000 lazy-limit=0x4000
+busy 0x3000..0x4000
+alloc a0 size=0x1000
+alloc a1 size=8k align=0x4000 within=0x2000..0x9000
+alloc-at a2 0xa000..0xb000
+congruent a3 align=0x1000 blocks=0x0+0x1000,0x4000+0x2000
+free a0
+free a0
+free-lazily a1
+purge
+free-at 0x2000
+free-lazily-at 0x3000
+find 0x8123
+find 0xf800
+on-exhaustion a2
+on-exhaustion a9
+fail-metadata 2
+alloc a5 size=7
+alloc a6 size=0x20000
+END
+  cat >fault.trace <<'END'
+vmapcheck-trace 1
+space 0x100000..0x140000 granule=0x1000
+alloc a0 size=0x1000
+alloc a1 size=0x1000 align=0x2000
+alloc a2 size=0x1000
+alloc a3 size=0x1000
+END
+  printf 'vmapcheck-trace 1\nspace 0..0x1000\nfind 0\nfrobnicate\n' >bad.trace
+  {
+    printf 'vmapcheck-trace 1\nspace 0..0x1000\n'
+    yes 'find 0x10' | head -n 20000
+  } >long.trace
+}
+
+# ---- The checks ----------------------------------------------------------------------------------------------------
+
+usage() {
+  run 0 --version
+  says out '^vmapcheck [0-9]'
+  run 0 --help
+  says out '^ *10  a violation$'
+  local command
+  for command in check campaign replay corpus 'corpus list' 'corpus import' encode decode subjects; do
+    # shellcheck disable=SC2086
+    run 0 $command --help
+    says out '^Examples:'
+    says out '^ *10  a violation$'
+    silent err
+  done
+  run 2
+  silent out
+  says err '^Usage: vmapcheck'
+  refuses 2 "^vmapcheck: unknown command 'frobnicate'" frobnicate
+  refuses 2 "^vmapcheck: unknown command ''" ''
+  refuses 2 "^vmapcheck: unknown option '--frobnicate'" --frobnicate
+  refuses 2 "^vmapcheck: unknown option '--frobnicate'" replay all.trace --frobnicate
+  refuses 2 '^vmapcheck: .*FILE' replay
+  refuses 2 "unexpected argument 'x'" check x
+  refuses 2 'corpus needs a command' corpus
+  refuses 2 "unknown command 'x'" corpus x
+  refuses 2 './vmapcheck test' test --compiler gcc
+  local bad
+  for bad in '--cases 0' '--cases -1' '--cases x' '--cases 18446744073709551616' '--ops 0' '--ops 1e3' '--time 0' \
+    '--time 5y' '--time -1s' '--seed x' '--seed 18446744073709551616' '--seed' '--checking never' '--json=x'; do
+    # shellcheck disable=SC2086
+    refuses 2 "^vmapcheck: .*${bad%%[ =]*}" check $bad
+  done
+  refuses 3 "no subject 'frob'" check --subject frob
+  refuses 3 "no subject 'frob'" --subject frob replay all.trace
+  refuses 3 'shared objects are not supported' check --subject ./mine.so
+  refuses 3 'shared objects are not supported' replay --subject "$scratch/all.trace" all.trace
+}
+
+replay_as_json() {
+  cat >golden <<'END'
+{"step":0,"op":"alloc a0 size=0x1000","result":{"begin":"0x1000","end":"0x2000","fit":"left_edge"}}
+{"step":1,"op":"alloc a1 size=0x2000 align=0x4000 within=0x2000..0x9000","result":{"begin":"0x4000","end":"0x6000","fit":"left_edge"}}
+{"step":2,"op":"alloc-at a2 0xa000..0xb000","result":{"begin":"0xa000","end":"0xb000","fit":"no_edge"}}
+{"step":3,"op":"congruent a3 align=0x1000 blocks=0x0+0x1000,0x4000+0x2000","result":{"base":"0xb000"}}
+{"step":4,"op":"free a0","result":{"begin":"0x1000","end":"0x3000"}}
+{"step":5,"op":"free a0","skipped":true}
+{"step":6,"op":"free-lazily a1","result":{"begin":"0x4000","end":"0x6000"}}
+{"step":7,"op":"purge","result":{"purged":"0x2000"}}
+{"step":8,"op":"free-at 0x2000","error":"not_busy"}
+{"step":9,"op":"free-lazily-at 0x3000","result":{"begin":"0x3000","end":"0x4000"}}
+{"step":10,"op":"find 0x8123","result":null}
+{"step":11,"op":"find 0xf800","result":{"begin":"0xf000","end":"0x11000"}}
+{"step":12,"op":"on-exhaustion a2","result":null}
+{"step":13,"op":"on-exhaustion a9","skipped":true}
+{"step":14,"op":"fail-metadata 2","result":null}
+{"step":15,"op":"alloc a5 size=0x7","error":"invalid_argument"}
+{"step":16,"op":"alloc a6 size=0x20000","error":"no_space"}
+{"verdict":"ok"}
+END
+  local arguments
+  for arguments in 'replay --json all.trace' '--json replay all.trace' 'replay all.trace --json' \
+    '--subject vmap --seed 7 replay --json --checking amortized all.trace' 'replay --seed 7 --json all.trace'; do
+    # shellcheck disable=SC2086
+    run 0 $arguments
+    silent err
+    verdict "standard output" "" "$(diff golden out)"
+  done
+  "$binary" replay --json - <all.trace >out 2>err
+  verdict "from standard input" "" "$(diff golden out)"
+
+  cat >golden <<'END'
+{"step":0,"op":"alloc a0 size=0x1000","result":{"begin":"0x100000","end":"0x101000","fit":"left_edge"}}
+{"step":1,"op":"alloc a1 size=0x1000 align=0x2000","result":{"begin":"0x102000","end":"0x103000","fit":"no_edge"}}
+{"step":2,"op":"alloc a2 size=0x1000","result":{"begin":"0x103000","end":"0x104000","fit":"left_edge"}}
+END
+  run 10 replay --json --subject seed_2019 fault.trace
+  silent err
+  verdict "the steps" "" "$(head -n 3 out | diff golden -)"
+  verdict "lines" 4 "$(wc -l <out)"
+  says out '^\{"verdict":"violation","invariant":"answer","step":2,"detail":"[^"]+"\}$'
+  run 0 replay --json fault.trace
+}
+
+replay_as_text() {
+  run 0 replay all.trace
+  silent err
+  says out '^all.trace: 17 ops '
+  says out '^ +2  alloc-at a2 0xa000\.\.0xb000 +0xa000\.\.0xb000 no_edge$'
+  says out '^ +5  free a0 +skipped: a0 is not live$'
+  says out '^ +8  free-at 0x2000 +error not_busy$'
+  says out '^ok: 17 steps'
+  run 10 replay --subject seed_2019 fault.trace
+  says out '^violation of answer at step 2: alloc a2 size=0x1000$'
+  says out '^ +expected +0x101000\.\.0x102000'
+  says out '^ +actual +0x103000\.\.0x104000'
+  says out 'replay --subject seed_2019 fault.trace$'
+}
+
+replay_of_bad_input() {
+  refuses 2 '^bad.trace:4:1: expected ' replay --json bad.trace
+  run 2 replay bad.trace
+  one_line '^bad.trace:4:1: expected '
+  refuses 4 'missing.trace: No such file' replay missing.trace
+  refuses 4 "''" replay ''
+  refuses 4 'directory' replay "$scratch"
+  head -c 100000 /dev/urandom >rubbish
+  refuses 2 '^rubbish:1:[0-9]+: expected ' replay --json rubbish
+  refuses 4 'a\\x0ab' replay $'a\nb'
+  if [ "$(id -u)" -ne 0 ]; then
+    cp all.trace secret.trace
+    chmod 0 secret.trace
+    refuses 4 'secret.trace: Permission denied' replay secret.trace
+  fi
+}
+
+replay_of_several() {
+  run 4 replay --json all.trace bad.trace missing.trace all.trace
+  verdict "lines on standard error" 2 "$(wc -l <err)"
+  verdict "verdicts" 2 "$(grep -c '^{"verdict":"ok"}$' out)"
+  run 2 replay all.trace bad.trace
+  run 10 replay --subject seed_2019 bad.trace fault.trace missing.trace
+}
+
+broken_outputs() {
+  command=(replay 'to a full disk')
+  "$binary" replay --json all.trace >/dev/full 2>err
+  verdict "exit status" 4 "$?"
+  one_line 'cannot write to standard output'
+  command=(check 'to a full disk')
+  "$binary" check --cases 1 --ops 1 >/dev/full 2>err
+  verdict "exit status" 4 "$?"
+  one_line 'cannot write to standard output'
+  command=(replay 'with a violation, to a full disk')
+  "$binary" replay --subject seed_2019 fault.trace fault.trace >/dev/full 2>err
+  verdict "exit status" 4 "$?"
+  one_line 'cannot write to standard output'
+  command=(replay 'to nowhere')
+  "$binary" replay --json all.trace >&- 2>err
+  verdict "exit status" 4 "$?"
+  command=(replay 'to a pipe that is closed')
+  "$binary" replay --json long.trace 2>err | head -n 1 >out
+  verdict "exit status" 4 "${PIPESTATUS[0]}"
+  silent err
+  command=(--help 'without any file')
+  "$binary" --help <&- >&- 2>&-
+  verdict "exit status" 4 "$?"
+  run 4 encode all.trace -o /dev/full
+  one_line '/dev/full'
+}
+
+check_finds_nothing() {
+  run 0 check --cases 20 --ops 100
+  silent err
+  says out '^20 cases, 2000 ops in .* ops per second$'
+  says out '^alloc +[0-9]+ +0 '
+  says out '^fit types +full [0-9]+  left_edge [0-9]+  right_edge [0-9]+  no_edge [0-9]+$'
+  says out '^errors +invalid_argument [0-9]+ '
+  says out '^ok: no violation$'
+  cut -d: -f1 out | grep -v ' in ' >first
+  run 0 check --cases 20 --ops 100
+  cut -d: -f1 out | grep -v ' in ' >second
+  verdict "the same seed, the same counts" "" "$(diff first second)"
+  run 0 check --cases 20 --ops 100 --seed 2
+  cut -d: -f1 out | grep -v ' in ' >second
+  checks=$((checks + 1))
+  cmp -s first second && verdict "another seed" "other counts" "the same"
+  run 0 check --cases 3 --ops 10 --seed random --checking every-step
+  run 0 check --time 100ms --ops 10
+  run 0 check --cases 20 --ops 100 --json
+  verdict "lines" 1 "$(wc -l <out)"
+  says out '^\{"subject":"vmap","seed":1,"checking":"amortized","cases":20,"ops":2000,.*"verdict":"ok"\}$'
+  [ -e vmapcheck-failures ]
+  verdict "directory of failures" 1 "$?"
+}
+
+check_finds_something() {
+  run 10 check --subject seed_2019
+  silent err
+  says out '^shortened from [0-9]+ to [0-9]+ ops$'
+  says out '^violation of answer at step '
+  verdict "saved traces" 1 "$(ls vmapcheck-failures | grep -cE '^seed_2019-answer-[0-9a-f]{8}\.trace$')"
+  verdict "other files" 0 "$(ls -A vmapcheck-failures | grep -cvE '\.trace$')"
+  local trace
+  trace="$(echo vmapcheck-failures/*.trace)"
+  says out "replay --subject seed_2019 $trace\$"
+  says "$trace" '^# Breaks answer \(subject seed_2019\): '
+  says "$trace" '^# Found by vmapcheck check --subject seed_2019 --seed 1 '
+  run 10 replay --subject seed_2019 "$trace"
+  run 0 replay "$trace"
+  run 10 check --subject seed_2019 --json --save-dir a/b
+  verdict "lines" 1 "$(wc -l <out)"
+  says out '"verdict":"violation","found":\{"invariant":"answer",.*"trace":"vmapcheck-trace 1.n'
+  [ -e "a/b/${trace##*/}" ]
+  verdict "the same name for the same trace" 0 "$?"
+  run 10 check --subject seed_2019 --no-minimize -o c
+  says out '^not shortened$'
+  run 4 check --subject seed_2019 -o /dev/null/x
+  one_line '^vmapcheck: cannot make the directory /dev/null/x'
+  says out '^alloc a1 '
+  run 10 check --subject canary_augment
+  says out '^violation of augment '
+}
+
+check_is_interrupted() {
+  local signal
+  for signal in INT TERM; do
+    command=(check --time 30s, "SIG$signal")
+    env --default-signal="$signal" timeout --preserve-status -s "$signal" 1 "$binary" check --time 30s >out 2>err </dev/null
+    verdict "exit status" 5 "$?"
+    one_line 'interrupted'
+    says out '^fit types '
+  done
+  command=(replay - 'interrupted')
+  sleep 3 | env --default-signal=INT timeout --preserve-status -s INT 0.3 "$binary" replay - >out 2>err
+  verdict "exit status" 5 "${PIPESTATUS[1]}"
+}
+
+codec() {
+  run 0 encode all.trace -o bytes
+  silent out
+  run 0 decode bytes -o back.trace
+  run 0 replay --json back.trace
+  cp out back.json
+  run 0 replay --json all.trace
+  verdict "answers after a round trip" "" "$(sed 's/a9/a6/; s/a6 size/a5 size/; s/a5 size=0x7/a4 size=0x7/' out | diff - back.json)"
+  run 0 encode all.trace
+  cmp -s out bytes
+  verdict "bytes on standard output" 0 "$?"
+  run 0 decode rubbish
+  says out '^vmapcheck-trace 1$'
+  run 0 decode /dev/null
+  refuses 2 '^bad.trace:4:1: expected ' encode bad.trace -o none
+  refuses 4 'missing' decode missing -o none
+  refuses 4 '/dev/null/x' encode all.trace -o /dev/null/x
+  [ -e none ]
+  verdict "no output where there was no input" 1 "$?"
+  verdict "no file is left over" 0 "$(ls -A | grep -c '\.tmp$')"
+}
+
+corpus() {
+  mkdir -p traces/sub
+  cp all.trace traces/sub/one.trace
+  cp fault.trace traces/two.trace
+  run 0 corpus list traces
+  says out '^sub/one.trace +17  one of each$'
+  run 0 corpus list --json traces
+  verdict "the list" \
+    '[{"name":"sub/one.trace","ops":17,"comment":"one of each"},{"name":"two.trace","ops":4,"comment":""}]' "$(cat out)"
+  cp bad.trace traces
+  run 2 corpus list traces
+  one_line '^traces/bad.trace:4:1: expected'
+  verdict "lines" 2 "$(wc -l <out)"
+  refuses 4 'missing' corpus list missing
+  if [ -n "$(find "$source_dir/corpus" -name '*.trace' -print -quit)" ]; then
+    VMAPCHECK_SOURCE_DIR="$source_dir" run 0 corpus list
+  fi
+
+  printf '%s\n' '7  mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000' \
+    '7  munmap(0x7f0000000000, 4096) = 0' '7  mprotect(0x7f0000001000, 4096, PROT_NONE) = 0' >log
+  run 0 corpus import --strace log -o new.trace --program 'a program'
+  silent out
+  says err 'no meaning +.*mprotect'
+  says new.trace '^alloc-at a0 0x7f0000000000\.\.0x7f0000002000$'
+  run 0 replay new.trace
+  run 0 corpus import --strace log --placement first-fit --pid 7
+  says out '^alloc a0 size=0x2000$'
+  refuses 2 'pid 8' corpus import --strace log --pid 8
+  refuses 2 '^all.trace:[0-9]+:[0-9]+: expected' corpus import --strace all.trace
+  refuses 2 'placement' corpus import --strace log --placement somewhere
+  refuses 2 'power of two' corpus import --strace log --page 3
+  refuses 4 'missing' corpus import --strace missing
+}
+
+subjects() {
+  run 0 subjects
+  says out '^vmap +sound '
+  says out '^seed_2019 +specimen '
+  run 0 subjects --json
+  verdict "lines" 1 "$(wc -l <out)"
+  says out '^\[\{"name":"vmap","kind":"sound","summary":"[^"]+","promises":\{"lowest":true,'
+}
+
+# A stand-in for libFuzzer: says what it would say, writes the crash that it is given, and ends when it is told to.
+write_target() {
+  cat >target <<'END'
+#!/bin/sh
+for argument; do case "$argument" in -artifact_prefix=*) prefix="${argument#*=}" ;; esac; done
+echo $$ >>pids
+printf '#2\tINITED cov: 12 ft: 34 corp: 1/1b exec/s: 0 rss: 30Mb\n'
+printf '#4096\tpulse  cov: 21 ft: 34 corp: 5/6b exec/s: 2048 rss: 30Mb\n'
+if [ -n "$CRASH" ]; then
+  cp "$CRASH" "${prefix}crash-$$"
+  printf 'SUMMARY: libFuzzer: deadly signal\n'
+  printf "artifact_prefix='%s'; Test unit written to %scrash-%s\n" "$prefix" "$prefix" $$
+  exit 77
+fi
+trap 'echo "stat::number_of_executed_units: 5000"; exit 72' TERM
+while :; do sleep 0.05; done
+END
+  chmod +x target
+}
+
+campaign() {
+  refuses 3 'no fuzz target' campaign
+  refuses 3 'no fuzz target ./missing' campaign --target ./missing
+  refuses 3 'no fuzz target' campaign --target all.trace
+  write_target
+  export CRASH=
+  run 4 campaign --time 1s --target ./target --dir /dev/null/x
+  run 3 campaign --time 1s --target /bin/false --dir broken
+  says err '^vmapcheck: /bin/false ended with status 1'
+  run 0 campaign --time 500ms -j 2 --target ./target --dir new --seed 3
+  says out '^0\.[0-9]+ s, 10000 executions, [0-9]+ per second, 21 edges, 0 inputs kept in new/corpus$'
+  says out '^ok: nothing found$'
+  verdict "workers left over" "" "$(alive)"
+  run 0 campaign --time 300ms -j 1 --target ./target --dir new --json
+  says out '^\{"subject":"vmap","seed":[0-9]+,.*"verdict":"ok","findings":\[\]\}$'
+
+  run 0 encode fault.trace -o crash
+  CRASH="$scratch/crash"
+  run 10 campaign --time 20s -j 2 --target ./target --dir new --subject seed_2019
+  says out 'crash-[0-9]+ breaks answer; shortened from 4 to [0-9] ops$'
+  says out '^violation of answer '
+  verdict "reported once" 1 "$(grep -c '^found:' out)"
+  run 10 replay --subject seed_2019 new/findings/seed_2019-answer-*.trace
+  run 10 campaign --time 20s -j 1 --target ./target --dir new
+  says out 'is no violation, but a crash: libFuzzer: deadly signal$'
+  run 0 replay new/findings/vmap-crash-*.trace
+
+  CRASH=
+  command=(campaign, SIGINT)
+  env --default-signal=INT timeout --preserve-status -s INT 0.5 \
+    "$binary" campaign --time 20s -j 2 --target ./target --dir new >out 2>err </dev/null
+  verdict "exit status" 5 "$?"
+  says err 'interrupted; to go on from here: .* campaign --subject vmap --dir new$'
+  verdict "workers left over" "" "$(alive)"
+  command=(campaign, SIGKILL)
+  "$binary" campaign --time 20s -j 2 --target ./target --dir new >out 2>err </dev/null &
+  sleep 0.5
+  run 4 campaign --time 1s --target ./target --dir new
+  says err 'another campaign runs in new'
+  { kill -KILL $! && wait $!; } 2>/dev/null
+  sleep 0.3
+  verdict "workers left over" "" "$(alive)"
+}
+
+alive() {  # what waits to be reaped is not
+  local pid
+  while read -r pid; do
+    [ -e "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" && echo "$pid"
+  done <pids
+}
+
+main "$@"
