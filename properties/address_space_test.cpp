@@ -441,8 +441,8 @@ TEST(AddressSpaceMemory, AReservationThatCannotBeMetTakesNothing) {
     AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
     const std::size_t bytes = resource.bytes_outstanding;
     constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
-    for (const std::size_t n :
-         {huge, huge / 2 + 1, huge / 2, huge / sizeof(Node), huge / sizeof(Node) / 2, huge / 1000}) {
+    constexpr std::size_t wraps = huge / sizeof(Node) / 2 + 2;  // the bytes of 2 n nodes are few, modulo 2^64
+    for (const std::size_t n : {huge, huge / 2 + 1, huge / 2, huge / sizeof(Node), wraps, huge / 1000}) {
       EXPECT_EQ(error_of(space.reserve(n)), Error::out_of_memory) << n;
       EXPECT_EQ(resource.bytes_outstanding, bytes);
       EXPECT_EQ(space.stats().nodes_spare, 0u);

@@ -54,7 +54,7 @@ says() {  # FILE PATTERN
   checks=$((checks + 1))
   grep -qE -- "$2" "$1" && return
   failed=$((failed + 1))
-  printf 'FAILED vmapcheck %s\n  `%s` is not in %s:\n' "${command[*]}" "$2" "$1"
+  printf 'FAILED vmapcheck %s\n  no line of %s matches %s:\n' "${command[*]}" "$1" "$2"
   head -n 20 "$1"
 }
 
@@ -290,8 +290,8 @@ check_finds_something() {
   silent err
   says out '^shortened from [0-9]+ to [0-9]+ ops$'
   says out '^violation of answer at step '
-  verdict "saved traces" 1 "$(ls vmapcheck-failures | grep -cE '^seed_2019-answer-[0-9a-f]{8}\.trace$')"
-  verdict "other files" 0 "$(ls -A vmapcheck-failures | grep -cvE '\.trace$')"
+  verdict "saved traces" 1 "$(find vmapcheck-failures -type f | grep -cE '/seed_2019-answer-[0-9a-f]{8}\.trace$')"
+  verdict "other files" 0 "$(find vmapcheck-failures -type f | grep -cvE '\.trace$')"
   local trace
   trace="$(echo vmapcheck-failures/*.trace)"
   says out "replay --subject seed_2019 $trace\$"
@@ -316,7 +316,7 @@ check_finds_something() {
 check_is_interrupted() {
   local signal
   for signal in INT TERM; do
-    command=(check --time 30s, "SIG$signal")
+    command=(check "and SIG$signal")
     env --default-signal="$signal" timeout --preserve-status -s "$signal" 1 "$binary" check --time 30s >out 2>err </dev/null
     verdict "exit status" 5 "$?"
     one_line 'interrupted'
@@ -346,7 +346,7 @@ codec() {
   refuses 4 '/dev/null/x' encode all.trace -o /dev/null/x
   [ -e none ]
   verdict "no output where there was no input" 1 "$?"
-  verdict "no file is left over" 0 "$(ls -A | grep -c '\.tmp$')"
+  verdict "no file is left over" 0 "$(find . -name '*.tmp' | wc -l)"
 }
 
 corpus() {
@@ -440,13 +440,13 @@ campaign() {
   run 0 replay new/findings/vmap-crash-*.trace
 
   CRASH=
-  command=(campaign, SIGINT)
+  command=(campaign "and SIGINT")
   env --default-signal=INT timeout --preserve-status -s INT 0.5 \
     "$binary" campaign --time 20s -j 2 --target ./target --dir new >out 2>err </dev/null
   verdict "exit status" 5 "$?"
   says err 'interrupted; to go on from here: .* campaign --subject vmap --dir new$'
   verdict "workers left over" "" "$(alive)"
-  command=(campaign, SIGKILL)
+  command=(campaign "and SIGKILL")
   "$binary" campaign --time 20s -j 2 --target ./target --dir new >out 2>err </dev/null &
   sleep 0.5
   run 4 campaign --time 1s --target ./target --dir new

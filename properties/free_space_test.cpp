@@ -285,7 +285,7 @@ TEST(FreeSpaceSearch, WithoutBlocksFindsNothing) {
   EXPECT_EQ(space.visited(), 0u);
 }
 
-/// `n` blocks of 1 to 8 bytes, 16 bytes apart, each eighth one of 8.
+/// `n` blocks of 1 to 8 bytes, 16 bytes apart, each eighth one of 8, and a last one of 9.
 struct ManyBlocks {
   FreeSpace space;
   std::deque<Node> storage;
@@ -293,7 +293,7 @@ struct ManyBlocks {
   explicit ManyBlocks(std::uint64_t n) {
     for (std::uint64_t i = 0; i < n; ++i) {
       Node& node = storage.emplace_back();
-      node.range = {16 * i, 16 * i + 1 + i % 8};
+      node.range = {16 * i, 16 * i + (i + 1 == n ? 9 : 1 + i % 8)};
       space.add(node);
     }
   }
@@ -308,12 +308,15 @@ struct ManyBlocks {
 TEST(FreeSpaceCost, OfASearchWithoutAlignmentIsLogarithmic) {
   for (const std::uint64_t n : {100u, 1000u, 10'000u, 100'000u}) {
     const ManyBlocks blocks(n);
-    const auto bound = static_cast<std::uint64_t>(5 * 2 * std::log2(n + 1));  // (2k + 3) h, one block cut by the window
+    const auto height = static_cast<std::uint64_t>(height_of(blocks.space.tree().root()));
+    ASSERT_LE(height, static_cast<std::uint64_t>(2 * std::log2(n + 1)));
+    const std::uint64_t bound = 5 * height;  // (2k + 3) h, where k is the one block that the window's begin cuts
     for (std::uint64_t i = 0; i < 1000; ++i) {
       const Address begin = i * (16 * n / 1000) + i % 16;
-      const Range window{begin, begin + 1 + i * i};
-      for (const Size size : {1u, 3u, 8u, 9u}) ASSERT_LE(blocks.visits(size, 1, window), bound) << n << ": " << i;
-      ASSERT_LE(blocks.visits(8, 1, {begin, vmap::address_max}), bound);
+      for (const Size size : {1u, 3u, 8u, 9u, 10u}) {
+        ASSERT_LE(blocks.visits(size, 1, {begin, begin + 1 + i * i}), bound) << n << ": " << i;
+        ASSERT_LE(blocks.visits(size, 1, {begin, vmap::address_max}), bound) << n << ": " << i;
+      }
     }
   }
 }
@@ -341,10 +344,10 @@ TEST(FreeSpaceCost, OfAnAlignedSearchGrowsOnlyWithTheMisfits) {
   Node last;
   last.range = {16 * n + 512, 16 * n + 2048};
   blocks.space.add(last);
-  const auto height = static_cast<std::uint64_t>(2 * std::log2(n + 2));
-  EXPECT_LE(blocks.visits(9, 1024, vmap::everywhere), 3 * height) << "the others are too short to be looked at";
-  const std::uint64_t misfits = n / 8;  // each eighth is long enough, at an address that is odd
-  EXPECT_GE(blocks.visits(8, 4096, {1, vmap::address_max}), misfits) << "an exact search cannot do without";
+  const auto height = static_cast<std::uint64_t>(height_of(blocks.space.tree().root()));
+  EXPECT_LE(blocks.visits(10, 1024, vmap::everywhere), 3 * height) << "the others are too short to be looked at";
+  const std::uint64_t misfits = n / 8 + 1;  // each eighth is long enough and not on a multiple of 4096
+  EXPECT_GE(blocks.visits(8, 4096, {1, vmap::address_max}), n / 8) << "an exact search cannot do without";
   EXPECT_LE(blocks.visits(8, 4096, {1, vmap::address_max}), (2 * misfits + 3) * height);
 }
 

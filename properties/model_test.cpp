@@ -71,12 +71,14 @@ Request any_request(const Space& space) {
   return {.size = any_size(space, 9), .align = any_alignment(), .within = any_window(space)};
 }
 
+/// Blocks side by side, or far apart: then bases of different gaps compete.
 Congruent any_congruent(const Space& space) {
   Congruent op{.label = {}, .align = any_alignment(), .within = any_window(space), .blocks = {}};
+  const std::uint64_t distance_max = one_in(2) ? 2 : 20;
   Size offset = one_in(4) ? pick(0, 40) * space.granule : 0;
   for (std::uint64_t blocks = one_in(20) ? 0 : pick(1, 4); blocks > 0; --blocks) {
-    op.blocks.push_back({offset, any_size(space, 3)});
-    offset += op.blocks.back().size + pick(0, 2) * space.granule;
+    op.blocks.push_back({offset, any_size(space, one_in(2) ? 1 : 3)});
+    offset += op.blocks.back().size + pick(0, distance_max) * space.granule;
   }
   if (one_in(10)) offset = op.blocks.empty() ? 0 : op.blocks.back().offset;
   if (one_in(8)) op.blocks.push_back({offset + pick(0, 1), space.granule});
@@ -196,7 +198,7 @@ struct Pair {
         return;
       default: {
         const Address begin = any_address(space);
-        const Range range{begin, begin + pick(1, 5) * space.granule};
+        const Range range{begin, begin + pick(1, one_in(2) ? 1 : 5) * space.granule};
         if (sound(space, range) && bitmap.is_free(range.begin, range.end)) occupy(range);
       }
     }

@@ -234,6 +234,32 @@ TEST(Records, ASpaceIsMadeSound) {
   EXPECT_EQ(made({address_max, address_max}, address_max), (Space{{0, middle}, middle, {}, {}}));
 }
 
+TEST(Records, AnAlignmentStaysAPowerOfTwoInALargeSpace) {
+  Bytes bytes = record(0, 0xf0, 0, {0, middle, middle, 0});
+  const Bytes alloc = record(0, 0, 0, {0, 15, 0, 0});
+  bytes.insert(bytes.end(), alloc.begin(), alloc.end());
+  const Trace trace = decode(bytes);
+  EXPECT_TRUE(trace.ops == std::vector<Op>({Alloc{{0}, {middle, middle}}})) << print(trace);
+}
+
+/// A byte changed in an exact record seldom leaves a valid argument: ordinary ops of every kind are written compactly.
+TEST(Records, MostOrdinaryOpsAreWrittenCompactly) {
+  std::size_t records = 0;
+  std::size_t compact = 0;
+  std::set<std::uint8_t> kinds;
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    const Bytes bytes = encode(generate_trace(1, i, 200));
+    for (std::size_t at = record_bytes; at < bytes.size(); at += record_bytes) {
+      ++records;
+      if ((bytes[at + 1] & 0xf0) == 0xf0) continue;
+      ++compact;
+      kinds.insert(bytes[at]);
+    }
+  }
+  EXPECT_EQ(kinds.size(), op_kind_count + 2);  // and blocks, and busy ranges
+  EXPECT_GT(compact * 4, records * 3) << compact << " of " << records;
+}
+
 /// Bytes that know nothing of records mostly are ops that do something: not skipped, and with valid arguments.
 TEST(Records, MostRandomRecordsAreMeaningful) {
   Random random(1);
@@ -332,7 +358,7 @@ TEST(Mutator, UsesFollowTheirAreasIntoAnotherTrace) {
   Coverage coverage;
   for (std::uint64_t seed = 0; seed < 100; ++seed)
     ASSERT_TRUE(run(cross(first, second, 8000, seed), model_subject(), Checking::amortized, &coverage).has_value());
-  const auto free = static_cast<std::size_t>(Op(Free{}).index());
+  const std::size_t free = Op(Free{}).index();
   EXPECT_GT(coverage.ops[free], 500u);
   EXPECT_LT(coverage.skipped[free] * 10, coverage.ops[free]);
 }

@@ -114,6 +114,8 @@ const std::vector<Damage> damages{
      "node 0xf00..0xf1f: the root is red"},
     {"RedBelowRed", Kind::tree, [](HandMade& t) { t.node[11].red = true; },
      "node 0xb00..0xb1b: is red, and so is its parent", "node 0xb00..0xb1b: is red, and so is a child"},
+    {"RedBelowRedOnTheRight", Kind::tree, [](HandMade& t) { t.node[10].red = true; },
+     "node 0xa00..0xa1a: is red, and so is its parent", "node 0x900..0x919: is red, and so is a child"},
     {"BlackHeight", Kind::tree, [](HandMade& t) { t.node[9].red = false; },
      "node 0xb00..0xb1b: 2 black nodes on paths to the left, 1 to the right",
      "node 0xb00..0xb1b: black heights differ below it"},
@@ -258,6 +260,7 @@ const std::vector<std::size_t> path_children_and_grandchildren{15, 7, 11, 9, 10,
 
 TEST(TreeCheckNear, SeesWrongValuesOnThePathAndAtItsChildrenAndGrandchildren) {
   expect_seen_near_nine([](PlainNode& node) { node.size_max += 0x1000; }, path_children_and_grandchildren);
+  expect_seen_near_nine([](PlainNode& node) { node.size_max = 1; }, path_children_and_grandchildren);
 }
 
 TEST(TreeCheckNear, SeesWrongParentLinksOnThePathAndAtItsChildrenAndGrandchildren) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `campaign`: the allocator's fuzz target under libFuzzer on several cores, until the time is over or something is found.
+// `campaign`: the allocator's fuzz target under libFuzzer on several cores, until the time is over or something is
+// found.
 //
 //     DIR/seeds/        the corpus of the checkout, encoded anew at each start
 //     DIR/corpus/       what fuzzing has kept; the next campaign goes on from it
@@ -57,8 +58,9 @@ struct Options {
   std::string target;
 };
 
-/// Records of an input: with a few hundred, traces reach the states that matter, and still run by the thousand per second.
-constexpr std::size_t records_max = 512;
+/// Records of an input: with a few hundred, traces reach about a hundred free blocks, and still run by the thousand per
+/// second.
+constexpr std::size_t records_max = 256;
 
 /// One that was found, as it is reported.
 struct Reported {
@@ -107,10 +109,10 @@ std::size_t files_in(const std::string& directory);
 }  // namespace
 
 void add_campaign(CLI::App& app, Session& session) {
-  CLI::App& command = add_command(app, session, "campaign", "Fuzz the allocator on all cores",
-                                  uses_subject | uses_seed | uses_json,
-                                  "vmapcheck campaign --time 10m\n"
-                                  "vmapcheck campaign --time 8h -j 4 --dir DIR     goes on from what DIR has kept");
+  CLI::App& command =
+      add_command(app, session, "campaign", "Fuzz the allocator on all cores", uses_subject | uses_seed | uses_json,
+                  "vmapcheck campaign --time 10m\n"
+                  "vmapcheck campaign --time 8h -j 4 --dir DIR     goes on from what DIR has kept");
   const auto options = std::make_shared<Options>();
   add_duration(command, "--time", options->time, "How long: 60s (default), 10m, 8h");
   add_count(command, "-j,--jobs", options->workers, "Processes (default: one for each core)", 1, 1024);
@@ -119,10 +121,11 @@ void add_campaign(CLI::App& app, Session& session) {
                   "Where corpus, crashes, findings and logs are kept (default: vmapcheck-campaign)")
       ->type_name("DIR")
       ->take_last();
-  command.add_option("--target", options->target, "Fuzz target (default: that of the checkout)")->type_name("PATH")->take_last();
-  command.callback([&session, options] {
-    session.run = [&session, options] { return Campaign(session.common, *options).run(); };
-  });
+  command.add_option("--target", options->target, "Fuzz target (default: that of the checkout)")
+      ->type_name("PATH")
+      ->take_last();
+  command.callback(
+      [&session, options] { session.run = [&session, options] { return Campaign(session.common, *options).run(); }; });
 }
 
 namespace {
@@ -162,7 +165,8 @@ void Campaign::encode_seeds() {
   const auto checkout = environment("VMAPCHECK_SOURCE_DIR");
   const std::string corpus = checkout ? *checkout + "/corpus" : "corpus";
   std::error_code ignored;
-  if (!fs::is_directory(corpus, ignored)) return say(fmt::format("campaign: no seeds, for there is no {}", one_line(corpus)));
+  if (!fs::is_directory(corpus, ignored))
+    return say(fmt::format("campaign: no seeds, for there is no {}", one_line(corpus)));
   for (const std::string& name : traces_below(corpus)) {
     std::vector<std::uint8_t> bytes;
     try {
@@ -225,8 +229,8 @@ Pulse Campaign::sum() const {
 
 std::string Campaign::progress_line() const {
   const Pulse pulse = sum();
-  return fmt::format("campaign: {:.0f}/{:.0f} s, {} executions, {} per second, {} inputs, {} edges, {} crashes", elapsed(),
-                     std::chrono::duration<double>(budget_).count(), pulse.executions, pulse.per_second,
+  return fmt::format("campaign: {:.0f}/{:.0f} s, {} executions, {} per second, {} inputs, {} edges, {} crashes",
+                     elapsed(), std::chrono::duration<double>(budget_).count(), pulse.executions, pulse.per_second,
                      files_in(in("corpus")), pulse.edges, files_in(in("crashes")));
 }
 
@@ -251,7 +255,8 @@ std::string find_target(const Options& options) {
   return fs::absolute(target).string();
 }
 
-// ---- What was found ----------------------------------------------------------------------------------------------------
+// ---- What was found
+// ----------------------------------------------------------------------------------------------------
 
 void Campaign::report_artifacts() {
   for (const auto& worker : workers_) {
@@ -262,9 +267,9 @@ void Campaign::report_artifacts() {
     }
   }
   if (ended_ != nullptr && ended_->artifacts().empty() && reported_.empty())
-    throw Stop{Exit::subject, fmt::format("{} {}{} (see {})", one_line(target_), ended_->end(),
-                                          ended_->last_line().empty() ? "" : ": " + ended_->last_line(),
-                                          one_line(ended_->log()))};
+    throw Stop{Exit::subject,
+               fmt::format("{} {}{} (see {})", one_line(target_), ended_->end(),
+                           ended_->last_line().empty() ? "" : ": " + ended_->last_line(), one_line(ended_->log()))};
 }
 
 /// What a child process found out about a trace, which may crash it, or hang it.
@@ -343,8 +348,9 @@ void Campaign::report_crash(const std::string& artifact, const Trace& trace, con
   const std::string what = summary.empty() ? kind : summary;
   if (!signatures_.insert(what).second) return;
   Trace kept = trace;
-  kept.comments = {fmt::format("No violation, but {} (subject {}): {}", kind, subject_.name, what),
-                   fmt::format("Found by vmapcheck campaign --subject {} --seed {}; not shortened.", subject_.name, seed_)};
+  kept.comments = {
+      fmt::format("No violation, but {} (subject {}): {}", kind, subject_.name, what),
+      fmt::format("Found by vmapcheck campaign --subject {} --seed {}; not shortened.", subject_.name, seed_)};
   const std::string path = in(fmt::format("findings/{}-{}-{}.trace", subject_.name, kind, hash_of(print(trace))));
   write_file(path, print(kept));
   const std::string replay =
@@ -352,8 +358,8 @@ void Campaign::report_crash(const std::string& artifact, const Trace& trace, con
   reported_.push_back({what, path, replay});
   if (common_.json) return;
   out(fmt::format("found: {} is no violation, but a {}: {}\n", one_line(artifact), kind, what));
-  out(fmt::format("  {:<10} {}\n  {:<10} {} ops in {}\n  {:<10} {}\n", "bytes", one_line(artifact), "trace", trace.ops.size(),
-                  one_line(path), "replay", replay));
+  out(fmt::format("  {:<10} {}\n  {:<10} {} ops in {}\n  {:<10} {}\n", "bytes", one_line(artifact), "trace",
+                  trace.ops.size(), one_line(path), "replay", replay));
 }
 
 Exit Campaign::conclude() const {
@@ -376,13 +382,13 @@ Exit Campaign::conclude() const {
       json["findings"].push_back({{"signature", one.signature}, {"file", one.path}, {"replay", one.replay}});
     out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
   } else {
-    out(fmt::format("{:.1f} s, {} executions, {:.0f} per second, {} edges, {} inputs kept in {}\n", ran_, pulse.executions, rate,
-                    pulse.edges, kept, one_line(in("corpus"))));
+    out(fmt::format("{:.1f} s, {} executions, {:.0f} per second, {} edges, {} inputs kept in {}\n", ran_,
+                    pulse.executions, rate, pulse.edges, kept, one_line(in("corpus"))));
     if (status == Exit::ok) out("ok: nothing found\n");
   }
   if (status == Exit::interrupted)
-    say(fmt::format("vmapcheck: interrupted; to go on from here: {} campaign --subject {} --dir {}", shell_word(common_.program),
-                    subject_.name, shell_word(options_.directory)));
+    say(fmt::format("vmapcheck: interrupted; to go on from here: {} campaign --subject {} --dir {}",
+                    shell_word(common_.program), subject_.name, shell_word(options_.directory)));
   return status;
 }
 

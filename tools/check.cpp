@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `check`: random traces against a subject. What it finds is shortened, shown and saved; what it has exercised is counted.
+// `check`: random traces against a subject. What it finds is shortened, shown and saved; what it has exercised is
+// counted.
 #include "harness/check.hpp"
 
 #include <fmt/format.h>
@@ -56,26 +57,27 @@ double ops_per_second(const CheckReport& report) {
 }  // namespace
 
 void add_check(CLI::App& app, Session& session) {
-  CLI::App& command = add_command(app, session, "check", "Random traces against a subject",
-                                  uses_subject | uses_seed | uses_json,
-                                  "vmapcheck check                            1000 cases of 1000 ops, seed 1\n"
-                                  "vmapcheck check --subject seed_2019        finds, shortens and saves a violation\n"
-                                  "vmapcheck check --time 10m --seed random");
+  CLI::App& command =
+      add_command(app, session, "check", "Random traces against a subject", uses_subject | uses_seed | uses_json,
+                  "vmapcheck check                            1000 cases of 1000 ops, seed 1\n"
+                  "vmapcheck check --subject seed_2019        finds, shortens and saves a violation\n"
+                  "vmapcheck check --time 10m --seed random");
   const auto options = std::make_shared<Options>();
   add_count(command, "--cases", options->cases, "Cases (default: 1000; with --time: as many as there is time for)");
   add_count(command, "--ops", options->ops, "Ops of each case (default: 1000)", 1, 10'000'000);
-  add_duration(command, "--time", options->time, "End after the case during which this has passed: 90s, 1.5m, 2h, 500ms");
+  add_duration(command, "--time", options->time,
+               "End after the case during which this has passed: 90s, 1.5m, 2h, 500ms");
   add_checking(command, options->checking,
                "amortized (default): check what a step touched, and the whole state now and then;\n"
                "every-step: check the whole state at every step");
-  command.add_option("-o,--save-dir", options->save_dir,
-                     "Where a trace that shows a violation is saved (default: vmapcheck-failures)")
+  command
+      .add_option("-o,--save-dir", options->save_dir,
+                  "Where a trace that shows a violation is saved (default: vmapcheck-failures)")
       ->type_name("DIR")
       ->take_last();
   command.add_flag("--no-minimize", options->no_minimize, "Keep the trace as it was found, up to the violation");
-  command.callback([&session, options] {
-    session.run = [&session, options] { return run_check(session.common, *options); };
-  });
+  command.callback(
+      [&session, options] { session.run = [&session, options] { return run_check(session.common, *options); }; });
 }
 
 namespace {
@@ -88,8 +90,10 @@ Exit run_check(const Common& common, const Options& options) {
   if (run.report.found) {
     const CheckReport::Found& found = *run.report.found;
     if (!common.json)
-      out(fmt::format("\nfound: case {} breaks {} at step {}\n", found.case_index, name(found.failure.violation.invariant),
-                      found.failure.step));
+      out(fmt::format("\nfound: case {} breaks {} at step {}: {}\n{}", found.case_index,
+                      name(found.failure.violation.invariant), found.failure.step,
+                      one_line(found.failure.violation.detail),
+                      found.reproduced ? "" : "flaky: run again by itself, this trace did not fail\n"));
     flush_out();
     const std::string found_by = fmt::format("vmapcheck check --subject {} --seed {} --cases {} --ops {}", subject.name,
                                              run.seed, found.case_index + 1, options.ops);
@@ -101,7 +105,8 @@ Exit run_check(const Common& common, const Options& options) {
     } catch (const Stop& stop) {
       unsaved = stop;
     }
-    if (!common.json && !run.path.empty()) out(fmt::format("  {:<10} {}\n", "replay", replay_command(*run.finding, common, run.path)));
+    if (!common.json && !run.path.empty())
+      out(fmt::format("  {:<10} {}\n", "replay", replay_command(*run.finding, common, run.path)));
     if (common.json) out(json_of(run, common).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
     if (unsaved) throw *unsaved;
     return status_of(run);
@@ -112,7 +117,8 @@ Exit run_check(const Common& common, const Options& options) {
 }
 
 CheckReport check_random(const SubjectEntry& subject, std::uint64_t seed, Checking checking, const Options& options) {
-  CheckOptions check_options{.seed = seed, .ops = options.ops, .time = options.time, .checking = checking, .on_progress = {}};
+  CheckOptions check_options{
+      .seed = seed, .ops = options.ops, .time = options.time, .checking = checking, .on_progress = {}};
   if (options.cases != 0)
     check_options.cases = options.cases;
   else if (options.time)
@@ -120,12 +126,13 @@ CheckReport check_random(const SubjectEntry& subject, std::uint64_t seed, Checki
   Progress progress;
   check_options.on_progress = [&](const CheckReport& report) {
     progress.update([&] {
-      const std::string budget = options.time ? fmt::format("/{:.0f}", std::chrono::duration<double>(*options.time).count()) : "";
+      const std::string budget =
+          options.time ? fmt::format("/{:.0f}", std::chrono::duration<double>(*options.time).count()) : "";
       const std::string cases = check_options.cases == std::numeric_limits<std::uint64_t>::max()
                                     ? ""
                                     : fmt::format("/{}", check_options.cases);
-      return fmt::format("checking {}: {:.0f}{} s, {}{} cases, {} ops, {:.0f} ops/s", subject.name, seconds_of(report), budget,
-                         report.cases, cases, report.ops, ops_per_second(report));
+      return fmt::format("checking {}: {:.0f}{} s, {}{} cases, {} ops, {:.0f} ops/s", subject.name, seconds_of(report),
+                         budget, report.cases, cases, report.ops, ops_per_second(report));
     });
     return !interrupted();
   };
@@ -150,9 +157,9 @@ std::string_view verdict_of(const Run& run) {
 
 std::string summary_of(const Run& run) {
   const CheckReport& report = run.report;
-  std::string text = fmt::format("subject {}, seed {}, {} checking\n{} cases, {} ops in {:.2f} s: {:.0f} ops per second\n\n",
-                                 run.subject.name, run.seed, name(run.checking), report.cases, report.ops,
-                                 seconds_of(report), ops_per_second(report));
+  std::string text = fmt::format(
+      "subject {}, seed {}, {} checking\n{} cases, {} ops in {:.2f} s: {:.0f} ops per second\n\n", run.subject.name,
+      run.seed, name(run.checking), report.cases, report.ops, seconds_of(report), ops_per_second(report));
   text += text_of(report.coverage);
   if (!report.found) text += fmt::format("\n{}: no violation\n", verdict_of(run));
   return text;

@@ -92,14 +92,19 @@ Exit list_traces(const Common& common, const std::string& directory) {
 }
 
 void add_import(CLI::App& corpus, Session& session) {
-  CLI::App& command = add_command(corpus, session, "import", "What a real program did with its address space, as a trace",
-                                  uses_none,
-                                  "strace -f -o LOG -e trace=memory,process sort words\n"
-                                  "vmapcheck corpus import --strace LOG --program 'sort words' -o sort.trace\n"
-                                  "What was translated, approximated or has no meaning is counted on standard error.");
+  CLI::App& command =
+      add_command(corpus, session, "import", "What a real program did with its address space, as a trace", uses_none,
+                  "strace -f -o LOG -e trace=memory,process sort words\n"
+                  "vmapcheck corpus import --strace LOG --program 'sort words' -o sort.trace\n"
+                  "What was translated, approximated or has no meaning is counted on standard error.");
   const auto options = std::make_shared<ImportOptions>();
-  command.add_option("--strace", options->log, "The log of strace; - is standard input")->required()->type_name("LOG")->take_last();
-  command.add_option("-o,--output", options->output, "Where to (default: standard output)")->type_name("FILE")->take_last();
+  command.add_option("--strace", options->log, "The log of strace; - is standard input")
+      ->required()
+      ->type_name("LOG")
+      ->take_last();
+  command.add_option("-o,--output", options->output, "Where to (default: standard output)")
+      ->type_name("FILE")
+      ->take_last();
   add_count(command, "--pid", options->pid, "Which address space (default: the one with the most ops)", 0, 0xffff'ffff);
   command
       .add_option("--placement", options->placement,
@@ -109,7 +114,9 @@ void add_import(CLI::App& corpus, Session& session) {
       ->check(CLI::IsMember({"recorded", "first-fit"}));
   add_count(command, "--page", options->page, "Bytes of a page of the machine that was traced (default: 4096)", 1,
             std::uint64_t{1} << 40);
-  command.add_option("--program", options->program, "What was traced, for the first comment")->type_name("TEXT")->take_last();
+  command.add_option("--program", options->program, "What was traced, for the first comment")
+      ->type_name("TEXT")
+      ->take_last();
   command.callback([&session, &command, options] {
     options->pid_given = command.count("--pid") != 0;
     session.run = [options] { return import_log(*options); };
@@ -120,11 +127,13 @@ Exit import_log(const ImportOptions& options) {
   if (!vmap::is_power_of_two(options.page))
     throw Stop{Exit::usage, fmt::format("--page is a power of two, not {}", options.page)};
   const std::string log = read_file(options.log, log_bytes_max);
-  const StraceOptions how{.placement = *placement_named(options.placement), .page = options.page, .program = options.program};
+  const StraceOptions how{
+      .placement = *placement_named(options.placement), .page = options.page, .program = options.program};
   const auto imported = import_strace(log, how);
   if (!imported) {
     const ParseError& error = imported.error();
-    throw Stop{Exit::usage, fmt::format("{}:{}:{}: {}", one_line(options.log), error.line, error.column, one_line(error.expected))};
+    throw Stop{Exit::usage,
+               fmt::format("{}:{}:{}: {}", one_line(options.log), error.line, error.column, one_line(error.expected))};
   }
   const ImportedProcess& process = process_of(*imported, options);
   write_file(options.output, print(process.trace));

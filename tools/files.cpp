@@ -58,7 +58,8 @@ constexpr std::size_t buffer_bytes = std::size_t{1} << 16;
 
 }  // namespace
 
-// ---- Reading -----------------------------------------------------------------------------------------------------------
+// ---- Reading
+// -----------------------------------------------------------------------------------------------------------
 
 std::string read_file(const std::string& path, std::size_t bytes_max) {
   const bool standard = path == "-";
@@ -91,7 +92,8 @@ Trace read_trace(const std::string& path) {
   auto trace = parse_trace(read_file(path, trace_bytes_max));
   if (trace) return *std::move(trace);
   const ParseError& error = trace.error();
-  throw Stop{Exit::usage, fmt::format("{}:{}:{}: {}", one_line(path), error.line, error.column, one_line(error.expected))};
+  throw Stop{Exit::usage,
+             fmt::format("{}:{}:{}: {}", one_line(path), error.line, error.column, one_line(error.expected))};
 }
 
 std::vector<std::string> traces_below(const std::string& directory) {
@@ -106,7 +108,8 @@ std::vector<std::string> traces_below(const std::string& directory) {
   return names;
 }
 
-// ---- Writing -----------------------------------------------------------------------------------------------------------
+// ---- Writing
+// -----------------------------------------------------------------------------------------------------------
 
 void write_file(const std::string& path, std::string_view contents) {
   if (path == "-") return out(contents);
@@ -139,7 +142,8 @@ void make_directory(const std::string& path) {
   if (error) throw Stop{Exit::io, fmt::format("cannot make the directory {}: {}", one_line(path), error.message())};
 }
 
-// ---- Standard output and standard error --------------------------------------------------------------------------------
+// ---- Standard output and standard error
+// --------------------------------------------------------------------------------
 
 void out(std::string_view text) {
   if (out_failed) return;
@@ -186,8 +190,7 @@ std::string one_line(std::string_view text, std::size_t bytes_max) {
 }
 
 std::string shell_word(std::string_view text) {
-  constexpr std::string_view plain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:=+@%";
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:=+@%";
   if (!text.empty() && text.find_first_not_of(plain) == std::string_view::npos) return std::string(text);
   std::string word = "'";
   for (const char c : text) {

@@ -33,10 +33,9 @@ Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Fail
     finding.shortened = fmt::format("shortened from {} to {} ops{}", trace.ops.size(), finding.trace.ops.size(),
                                     shorter.complete ? "" : ", and not to the end");
   }
-  finding.trace.comments = {
-      fmt::format("Breaks {} (subject {}): {}", name(finding.failure.violation.invariant), subject.name,
-                  one_line(finding.failure.violation.detail)),
-      fmt::format("Found by {}; {}.", found_by, finding.shortened)};
+  finding.trace.comments = {fmt::format("Breaks {} (subject {}): {}", name(finding.failure.violation.invariant),
+                                        subject.name, one_line(finding.failure.violation.detail)),
+                            fmt::format("Found by {}; {}.", found_by, finding.shortened)};
   return finding;
 }
 

@@ -15,13 +15,13 @@ namespace vmapcheck::tool {
 
 struct Finding {
   const SubjectEntry* subject = nullptr;
-  Trace trace;            ///< its comments say what it breaks and what found it
+  Trace trace;  ///< its comments say what it breaks and what found it
   Failure failure;
   std::string shortened;  ///< "shortened from 512 to 5 ops", and whether that is the end of it
 };
 
-/// The failure as it was found, unless `minimizing` without a single op that can be spared. `found_by` is the second comment.
-/// Ctrl-C ends the shortening early.
+/// The failure as it was found, unless `minimizing` without a single op that can be spared. `found_by` is the second
+/// comment. Ctrl-C ends the shortening early.
 [[nodiscard]] Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
                                    bool minimizing, const std::string& found_by);
 

@@ -59,10 +59,11 @@ void describe(CLI::App& app, Session& session) {
   app.get_formatter()->label("Subcommands", "Commands");
   app.require_subcommand(0, 1);
   add_common_options(app, session.common, uses_subject | uses_seed | uses_json);
-  app.footer(help_footer("vmapcheck check --subject seed_2019\n"
-                         "vmapcheck replay --json FILE.trace\n"
-                         "vmapcheck campaign --time 10m\n"
-                         "vmapcheck COMMAND --help"));
+  app.footer(
+      help_footer("vmapcheck check --subject seed_2019\n"
+                  "vmapcheck replay --json FILE.trace\n"
+                  "vmapcheck campaign --time 10m\n"
+                  "vmapcheck COMMAND --help"));
 
   CLI::App& test = *app.add_subcommand("test", "Run everything that CI runs (./vmapcheck at the top of a checkout)");
   test.prefix_command();
@@ -106,7 +107,8 @@ Exit parse_failed(const CLI::App& app, const CLI::ParseError& error) {
     command += " " + selected->get_name();
   }
   std::string what = one_line(error.what(), 300);
-  if (const auto extra = app.remaining(true); !extra.empty() && dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+  if (const auto extra = app.remaining(true);
+      !extra.empty() && dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     const std::string word = one_line(extra.front(), 100);
     const bool takes_command = !selected->get_subcommands([](const CLI::App*) { return true; }).empty();
     const std::string_view kind = word.starts_with('-') ? "unknown option"

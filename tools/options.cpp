@@ -18,9 +18,7 @@ namespace {
 }
 
 /// Hidden where the command has no use for it; the last one counts.
-CLI::Option* shared(CLI::Option* option, bool shown) {
-  return option->group(shown ? "Common options" : "");
-}
+CLI::Option* shared(CLI::Option* option, bool shown) { return option->group(shown ? "Common options" : ""); }
 
 }  // namespace
 
@@ -57,7 +55,8 @@ std::string help_footer(const std::string& examples) {
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   text += "\nExit status:\n";
-  for (const auto& [status, meaning] : exit_meanings) text += fmt::format("  {:>2}  {}\n", static_cast<int>(status), meaning);
+  for (const auto& [status, meaning] : exit_meanings)
+    text += fmt::format("  {:>2}  {}\n", static_cast<int>(status), meaning);
   text.pop_back();
   return text;
 }
@@ -68,7 +67,8 @@ void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, co
   const auto read = [&target, option, least, most](const std::string& text) {
     const auto number = parse_count(text);
     if (!number || *number < least || *number > most) {
-      if (most == std::numeric_limits<std::uint64_t>::max()) invalid(option, fmt::format("a number from {} up", least), text);
+      if (most == std::numeric_limits<std::uint64_t>::max())
+        invalid(option, fmt::format("a number from {} up", least), text);
       invalid(option, fmt::format("a number from {} to {}", least, most), text);
     }
     target = *number;
@@ -94,9 +94,7 @@ void add_checking(CLI::App& app, std::optional<Checking>& target, const std::str
   app.add_option_function<std::string>("--checking", read, description)->type_name("HOW")->take_last();
 }
 
-std::string_view name(Checking checking) {
-  return checking == Checking::every_step ? "every-step" : "amortized";
-}
+std::string_view name(Checking checking) { return checking == Checking::every_step ? "every-step" : "amortized"; }
 
 std::optional<std::uint64_t> parse_count(std::string_view text) {
   const bool hexadecimal = text.starts_with("0x");

@@ -21,7 +21,7 @@ namespace vmapcheck::tool {
 
 /// What was said before the command, or among its own options.
 struct Common {
-  std::string program;                ///< how this program was called, for commands that are printed
+  std::string program;  ///< how this program was called, for commands that are printed
   std::string subject = "vmap";
   std::optional<std::uint64_t> seed;
   bool json = false;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Says on standard error how far a command has come: nothing in the first seconds; then, on a terminal, one line that is
-// rewritten, and elsewhere a line now and then.
+// Says on standard error how far a command has come: nothing in the first seconds; then, on a terminal, one line that
+// is rewritten, and elsewhere a line now and then.
 #pragma once
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <string_view>

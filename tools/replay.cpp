@@ -46,9 +46,8 @@ void add_replay(CLI::App& app, Session& session) {
   add_checking(command, options->checking,
                "every-step: check the whole state at every step; amortized: what the step touched,\n"
                "and the whole state now and then. Default: every-step up to 100000 ops, amortized above");
-  command.callback([&session, options] {
-    session.run = [&session, options] { return replay_all(session.common, *options); };
-  });
+  command.callback(
+      [&session, options] { session.run = [&session, options] { return replay_all(session.common, *options); }; });
 }
 
 namespace {
@@ -83,10 +82,11 @@ int weight(Exit status) {
 
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options) {
   const Trace trace = read_trace(file);
-  const Checking checking = options.checking.value_or(trace.ops.size() <= every_step_ops_max ? Checking::every_step
-                                                                                             : Checking::amortized);
+  const Checking checking =
+      options.checking.value_or(trace.ops.size() <= every_step_ops_max ? Checking::every_step : Checking::amortized);
   if (common.json) return as_json(trace, subject, checking) ? Exit::violation : Exit::ok;
-  out(fmt::format("{}: {} ops in {}, subject {}\n", one_line(file), trace.ops.size(), print(trace.space.range), subject.name));
+  out(fmt::format("{}: {} ops in {}, subject {}\n", one_line(file), trace.ops.size(), print(trace.space.range),
+                  subject.name));
   if (!as_text(trace, subject, checking)) return Exit::ok;
   out(fmt::format("  {:<10} {} replay --subject {}{} {}\n", "replay", shell_word(common.program), subject.name,
                   options.checking ? fmt::format(" --checking {}", name(checking)) : "", shell_word(file)));

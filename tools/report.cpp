@@ -47,7 +47,8 @@ Address focus_of(const Failure& failure, const Answer& answer, Range space);
 
 }  // namespace
 
-// ---- Running -----------------------------------------------------------------------------------------------------------
+// ---- Running
+// -----------------------------------------------------------------------------------------------------------
 
 Replayed replay(const Trace& trace, const SubjectEntry& subject, Checking checking, const OnStep& on_step) {
   auto executor = Executor::create(trace.space, subject.make, checking);
@@ -66,7 +67,8 @@ Replayed replay(const Trace& trace, const SubjectEntry& subject, Checking checki
   return result;
 }
 
-// ---- Answers -----------------------------------------------------------------------------------------------------------
+// ---- Answers
+// -----------------------------------------------------------------------------------------------------------
 
 std::string text_of(const Op& op, const Answer& answer) {
   const auto label = [&]() -> std::string {
@@ -78,20 +80,20 @@ std::string text_of(const Op& op, const Answer& answer) {
         op);
   };
   const bool lazily = std::holds_alternative<FreeLazily>(op) || std::holds_alternative<FreeLazilyAt>(op);
-  return std::visit(
-      Overloaded{
-          [](Nothing) -> std::string { return "done"; },
-          [&](Skipped skipped) -> std::string {
-            return skipped.unsupported ? "skipped: the subject cannot" : fmt::format("skipped: {} is not live", label());
-          },
-          [](const vmap::Allocation& allocation) { return describe(allocation); },
-          [](Base base) { return "base " + describe(base.address); },
-          [&](Range range) { return describe(range) + (lazily ? " lazily freed" : " free"); },
-          [](Purged purged) { return describe(purged.bytes) + " bytes purged"; },
-          [](Found found) { return describe(found.area); },
-          [](vmap::Error error) { return "error " + std::string(name(error)); },
-      },
-      answer);
+  return std::visit(Overloaded{
+                        [](Nothing) -> std::string { return "done"; },
+                        [&](Skipped skipped) -> std::string {
+                          return skipped.unsupported ? "skipped: the subject cannot"
+                                                     : fmt::format("skipped: {} is not live", label());
+                        },
+                        [](const vmap::Allocation& allocation) { return describe(allocation); },
+                        [](Base base) { return "base " + describe(base.address); },
+                        [&](Range range) { return describe(range) + (lazily ? " lazily freed" : " free"); },
+                        [](Purged purged) { return describe(purged.bytes) + " bytes purged"; },
+                        [](Found found) { return describe(found.area); },
+                        [](vmap::Error error) { return "error " + std::string(name(error)); },
+                    },
+                    answer);
 }
 
 namespace {
@@ -187,7 +189,8 @@ ordered_json json_of(const Failure& failure) {
   return json;
 }
 
-// ---- Violations --------------------------------------------------------------------------------------------------------
+// ---- Violations
+// --------------------------------------------------------------------------------------------------------
 
 std::string text_of(const Failure& failure, const Executor& executor) {
   const vmap::Violation& violation = failure.violation;
@@ -231,7 +234,8 @@ Address focus_of(const Failure& failure, const Answer& answer, Range space) {
   }
   if (const auto* range = std::get_if<Range>(&answer); range != nullptr && space.contains(range->begin))
     return range->begin;
-  if (const auto* placed = std::get_if<vmap::Allocation>(&answer); placed != nullptr && space.contains(placed->range.begin))
+  if (const auto* placed = std::get_if<vmap::Allocation>(&answer);
+      placed != nullptr && space.contains(placed->range.begin))
     return placed->range.begin;
   return space.begin;
 }
@@ -268,7 +272,8 @@ std::vector<Cell> cells_around(const ReferenceModel& model, Address focus) {
 /// Wide enough for its own begin, and a little wider where it is larger.
 std::size_t width_of(const Cell& cell, Size granule) {
   const auto magnitude = static_cast<std::size_t>(std::bit_width(cell.range.size() / granule));
-  return std::max({describe(cell.range.begin).size() + 1, cell.word.size() + 5, 5 + std::min<std::size_t>(magnitude, 9)});
+  return std::max(
+      {describe(cell.range.begin).size() + 1, cell.word.size() + 5, 5 + std::min<std::size_t>(magnitude, 9)});
 }
 
 //     0x1000    0x2000    0x3000              0x11000
@@ -305,7 +310,8 @@ std::string draw_around(const ReferenceModel& model, Address focus) {
 
 }  // namespace
 
-// ---- Coverage ----------------------------------------------------------------------------------------------------------
+// ---- Coverage
+// ----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -341,24 +347,29 @@ std::string text_of(const Coverage& coverage) {
   text += '\n';
   for (std::size_t i = 0; i < op_kind_count; ++i) {
     text += fmt::format("{:<15}{:>12}{:>10}", op_names[i], coverage.ops[i] - coverage.skipped[i], coverage.skipped[i]);
-    for (const vmap::Error error : errors) text += fmt::format("{:>18}", coverage.errors[i][static_cast<std::size_t>(error)]);
+    for (const vmap::Error error : errors)
+      text += fmt::format("{:>18}", coverage.errors[i][static_cast<std::size_t>(error)]);
     text += '\n';
   }
   text += '\n';
   text += counts("fit types", vmap::fit_type_count, fit_name, coverage.fits.data());
-  text += counts("coalescing", vmap::coalescing_count, [](std::size_t i) { return vmap::coalescing_names[i]; },
-                 coverage.coalescings.data());
-  text += counts("errors", vmap::error_count, [](std::size_t i) { return name(errors[i]); },
-                 std::array{coverage.errors_of(errors[0]), coverage.errors_of(errors[1]), coverage.errors_of(errors[2]),
-                            coverage.errors_of(errors[3])}
-                     .data());
-  text += counts("tree cases", vmap::tree_case_count, [](std::size_t i) { return vmap::tree_case_names[i]; },
-                 coverage.tree_cases.data());
-  text += fmt::format("{:<15} on limit {}  on demand {}\n", "purges", coverage.purges_on_limit, coverage.purges_on_demand);
-  text += fmt::format("{:<15} hooks called {}  allocations rescued {}  metadata failures {}  not supported {}\n", "other",
-                      coverage.hooks_called, coverage.rescued, coverage.faults_fired, coverage.unsupported);
-  text += fmt::format("{:<15} at most {}; the whole state was checked {} times\n", "free blocks", coverage.free_blocks_max,
-                      coverage.full_checks);
+  text += counts(
+      "coalescing", vmap::coalescing_count, [](std::size_t i) { return vmap::coalescing_names[i]; },
+      coverage.coalescings.data());
+  text += counts(
+      "errors", vmap::error_count, [](std::size_t i) { return name(errors[i]); },
+      std::array{coverage.errors_of(errors[0]), coverage.errors_of(errors[1]), coverage.errors_of(errors[2]),
+                 coverage.errors_of(errors[3])}
+          .data());
+  text += counts(
+      "tree cases", vmap::tree_case_count, [](std::size_t i) { return vmap::tree_case_names[i]; },
+      coverage.tree_cases.data());
+  text +=
+      fmt::format("{:<15} on limit {}  on demand {}\n", "purges", coverage.purges_on_limit, coverage.purges_on_demand);
+  text += fmt::format("{:<15} hooks called {}  allocations rescued {}  metadata failures {}  not supported {}\n",
+                      "other", coverage.hooks_called, coverage.rescued, coverage.faults_fired, coverage.unsupported);
+  text += fmt::format("{:<15} at most {}; the whole state was checked {} times\n", "free blocks",
+                      coverage.free_blocks_max, coverage.full_checks);
   return text;
 }
 
@@ -368,7 +379,8 @@ ordered_json json_of(const Coverage& coverage) {
     ordered_json op;
     op["performed"] = coverage.ops[i] - coverage.skipped[i];
     op["skipped"] = coverage.skipped[i];
-    for (const vmap::Error error : errors) op["errors"][name(error)] = coverage.errors[i][static_cast<std::size_t>(error)];
+    for (const vmap::Error error : errors)
+      op["errors"][name(error)] = coverage.errors[i][static_cast<std::size_t>(error)];
     json["ops"][op_names[i]] = std::move(op);
   }
   for (std::size_t i = 0; i < vmap::fit_type_count; ++i) json["fits"][fit_name(i)] = coverage.fits[i];

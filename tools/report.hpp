@@ -25,7 +25,8 @@ void append_json(std::string& line, std::size_t step, const Op& op, const Answer
 /// And for the verdict.
 [[nodiscard]] std::string verdict_json(const std::optional<Failure>& failure);
 
-/// Which invariant broke where: step, op, expected, actual, and the surroundings as they should be. Lines with newlines.
+/// Which invariant broke where: step, op, expected, actual, and the surroundings as they should be. Lines with
+/// newlines.
 [[nodiscard]] std::string text_of(const Failure& failure, const Executor& executor);
 
 [[nodiscard]] std::string text_of(const Coverage& coverage);
@@ -41,6 +42,7 @@ using OnStep = std::function<void(std::size_t step, const Op& op, const Answer& 
 
 /// Runs a trace to its end or its first violation. Stops with Exit::subject if the subject cannot be made, with
 /// Exit::interrupted if the user wants it.
-[[nodiscard]] Replayed replay(const Trace& trace, const SubjectEntry& subject, Checking checking, const OnStep& on_step);
+[[nodiscard]] Replayed replay(const Trace& trace, const SubjectEntry& subject, Checking checking,
+                              const OnStep& on_step);
 
 }  // namespace vmapcheck::tool

@@ -89,7 +89,8 @@ Exit list_subjects(const Common& common) {
     } else {
       out(fmt::format("{:<24} {:<9} {}\n", entry.name, name(entry.kind), entry.summary));
       if (entry.kind == SubjectKind::canary) continue;
-      out(fmt::format("{:<24} promises  {}\n{:<24} functions {}\n", "", names_of(row.promises), "", names_of(row.features)));
+      out(fmt::format("{:<24} promises  {}\n{:<24} functions {}\n", "", names_of(row.promises), "",
+                      names_of(row.features)));
     }
   }
   if (common.json) out(list.dump() + "\n");
