@@ -95,6 +95,7 @@ template <Choices C>
     constexpr std::uint32_t factors[] = {0, 0, 1, 1, 1, 1, 1, 8};
     shape.weights[kind] = weights_usual[kind] * factors[choices.below(std::size(factors))];
   }
+  shape.weights[9] = std::min(shape.weights[9], weights_usual[9]);  // spent hooks are called for ever
   // Something to allocate, and something to free.
   if (shape.weights[0] + shape.weights[1] == 0) shape.weights[0] = weights_usual[0];
   if (shape.weights[3] == 0 && shape.weights[5] == 0) shape.weights[3] = weights_usual[3];

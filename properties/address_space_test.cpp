@@ -657,6 +657,7 @@ TEST(ExhaustionHooks, MustNotBeEmpty) {
   Exhausted e;
   EXPECT_EQ(error_of(e.space.on_exhaustion({})), Error::invalid_argument);
   EXPECT_EQ(e.space.stats().hooks, 0u);
+  EXPECT_EQ(e.space.stats().failures[static_cast<std::size_t>(Error::invalid_argument)], 1u);
   EXPECT_EQ(e.allocate(), Error::no_space);
 }
 
