@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What verification costs: the same ops on the bare allocator, under the executor with either way of checking, and drawn from
-// the grammar while they run. Items are ops; compare items_per_second within one run.
+// What verification costs: the same ops on the bare allocator, under the executor with either way of checking, and
+// drawn from the grammar while they run. Items are ops; compare items_per_second within one run.
 #include <benchmark/benchmark.h>
 
 #include <cstddef>
@@ -36,7 +36,8 @@ Shape ordinary_shape(std::uint32_t free_blocks) {
   return shape;
 }
 
-/// The ops of that mix, after it has reached its size, and the space as it was then: so that every measured op meets a full house.
+/// The ops of that mix, after it has reached its size, and the space as it was then: so that every measured op meets a
+/// full house.
 struct Workload {
   Trace trace;
   double free_blocks_mean = 0;
@@ -70,7 +71,8 @@ class Bare {
     benchmark::DoNotOptimize(space_.allocate_congruent(op.blocks, op.align, op.within));
   }
   void operator()(const Free& op) {
-    if (const auto begin = std::exchange(begin_of_[op.label.id], std::nullopt)) benchmark::DoNotOptimize(space_.free(*begin));
+    if (const auto begin = std::exchange(begin_of_[op.label.id], std::nullopt))
+      benchmark::DoNotOptimize(space_.free(*begin));
   }
   void operator()(const FreeAt& op) { benchmark::DoNotOptimize(space_.free(op.address)); }
   void operator()(const FreeLazily& op) {
@@ -128,7 +130,8 @@ void DrawnAndVerified(benchmark::State& state) {
     Generator generator(random, shape);
     auto executor = Executor::create(shape.space, make, Checking::amortized).value();
     for (std::size_t i = 0; i < ops_count; ++i)
-      if (executor->step(generator.next(*executor))) state.SkipWithError("the allocator has failed: run the properties");
+      if (executor->step(generator.next(*executor)))
+        state.SkipWithError("the allocator has failed: run the properties");
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(ops_count));
 }

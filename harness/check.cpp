@@ -31,7 +31,8 @@ std::expected<Case, std::string> run_case(const SubjectFactory& make, Random ran
   while (result.trace.ops.size() < ops && !result.failure) {
     result.trace.ops.push_back(generator.next(**executor));
     const Op& op = result.trace.ops.back();
-    if (auto violation = (*executor)->step(op)) result.failure = {result.trace.ops.size() - 1, op, *std::move(violation)};
+    if (auto violation = (*executor)->step(op))
+      result.failure = {result.trace.ops.size() - 1, op, *std::move(violation)};
   }
   if (!result.failure)
     if (auto violation = (*executor)->finish()) result.failure = {ops, std::nullopt, *std::move(violation)};

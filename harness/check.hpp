@@ -23,8 +23,8 @@ namespace vmapcheck {
 struct CheckOptions {
   std::uint64_t seed = 1;
   std::uint64_t cases = 1000;
-  std::uint64_t ops = 1000;                          ///< of each case
-  std::optional<std::chrono::nanoseconds> time;      ///< ends the run after the case during which it has passed
+  std::uint64_t ops = 1000;                      ///< of each case
+  std::optional<std::chrono::nanoseconds> time;  ///< ends the run after the case during which it has passed
   Checking checking = Checking::amortized;
   /// Called between cases; false ends the run.
   std::function<bool(const struct CheckReport&)> on_progress;

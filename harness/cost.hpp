@@ -23,16 +23,17 @@ namespace vmapcheck {
   return (2 * misfits + 3) * height;
 }
 
-/// The search for a congruent base: with m blocks, each of `passed` free blocks lowers the base at most m times, and between two
-/// lowerings at most m blocks are looked at; each look is one descent, and each lowering one climb and one descent more.
+/// The search for a congruent base: with m blocks, each of `passed` free blocks lowers the base at most m times, and
+/// between two lowerings at most m blocks are looked at; each look is one descent, and each lowering one climb and one
+/// descent more.
 [[nodiscard]] constexpr std::uint64_t congruent_cost_max(std::uint64_t height, std::uint64_t blocks,
                                                          std::uint64_t passed) {
   const std::uint64_t lowerings = blocks * passed;
   return ((lowerings + 1) * blocks + lowerings + 2 * (lowerings + 1)) * height;
 }
 
-/// Gaps long enough for the request that intersect its window and begin below `before`: those that the search may have to look
-/// at in vain.
+/// Gaps long enough for the request that intersect its window and begin below `before`: those that the search may have
+/// to look at in vain.
 [[nodiscard]] inline std::uint64_t misfits_before(const ReferenceModel& model, const vmap::Request& request,
                                                   Address before) {
   return static_cast<std::uint64_t>(std::ranges::count_if(model.gaps(), [&](Range gap) {

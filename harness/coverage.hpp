@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a run has exercised. A run in which a counter that it should have moved stayed at zero has tested less than it says.
+// What a run has exercised. A run in which a counter that it should have moved stayed at zero has tested less than it
+// says.
 #pragma once
 
 #include <algorithm>
@@ -16,20 +17,20 @@
 namespace vmapcheck {
 
 struct Coverage {
-  std::array<std::uint64_t, op_kind_count> ops{};        ///< performed, by Op::index()
-  std::array<std::uint64_t, op_kind_count> skipped{};    ///< of those: the label was not live
-  std::uint64_t unsupported = 0;                         ///< of those: the subject does not have the function
+  std::array<std::uint64_t, op_kind_count> ops{};      ///< performed, by Op::index()
+  std::array<std::uint64_t, op_kind_count> skipped{};  ///< of those: the label was not live
+  std::uint64_t unsupported = 0;                       ///< of those: the subject does not have the function
   std::array<std::array<std::uint64_t, vmap::error_count>, op_kind_count> errors{};  ///< by op and vmap::Error
   std::array<std::uint64_t, vmap::fit_type_count> fits{};
   std::array<std::uint64_t, vmap::coalescing_count> coalescings{};  ///< frees, by what they touched
-  std::uint64_t purges_on_limit = 0;   ///< a lazy free went above the limit
-  std::uint64_t purges_on_demand = 0;  ///< an allocation would have failed
+  std::uint64_t purges_on_limit = 0;                                ///< a lazy free went above the limit
+  std::uint64_t purges_on_demand = 0;                               ///< an allocation would have failed
   std::uint64_t hooks_called = 0;
-  std::uint64_t rescued = 0;           ///< allocations that succeeded only after a purge or a hook
-  std::uint64_t faults_fired = 0;      ///< injected metadata failures
-  vmap::TreeCaseCounts tree_cases{};   ///< where the subject counts them
+  std::uint64_t rescued = 0;          ///< allocations that succeeded only after a purge or a hook
+  std::uint64_t faults_fired = 0;     ///< injected metadata failures
+  vmap::TreeCaseCounts tree_cases{};  ///< where the subject counts them
   std::uint64_t free_blocks_max = 0;
-  std::uint64_t full_checks = 0;       ///< of the whole state
+  std::uint64_t full_checks = 0;  ///< of the whole state
 
   [[nodiscard]] std::uint64_t steps() const {
     std::uint64_t sum = 0;

@@ -2,17 +2,17 @@
 //
 // The grammar of ops: which spaces, and which ops on them, over any source of choices.
 //
-// A case has a Shape, drawn first, which makes cases differ from one another more than ops within a case do (swarm testing:
-// Groce et al., "Swarm testing", 2012): the place and size of the space, the granule, how many areas it fills up to, which
-// kinds of op are off and which are heavily favoured, which sizes, alignments and windows are frequent. Within the case,
-// ops aim at what exists: exact-fit holes, windows that cut a free block, placements at either edge of one, frees on both sides
-// of an area. Filling and draining take turns, so that a case passes through hundreds of free blocks where its space has
-// room for them.
+// A case has a Shape, drawn first, which makes cases differ from one another more than ops within a case do (swarm
+// testing: Groce et al., "Swarm testing", 2012): the place and size of the space, the granule, how many areas it fills
+// up to, which kinds of op are off and which are heavily favoured, which sizes, alignments and windows are frequent.
+// Within the case, ops aim at what exists: exact-fit holes, windows that cut a free block, placements at either edge of
+// one, frees on both sides of an area. Filling and draining take turns, so that a case passes through hundreds of free
+// blocks where its space has room for them.
 //
-//     Random random(seed);
-//     Generator generator(random, draw_shape(random));
-//     auto executor = Executor::create(generator.shape().space, factory, Checking::amortized);
-//     Op op = generator.next(**executor);
+//     Random random(7);
+//     const Shape shape = draw_shape(random);   // the space of a case, and what is frequent in it
+//     Generator generator(random, shape);
+//     // then, for an Executor on shape.space: executor.step(generator.next(executor))
 #pragma once
 
 #include <algorithm>
@@ -32,12 +32,12 @@ namespace vmapcheck {
 struct Shape {
   Space space;
   std::array<std::uint32_t, op_kind_count> weights{};  ///< by Op::index(); 0 is off
-  std::uint32_t live_max = 16;      ///< areas at which filling turns into draining
-  std::uint64_t granules_max = 4;   ///< of an ordinary size
-  std::uint32_t exact_fit_in = 8;   ///< one size in so many is that of an existing hole
-  std::uint32_t align_in = 4;       ///< one alignment in so many is above the granule
-  std::uint32_t window_in = 4;      ///< one request in so many has a window
-  std::uint32_t bad_in = 40;        ///< one argument in so many is invalid
+  std::uint32_t live_max = 16;                         ///< areas at which filling turns into draining
+  std::uint64_t granules_max = 4;                      ///< of an ordinary size
+  std::uint32_t exact_fit_in = 8;                      ///< one size in so many is that of an existing hole
+  std::uint32_t align_in = 4;                          ///< one alignment in so many is above the granule
+  std::uint32_t window_in = 4;                         ///< one request in so many has a window
+  std::uint32_t bad_in = 40;                           ///< one argument in so many is invalid
 };
 
 /// The weights of an ordinary case, by Op::index().
@@ -176,7 +176,8 @@ class Generator {
   bool filling_ = true;
 };
 
-// ---- The grammar -------------------------------------------------------------------------------------------------------
+// ---- The grammar
+// -------------------------------------------------------------------------------------------------------
 
 template <Choices C>
 Op Grammar<C>::op() {
@@ -219,7 +220,8 @@ Size Grammar<C>::size() {
       case 0: return 0;
       case 1: return granule / 2 + below(granule);
       case 2: return vmap::address_max - below(3) * granule;
-      default: return vmap::align_down(vmap::address_max, granule) - below(3) * granule;  // valid, and as large as can be
+      default:
+        return vmap::align_down(vmap::address_max, granule) - below(3) * granule;  // valid, and as large as can be
     }
   }
   if (one_in(shape_.exact_fit_in)) {
@@ -263,8 +265,7 @@ Range Grammar<C>::window() {
       return ordered(near(gap.begin), near(gap.end));
     }
     case 3: return ordered(near(hole().begin), near(hole().end));
-    default:
-      return ordered(space.begin + below(space.size()), space.begin + below(space.size()));
+    default: return ordered(space.begin + below(space.size()), space.begin + below(space.size()));
   }
 }
 
@@ -330,7 +331,8 @@ template <Choices C>
 Range Grammar<C>::hole() {
   const ReferenceModel& model = population_.model;
   const auto beside = area();
-  if (beside == model.areas().end() || one_in(8)) return model.gap_before(one_in(2) ? model.areas().begin() : model.areas().end());
+  if (beside == model.areas().end() || one_in(8))
+    return model.gap_before(one_in(2) ? model.areas().begin() : model.areas().end());
   return one_in(2) ? model.gap_after(beside) : model.gap_before(beside);
 }
 

@@ -34,8 +34,8 @@ Answer answer_of(const Result<T>& result) {
   return result.error();
 }
 
-/// True where a check of all `nodes` is due, `steps` after the last: it then costs each step that of four nodes, whatever their
-/// number.
+/// True where a check of all `nodes` is due, `steps` after the last: it then costs each step that of four nodes,
+/// whatever their number.
 bool is_due(std::uint64_t steps, std::size_t nodes) { return steps * 4 >= nodes; }
 
 /// A purge or congruent placement of more than this is checked in full.
@@ -98,10 +98,11 @@ std::optional<Violation> Executor::finish() {
                                        " blocks were not given back when the subject was destroyed");
 }
 
-// ---- Allocation --------------------------------------------------------------------------------------------------------
+// ---- Allocation
+// --------------------------------------------------------------------------------------------------------
 
-/// The prediction, after all that the contract has happen before an allocation fails with no_space: a purge, then the hooks in
-/// order of registration. The model then is as the subject must be before it places.
+/// The prediction, after all that the contract has happen before an allocation fails with no_space: a purge, then the
+/// hooks in order of registration. The model then is as the subject must be before it places.
 template <class Predict>
 auto Executor::expect(Predict predict) -> decltype(predict()) {
   auto expected = predict();
@@ -136,8 +137,8 @@ bool Executor::on_hook(std::size_t index) {
   ++coverage_.hooks_called;
   if (hooks_met_ == hooks_expected_.size() || hooks_expected_[hooks_met_] != index) {
     if (!hook_violation_)
-      hook_violation_ = Violation{Invariant::answer, "exhaustion hook " + std::to_string(index) +
-                                                         " was called, which was not its turn"};
+      hook_violation_ = Violation{Invariant::answer,
+                                  "exhaustion hook " + std::to_string(index) + " was called, which was not its turn"};
     return false;
   }
   ++hooks_met_;
@@ -157,7 +158,8 @@ std::optional<Violation> Executor::hooks_as_expected() {
                 "exhaustion hook " + std::to_string(hooks_expected_[hooks_met_]) + " was not called");
 }
 
-/// What holds for the error of any allocation. A metadata failure is accepted where one was injected and the request has a place.
+/// What holds for the error of any allocation. A metadata failure is accepted where one was injected and the request
+/// has a place.
 template <class T>
 std::optional<Violation> Executor::judge_failure(const Result<T>& expected, const Result<T>& actual) {
   now_.failed = true;
@@ -167,8 +169,8 @@ std::optional<Violation> Executor::judge_failure(const Result<T>& expected, cons
     return std::nullopt;
   }
   if (metadata_.failures() == now_.faults)
-    return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)) +
-                                         ", though no request for metadata failed");
+    return broken(Invariant::answer,
+                  expected_actual(describe(expected), describe(actual)) + ", though no request for metadata failed");
   return std::nullopt;
 }
 
@@ -178,7 +180,8 @@ std::optional<Violation> Executor::perform(const Alloc& op) {
   answer_ = answer_of(actual);
   if (hook_violation_) return std::move(hook_violation_);
   if (!actual && (actual.error() == Error::out_of_memory || promises_.complete)) return judge_failure(expected, actual);
-  if (auto why = model_.judge(op.request, expected, actual, promises_)) return broken(Invariant::answer, *std::move(why));
+  if (auto why = model_.judge(op.request, expected, actual, promises_))
+    return broken(Invariant::answer, *std::move(why));
   if (actual)
     occupied(actual->range, op.label);
   else
@@ -193,7 +196,8 @@ std::optional<Violation> Executor::perform(const AllocAt& op) {
   answer_ = answer_of(actual);
   if (hook_violation_) return std::move(hook_violation_);
   if (!actual) return judge_failure(expected, actual);
-  const bool right = expected && actual->range == expected->range && (!promises_.fit_type || actual->fit == expected->fit);
+  const bool right =
+      expected && actual->range == expected->range && (!promises_.fit_type || actual->fit == expected->fit);
   if (!right) return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
   occupied(actual->range, op.label);
   return std::nullopt;
@@ -217,7 +221,8 @@ std::optional<Violation> Executor::perform(const Congruent& op) {
   return std::nullopt;
 }
 
-// ---- Freeing -----------------------------------------------------------------------------------------------------------
+// ---- Freeing
+// -----------------------------------------------------------------------------------------------------------
 
 std::optional<Violation> Executor::perform(const Free& op) {
   const Live* const live = find_live(op.label);
@@ -287,7 +292,8 @@ std::optional<Violation> Executor::perform(const Purge&) {
   return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
 }
 
-// ---- The rest ----------------------------------------------------------------------------------------------------------
+// ---- The rest
+// ----------------------------------------------------------------------------------------------------------
 
 std::optional<Violation> Executor::perform(const Find& op) {
   if (!features_.find) return answer_ = Skipped{.unsupported = true}, std::nullopt;
@@ -314,7 +320,8 @@ std::optional<Violation> Executor::perform(const FailMetadata& op) {
   return std::nullopt;
 }
 
-// ---- The model follows -------------------------------------------------------------------------------------------------
+// ---- The model follows
+// -------------------------------------------------------------------------------------------------
 
 void Executor::occupied(Range range, Label label) {
   const Range gap = model_.gap_around(range.begin);
@@ -384,7 +391,8 @@ const Executor::Live* Executor::find_live(Label label) const {
   return entry == index_of_live_.end() ? nullptr : &live_[entry->second];
 }
 
-// ---- The invariants, in their order ------------------------------------------------------------------------------------
+// ---- The invariants, in their order
+// ------------------------------------------------------------------------------------
 
 std::optional<Violation> Executor::check(const Op& op) {
   if (features_.stats) subject_->stats(stats_);
@@ -449,9 +457,10 @@ std::optional<Violation> Executor::check_gaps_near(Address begin) {
     const auto area = std::prev(after);
     const Range left = model_.gap_before(area);
     const Range right = model_.gap_before(after);
-    as_expected = as_expected &&
-                  (left.empty() ? !near.at_or_before || near.at_or_before->end < area->first : near.at_or_before == left) &&
-                  (right.empty() ? !near.after || near.after->begin > right.end : near.after == right);
+    as_expected =
+        as_expected &&
+        (left.empty() ? !near.at_or_before || near.at_or_before->end < area->first : near.at_or_before == left) &&
+        (right.empty() ? !near.after || near.after->begin > right.end : near.after == right);
   } else {
     as_expected = as_expected && near.at_or_before == model_.gap_before(after);
   }
@@ -467,9 +476,8 @@ std::optional<Violation> Executor::check_classification() const {
   if (!features_.stats && !features_.observable) return std::nullopt;
   if (!features_.stats && unchecked_ != 0) return std::nullopt;  // layout_ is not of this step
   if (actual == free_blocks_) return std::nullopt;
-  return broken(Invariant::classification,
-                "from " + std::to_string(now_.free_blocks) + " free blocks, expected " + std::to_string(free_blocks_) +
-                    ", actual " + std::to_string(actual));
+  return broken(Invariant::classification, "from " + std::to_string(now_.free_blocks) + " free blocks, expected " +
+                                               std::to_string(free_blocks_) + ", actual " + std::to_string(actual));
 }
 
 std::optional<Violation> Executor::check_memory() const {
@@ -480,16 +488,16 @@ std::optional<Violation> Executor::check_memory() const {
   if (!features_.stats) return std::nullopt;
   const std::size_t expected = model_.areas().size() + free_blocks_;
   if (stats_.nodes_alive != expected)
-    return broken(Invariant::memory, "nodes alive: " + expected_actual(std::to_string(expected),
-                                                                        std::to_string(stats_.nodes_alive)));
+    return broken(Invariant::memory,
+                  "nodes alive: " + expected_actual(std::to_string(expected), std::to_string(stats_.nodes_alive)));
   const std::size_t slabs = metadata_.blocks_outstanding();
   if (slabs != stats_.nodes_alive + stats_.nodes_spare)
     return broken(Invariant::memory, std::to_string(slabs) + " nodes taken from the resource, " +
                                          std::to_string(stats_.nodes_alive) + " alive, " +
                                          std::to_string(stats_.nodes_spare) + " spare: a node is lost");
   if (requests != 0 && !now_.failed && stats_.nodes_spare != 0)
-    return broken(Invariant::memory, "metadata was asked for while " + std::to_string(stats_.nodes_spare) +
-                                         " nodes were spare");
+    return broken(Invariant::memory,
+                  "metadata was asked for while " + std::to_string(stats_.nodes_spare) + " nodes were spare");
   return std::nullopt;
 }
 
@@ -499,14 +507,13 @@ std::optional<Violation> Executor::check_cost(const Op& op) const {
   const std::uint64_t free_height = height_max(now_.free_blocks + now_.touched.size() + 1);
   const std::uint64_t area_height = height_max(model_.areas().size() + now_.touched.size() + 1);
   const std::uint64_t each = 2 * (free_height + area_height);  // to find, to place, to take out
-  std::uint64_t visits_max =
-      now_.visits_max + each * (now_.touched.size() + hooks_expected_.size()) + now_.attempts * search_cost_max(free_height, 0) + each;
+  std::uint64_t visits_max = now_.visits_max + each * (now_.touched.size() + hooks_expected_.size()) +
+                             now_.attempts * search_cost_max(free_height, 0) + each;
   if (visited <= visits_max) return std::nullopt;
   visits_max += now_.attempts * misfits_allowed(op) * free_height;
   if (visited <= visits_max) return std::nullopt;
-  return broken(Invariant::cost, std::to_string(visited) + " nodes visited among " +
-                                     std::to_string(now_.free_blocks) + " free blocks, at most " +
-                                     std::to_string(visits_max) + " allowed");
+  return broken(Invariant::cost, std::to_string(visited) + " nodes visited among " + std::to_string(now_.free_blocks) +
+                                     " free blocks, at most " + std::to_string(visits_max) + " allowed");
 }
 
 /// Heights that a search may visit beyond those of a search without obstacles.
@@ -588,15 +595,17 @@ void Executor::count(const Op& op) {
   coverage_.free_blocks_max = std::max<std::uint64_t>(coverage_.free_blocks_max, free_blocks_);
 }
 
-std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make, Checking checking,
-                                                       Coverage* coverage) {
+std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
+                                                       Checking checking, Coverage* coverage) {
   auto executor = Executor::create(trace.space, make, checking);
   if (!executor) return std::unexpected(std::move(executor.error()));
   std::optional<Failure> failure;
   for (std::size_t step = 0; step < trace.ops.size() && !failure; ++step)
-    if (auto violation = (*executor)->step(trace.ops[step])) failure = Failure{step, trace.ops[step], *std::move(violation)};
+    if (auto violation = (*executor)->step(trace.ops[step]))
+      failure = Failure{step, trace.ops[step], *std::move(violation)};
   if (!failure)
-    if (auto violation = (*executor)->finish()) failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation)};
+    if (auto violation = (*executor)->finish())
+      failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation)};
   if (coverage != nullptr) *coverage += (*executor)->coverage();
   return failure;
 }

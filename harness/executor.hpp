@@ -2,15 +2,19 @@
 //
 // The one executor: every driver feeds it ops, one step at a time.
 //
-// A step predicts the answer on the reference model, asks the subject, lets the model judge and follow, and then checks the
-// invariants in their order. What a step costs depends on Checking; what it finds is named by the first invariant broken.
+// A step predicts the answer on the reference model, asks the subject, lets the model judge and follow, and then checks
+// the invariants in their order. What a step costs depends on Checking; what it finds is named by the first invariant
+// broken.
 //
-//     auto executor = Executor::create(trace.space, factory);   // or why the subject could not be made
-//     for (const Op& op : trace.ops)
-//       if (auto violation = (*executor)->step(op)) ...          // the state is undefined from here on
-//     if (auto violation = (*executor)->finish()) ...            // destroys the subject: does anything leak?
+//     executor = Executor::create(trace.space, make, Checking::every_step)
+//     for each op: (*executor)->step(op)       the violation, if any; the state is undefined from there on
+//     (*executor)->finish()                    destroys the subject: does anything leak?
 //
-// run() does that for a whole trace.
+// run() does that for a whole trace:
+//
+//     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
+//     const auto failure = run(trace, model_subject());   // the model, as a subject; subjects/registry.hpp has others
+//     if (failure && *failure) std::puts((*failure)->violation.detail.c_str());
 #pragma once
 
 #include <cstddef>
@@ -107,15 +111,15 @@ class Executor {
   };
   /// What the step has to be judged by, besides its answer.
   struct Step {
-    bool failed = false;            ///< the subject answered with an error
-    bool released = false;          ///< a purge or hook changed the state on the way
-    bool thorough = false;          ///< touched too much for a local check
-    std::vector<Address> touched;   ///< begins of what was placed or freed
-    std::uint64_t visits_max = 0;   ///< nodes, without misfits
+    bool failed = false;           ///< the subject answered with an error
+    bool released = false;         ///< a purge or hook changed the state on the way
+    bool thorough = false;         ///< touched too much for a local check
+    std::vector<Address> touched;  ///< begins of what was placed or freed
+    std::uint64_t visits_max = 0;  ///< nodes, without misfits
     std::uint64_t attempts = 1;
-    std::uint64_t requests = 0;     ///< of metadata before the step
-    std::uint64_t faults = 0;       ///< fired before the step
-    std::size_t free_blocks = 0;    ///< before the step
+    std::uint64_t requests = 0;   ///< of metadata before the step
+    std::uint64_t faults = 0;     ///< fired before the step
+    std::size_t free_blocks = 0;  ///< before the step
   };
 
   Executor(const Space& space, Checking checking) : model_(space), checking_(checking) {}
@@ -182,9 +186,9 @@ class Executor {
 
   Step now_;
   Answer answer_;
-  vmap::Stats stats_;         ///< after the last step
-  std::uint64_t visited_ = 0;  ///< before it
-  vmap::Stats tally_;         ///< what the counters in stats() should be
+  vmap::Stats stats_;                   ///< after the last step
+  std::uint64_t visited_ = 0;           ///< before it
+  vmap::Stats tally_;                   ///< what the counters in stats() should be
   std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
   std::uint64_t unchecked_ = 0;         ///< steps since everything was checked
   Layout layout_;                       ///< the subject's, when everything was checked

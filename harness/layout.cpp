@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "harness/describe.hpp"
 
@@ -44,7 +45,7 @@ std::optional<Violation> check_layout(const Layout& layout, const Space& space) 
   add(layout.lazy, Piece::lazy);
   add(layout.free, Piece::free);
   if (!ascending) return Violation{Invariant::overlap, "areas or free blocks are not listed in ascending order"};
-  std::ranges::stable_sort(pieces, {}, [](const Piece& piece) { return piece.range.begin; });
+  std::ranges::sort(pieces, {}, [](const Piece& piece) { return std::pair(piece.range.begin, piece.kind); });
 
   std::optional<Violation> partition;
   std::optional<Violation> coalescing;

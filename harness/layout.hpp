@@ -19,7 +19,8 @@ struct Layout {
   friend bool operator==(const Layout&, const Layout&) = default;
 };
 
-/// The first broken one of overlap, partition and coalescing, or nullopt. A list out of order is an overlap. O(n log n).
+/// The first broken one of overlap, partition and coalescing, or nullopt. A list out of order is an overlap. O(n log
+/// n).
 [[nodiscard]] std::optional<vmap::Violation> check_layout(const Layout& layout, const Space& space);
 
 /// The first difference, in words: "busy areas: expected ..., actual ...". Empty if there is none.

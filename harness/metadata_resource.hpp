@@ -14,7 +14,8 @@ namespace vmapcheck {
 
 class MetadataResource final : public std::pmr::memory_resource {
  public:
-  /// The `countdown`-th request from here fails, once. Failures that are armed at the same time do not disturb each other.
+  /// The `countdown`-th request from here fails, once. Failures that are armed at the same time do not disturb each
+  /// other.
   void fail_at(std::uint64_t countdown) {
     const std::uint64_t request = requests_ + countdown;
     if (request >= requests_) armed_.push_back(request);  // else it lies beyond all requests

@@ -2,8 +2,8 @@
 //
 // Deletes ops from a failing trace while it still breaks the same invariant.
 //
-// Every subsequence of a trace is a trace (see model/op.hpp), so deletion needs no repair. Runs of ops are deleted, halves
-// first, down to single ones, until no single op can be spared. Source: Zeller and Hildebrandt, "Simplifying and
+// Every subsequence of a trace is a trace (see model/op.hpp), so deletion needs no repair. Runs of ops are deleted,
+// halves first, down to single ones, until no single op can be spared. Source: Zeller and Hildebrandt, "Simplifying and
 // isolating failure-inducing input" (2002).
 #pragma once
 
@@ -24,8 +24,9 @@ struct Minimized {
   bool complete = true;  ///< no single op can be spared; false where `runs_max` ended it before that was known
 };
 
-/// Requires that `trace` breaks `failure.violation.invariant` with this subject: the failure as run() reported it, checked at
-/// every step. `runs_max` bounds the number of candidates; `keep_going`, called between them, ends it early by false.
+/// Requires that `trace` breaks `failure.violation.invariant` with this subject: the failure as run() reported it,
+/// checked at every step. `runs_max` bounds the number of candidates; `keep_going`, called between them, ends it early
+/// by false.
 [[nodiscard]] Minimized minimize(const Trace& trace, const Failure& failure, const SubjectFactory& make,
                                  std::size_t runs_max = 100'000, const std::function<bool()>& keep_going = {});
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The reference model as a subject: what generates traces before there is an allocator to run them on, and what shows that the
-// executor accepts a right answer. It has no tree, no metadata and no hooks.
+// The reference model as a subject: what generates traces before there is an allocator to run them on, and what shows
+// that the executor accepts a right answer. It has no tree, no metadata and no hooks.
+//
+//     const SubjectFactory make = model_subject();
 #pragma once
 
 #include <optional>

@@ -629,9 +629,8 @@ std::size_t sum(const Counts& counts) {
 /// "mprotect 12, madvise 3": the most frequent first.
 std::string list(const Counts& counts) {
   std::vector<std::pair<std::string_view, std::size_t>> sorted(counts.begin(), counts.end());
-  std::ranges::sort(sorted, [](const auto& a, const auto& b) {
-    return std::pair{b.second, a.first} < std::pair{a.second, b.first};
-  });
+  std::ranges::sort(
+      sorted, [](const auto& a, const auto& b) { return std::pair{b.second, a.first} < std::pair{a.second, b.first}; });
   std::string text;
   for (const auto& [what, count] : sorted) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", what, count);
   return text.empty() ? "nothing" : text;

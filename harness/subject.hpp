@@ -12,15 +12,14 @@
 //     stats(), a vmap::Stats              classification by count of free blocks, memory, cost
 //     Promises promises() const           what the answers may be; without it, all of the contract
 //
-// This is all that a subject needs (it is a bump allocator in disguise, and fails at once when it is asked to be more):
+// This is all that a subject needs (this one says no to everything, and promises no more):
 //
-//     struct Mine {
-//       vmap::Result<vmap::Allocation> allocate(const vmap::Request& request);
-//       vmap::Result<vmap::Range> free(vmap::Address begin);
-//       static vmapcheck::Promises promises() { return {.lowest = false, .fit_type = false}; }
+//     struct Refuses {
+//       vmap::Result<vmap::Allocation> allocate(const vmap::Request&) { return std::unexpected(vmap::Error::no_space); }
+//       vmap::Result<Range> free(Address) { return std::unexpected(vmap::Error::not_busy); }
+//       static Promises promises() { return {.complete = false}; }
 //     };
-//     auto make = [](const vmapcheck::SubjectConfig& config) { return Mine(config.space.range); };
-//     vmapcheck::run(trace, vmapcheck::factory(make));
+//     const SubjectFactory make = factory([](const SubjectConfig&) { return Refuses{}; });
 //
 // The executor works on AnySubject, the same behind virtual functions; Erased<S> makes one of every Subject.
 #pragma once
@@ -233,16 +232,16 @@ class Erased final : public AnySubject {
 /// From a function that returns a Subject, or a std::expected of one with a std::string.
 template <class Make>
 [[nodiscard]] SubjectFactory factory(Make make) {
-  return [make = std::move(make)](
-             const SubjectConfig& config) -> std::expected<std::unique_ptr<AnySubject>, std::string> {
-    auto made = make(config);
-    if constexpr (Subject<decltype(made)>) {
-      return std::make_unique<Erased<decltype(made)>>(std::move(made));
-    } else {
-      if (!made) return std::unexpected(made.error());
-      return std::make_unique<Erased<typename decltype(made)::value_type>>(*std::move(made));
-    }
-  };
+  return
+      [make = std::move(make)](const SubjectConfig& config) -> std::expected<std::unique_ptr<AnySubject>, std::string> {
+        auto made = make(config);
+        if constexpr (Subject<decltype(made)>) {
+          return std::make_unique<Erased<decltype(made)>>(std::move(made));
+        } else {
+          if (!made) return std::unexpected(made.error());
+          return std::make_unique<Erased<typename decltype(made)::value_type>>(*std::move(made));
+        }
+      };
 }
 
 }  // namespace vmapcheck

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Invariants 6 and 7 (tree, augment), checked on a subject's real tree from outside: read node by node through a view, and
-// recomputed here. Nothing that the subject says of itself (its counters, its own verify()) is believed.
+// Invariants 6 and 7 (tree, augment), checked on a subject's real tree from outside: read node by node through a view,
+// and recomputed here. Nothing that the subject says of itself (its counters, its own verify()) is believed.
 //
-// TreeChecker has two forms. check_all() visits every node. check_near() visits the path to one address and the two levels
-// beside it: invariants 6 and 7 are local, and an operation changes nodes only along the path to where it works, their
-// children (recolouring, rotation) and grandchildren (a rotation's inner subtree); so it sees at O(log n) cost nearly all that
-// one operation can break, and the driver that uses it calls check_all() every so often.
+// TreeChecker has two forms. check_all() visits every node. check_near() visits the path to one address and the two
+// levels beside it: invariants 6 and 7 are local, and an operation changes nodes only along the path to where it works,
+// their children (recolouring, rotation) and grandchildren (a rotation's inner subtree); so it sees at O(log n) cost
+// nearly all that one operation can break, and the driver that uses it calls check_all() every so often.
 #pragma once
 
 #include <algorithm>

@@ -91,9 +91,9 @@ using Op = std::variant<Alloc, AllocAt, Congruent, Free, FreeAt, FreeLazily, Fre
 inline constexpr std::size_t op_kind_count = std::variant_size_v<Op>;
 
 /// The word that begins the op's line in a trace, by `Op::index()`.
-inline constexpr std::string_view op_names[op_kind_count] = {
-    "alloc",          "alloc-at", "congruent", "free",          "free-at",      "free-lazily",
-    "free-lazily-at", "purge",    "find",      "on-exhaustion", "fail-metadata"};
+inline constexpr std::string_view op_names[op_kind_count] = {"alloc",   "alloc-at",      "congruent",      "free",
+                                                             "free-at", "free-lazily",   "free-lazily-at", "purge",
+                                                             "find",    "on-exhaustion", "fail-metadata"};
 
 /// What is managed: the first lines of a trace.
 struct Space {

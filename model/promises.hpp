@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a subject promises. Where it promises less than the full contract, the model does not predict but judges the answer,
-// and follows it.
+// What a subject promises. Where it promises less than the full contract, the model does not predict but judges the
+// answer, and follows it.
 #pragma once
 
 namespace vmapcheck {

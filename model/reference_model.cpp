@@ -99,8 +99,8 @@ Result<Address> ReferenceModel::predict(const Congruent& op) const {
              is_free({static_cast<Address>(block_begin), static_cast<Address>(block_end)});
     });
   };
-  // At the highest base, one step of `align` higher some block would leave its gap or the window at the top: so it is the
-  // highest multiple at which that block is inside that gap and the window.
+  // At the highest base, one step of `align` higher some block would leave its gap or the window at the top: so it is
+  // the highest multiple at which that block is inside that gap and the window.
   std::optional<Address> highest;
   for (auto area = areas_.end();; --area) {
     const Range gap = gap_before(area);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What should happen. The model keeps the areas in a std::map and nothing else; free space is the gaps between them. It has
-// no coalescing, no split, no cached maximum and no tree of its own, so that it cannot share such faults with a subject.
-// Its arithmetic has 128 bits: sums are written as they are meant. It is to be read in five minutes, not to be fast: an
-// allocation looks at every gap from the window's begin on.
+// What should happen. The model keeps the areas in a std::map and nothing else; free space is the gaps between them. It
+// has no coalescing, no split, no cached maximum and no tree of its own, so that it cannot share such faults with a
+// subject. Its arithmetic has 128 bits: sums are written as they are meant. It is to be read in five minutes, not to be
+// fast: an allocation looks at every gap from the window's begin on.
 //
 //     ReferenceModel model({.range = {0x1000, 0x9000}, .granule = 0x1000});
 //     auto expected = model.predict(vmap::Request{.size = 0x2000});  // [0x1000, 0x3000), left_edge; changes nothing
@@ -48,8 +48,8 @@ class ReferenceModel {
   /// The busy area that begins at `begin`, or null.
   [[nodiscard]] const Area* busy_at(Address begin) const;
 
-  /// Why `actual` is no answer to `request` from a subject that promises `promises`, or nullopt; `expected` is the prediction for
-  /// this state. With all promises made this is "it equals the prediction".
+  /// Why `actual` is no answer to `request` from a subject that promises `promises`, or nullopt; `expected` is the
+  /// prediction for this state. With all promises made this is "it equals the prediction".
   [[nodiscard]] std::optional<std::string> judge(const vmap::Request& request,
                                                  const vmap::Result<vmap::Allocation>& expected,
                                                  const vmap::Result<vmap::Allocation>& actual,
@@ -77,8 +77,8 @@ class ReferenceModel {
   [[nodiscard]] std::vector<Range> gaps() const;
   /// The same, into what `gaps` has room for.
   void gaps_into(std::vector<Range>& gaps) const;
-  /// What is free between an area and the one before, or the one after it (or an end of the space); may be empty. gap_before() also
-  /// takes areas().end().
+  /// What is free between an area and the one before, or the one after it (or an end of the space); may be empty.
+  /// gap_before() also takes areas().end().
   [[nodiscard]] Range gap_before(Areas::const_iterator area) const;
   [[nodiscard]] Range gap_after(Areas::const_iterator area) const;
   /// What is free around an address that is free.

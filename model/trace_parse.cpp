@@ -483,8 +483,7 @@ std::string options_or_end(std::initializer_list<Key> accepted) {
 Op op_of_kind(std::size_t kind) {
   constexpr auto makers = []<std::size_t... Kind>(std::index_sequence<Kind...>) {
     return std::array<Op (*)(), op_kind_count>{+[]() -> Op { return Op(std::in_place_index<Kind>); }...};
-  }
-  (std::make_index_sequence<op_kind_count>{});
+  }(std::make_index_sequence<op_kind_count>{});
   return makers[kind]();
 }
 

@@ -71,12 +71,13 @@ TEST_P(Canary, IsCaughtByRapidCheckAndShrunkByTheMinimizer) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, Canary,
-                         testing::Values(Invariant::answer, Invariant::overlap, Invariant::partition, Invariant::coalescing,
-                                         Invariant::classification, Invariant::tree, Invariant::augment,
-                                         Invariant::atomicity, Invariant::memory, Invariant::cost),
-                         [](const auto& info) { return std::string(vmap::name(info.param)); });
+                         testing::Values(Invariant::answer, Invariant::overlap, Invariant::partition,
+                                         Invariant::coalescing, Invariant::classification, Invariant::tree,
+                                         Invariant::augment, Invariant::atomicity, Invariant::memory, Invariant::cost),
+                         [](const auto& each) { return std::string(vmap::name(each.param)); });
 
-// ---- The specimen ------------------------------------------------------------------------------------------------------
+// ---- The specimen
+// ------------------------------------------------------------------------------------------------------
 
 TEST(Seed2019, IsConvictedByRandomTracesInFiveOps) {
   const CheckReport report = check_with(subject("seed_2019"), 100, 1000);
@@ -86,7 +87,8 @@ TEST(Seed2019, IsConvictedByRandomTracesInFiveOps) {
   EXPECT_LE(minimal.trace.ops.size(), 10u) << print(minimal.trace);
 }
 
-// ---- Coverage ----------------------------------------------------------------------------------------------------------
+// ---- Coverage
+// ----------------------------------------------------------------------------------------------------------
 
 /// A run of random checking in which everything must have happened.
 TEST(RandomChecking, FindsNothingInTheAllocatorAndExercisesEverything) {
@@ -103,12 +105,12 @@ TEST(RandomChecking, FindsNothingInTheAllocatorAndExercisesEverything) {
   for (std::size_t of = 0; of < vmap::tree_case_count; ++of)
     EXPECT_GT(coverage.tree_cases[of], 0u) << vmap::tree_case_names[of];
   // Each kind of allocation with each error that it can have, and each kind of free with its own.
-  for (const std::size_t op : {0, 1, 2})
+  for (const std::size_t op : {0u, 1u, 2u})
     for (const auto error : {vmap::Error::invalid_argument, vmap::Error::no_space, vmap::Error::out_of_memory})
       EXPECT_GT(coverage.errors[op][static_cast<std::size_t>(error)], 0u) << op_names[op] << " " << name(error);
-  for (const std::size_t op : {4, 6})
+  for (const std::size_t op : {4u, 6u})
     EXPECT_GT(coverage.errors[op][static_cast<std::size_t>(vmap::Error::not_busy)], 0u) << op_names[op];
-  for (const std::size_t op : {3, 5, 9}) EXPECT_GT(coverage.skipped[op], 0u) << op_names[op];
+  for (const std::size_t op : {3u, 5u, 9u}) EXPECT_GT(coverage.skipped[op], 0u) << op_names[op];
   EXPECT_GT(coverage.purges_on_limit, 0u);
   EXPECT_GT(coverage.purges_on_demand, 0u);
   EXPECT_GT(coverage.hooks_called, 0u);
@@ -151,7 +153,8 @@ TEST(Grammar, RunsUnderAnOdometer) {
   EXPECT_GT(sequences, 100u);
 }
 
-// ---- Subjects that have less -------------------------------------------------------------------------------------------
+// ---- Subjects that have less
+// -------------------------------------------------------------------------------------------
 
 /// Two functions are enough. It places wherever its model says, from the top.
 class TwoFunctions {

@@ -285,7 +285,8 @@ TEST(FreeSpaceSearch, WithoutBlocksFindsNothing) {
   EXPECT_EQ(space.visited(), 0u);
 }
 
-/// `n` blocks of 1 to 8 bytes, 16 bytes apart, each eighth one of 8, and a last one of 9; added in no order.
+/// `n` blocks of 1 to 8 bytes, 16 bytes apart, each eighth one of 8; the first and the last are of 9, so that a search
+/// which begins in between is led to the first in vain. They are added in no order.
 struct ManyBlocks {
   FreeSpace space;
   std::deque<Node> storage;
@@ -294,7 +295,7 @@ struct ManyBlocks {
     for (std::uint64_t k = 0; k < n; ++k) {
       const std::uint64_t i = k * 7919 % n;
       Node& node = storage.emplace_back();
-      node.range = {16 * i, 16 * i + (i + 1 == n ? 9 : 1 + i % 8)};
+      node.range = {16 * i, 16 * i + (i == 0 || i + 1 == n ? 9 : 1 + i % 8)};
       space.add(node);
     }
   }

@@ -94,48 +94,32 @@ rc::Gen<Label> any_bound_label() {
 
 rc::Gen<Label> any_used_label() {
   const auto part = rc::gen::oneOf(rc::gen::just(Label::whole), any_label_number());
-  return rc::gen::apply(
-      [](std::uint32_t id, std::uint32_t index) {
-        return Label{id, index};
-      },
-      any_label_number(), part);
+  return rc::gen::apply([](std::uint32_t id, std::uint32_t index) { return Label{id, index}; }, any_label_number(),
+                        part);
 }
 
 /// Also one that ends before it begins.
 rc::Gen<Range> any_range() {
-  return rc::gen::oneOf(rc::gen::just(everywhere), rc::gen::apply(
-                                                       [](Address begin, Address end) {
-                                                         return Range{begin, end};
-                                                       },
-                                                       any_number(), any_number()));
+  return rc::gen::oneOf(
+      rc::gen::just(everywhere),
+      rc::gen::apply([](Address begin, Address end) { return Range{begin, end}; }, any_number(), any_number()));
 }
 
 rc::Gen<std::vector<Block>> any_blocks() {
-  return rc::gen::container<std::vector<Block>>(rc::gen::apply(
-      [](Size offset, Size size) {
-        return Block{offset, size};
-      },
-      any_number(), any_number()));
+  return rc::gen::container<std::vector<Block>>(
+      rc::gen::apply([](Size offset, Size size) { return Block{offset, size}; }, any_number(), any_number()));
 }
 
 rc::Gen<Op> any_op() {
   const auto align = rc::gen::oneOf(rc::gen::just(Size{1}), any_number());
   return rc::gen::oneOf(
-      rc::gen::apply(
-          [](Label label, Size size, Size n, Range within) -> Op {
-            return Alloc{label, {size, n, within}};
-          },
-          any_bound_label(), any_number(), align, any_range()),
-      rc::gen::apply(
-          [](Label label, Range range) -> Op {
-            return AllocAt{label, range};
-          },
-          any_bound_label(), any_range()),
-      rc::gen::apply(
-          [](Label label, Size n, Range within, std::vector<Block> blocks) -> Op {
-            return Congruent{label, n, within, std::move(blocks)};
-          },
-          any_bound_label(), align, any_range(), any_blocks()),
+      rc::gen::apply([](Label label, Size size, Size n, Range within) -> Op { return Alloc{label, {size, n, within}}; },
+                     any_bound_label(), any_number(), align, any_range()),
+      rc::gen::apply([](Label label, Range range) -> Op { return AllocAt{label, range}; }, any_bound_label(),
+                     any_range()),
+      rc::gen::apply([](Label label, Size n, Range within,
+                        std::vector<Block> blocks) -> Op { return Congruent{label, n, within, std::move(blocks)}; },
+                     any_bound_label(), align, any_range(), any_blocks()),
       rc::gen::map(any_used_label(), [](Label label) -> Op { return Free{label}; }),
       rc::gen::map(any_number(), [](Address address) -> Op { return FreeAt{address}; }),
       rc::gen::map(any_used_label(), [](Label label) -> Op { return FreeLazily{label}; }),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What properties over whole traces share: where seeds come from, a RapidCheck generator of traces whose shrinking is the
-// project's own minimizer, and where failing traces are kept.
+// What properties over whole traces share: where seeds come from, a RapidCheck generator of traces whose shrinking is
+// the project's own minimizer, and where failing traces are kept.
 #pragma once
 
 #include <rapidcheck.h>

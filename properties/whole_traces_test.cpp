@@ -38,7 +38,8 @@ std::string verdict(const Trace& trace, const SubjectFactory& make) {
          (*outcome)->violation.detail;
 }
 
-// ---- Random traces -----------------------------------------------------------------------------------------------------
+// ---- Random traces
+// -----------------------------------------------------------------------------------------------------
 
 RC_GTEST_PROP(RandomTraces, AllocatorKeepsEveryInvariantAtEveryStep, ()) {
   const Trace trace = *traces(subject("vmap"), 300);
@@ -90,7 +91,8 @@ TEST(RandomTraces, AreRepeatable) {
   EXPECT_EQ(coverage.steps(), 500u);
 }
 
-// ---- The corpus --------------------------------------------------------------------------------------------------------
+// ---- The corpus
+// --------------------------------------------------------------------------------------------------------
 
 TEST(Corpus, IsThere) { EXPECT_GE(corpus().size(), 30u); }
 
@@ -98,7 +100,8 @@ TEST(Corpus, ParsesIsCanonicalAndSaysWhyEachTraceIsKept) {
   for (const auto& path : corpus()) {
     const std::string text = read(path);
     const auto trace = parse_trace(text);
-    ASSERT_TRUE(trace) << path << ":" << trace.error().line << ":" << trace.error().column << ": " << trace.error().expected;
+    ASSERT_TRUE(trace) << path << ":" << trace.error().line << ":" << trace.error().column << ": "
+                       << trace.error().expected;
     EXPECT_EQ(print(*trace), text) << path;
     EXPECT_FALSE(trace->comments.empty()) << path;
   }
@@ -137,7 +140,8 @@ TEST(Corpus, ExercisesEveryOpFitTypeCoalescingAndError) {
       (void)run(parse_trace(read(path)).value(), subject("vmap"), Checking::every_step, &coverage);
   for (std::size_t op = 0; op < op_kind_count; ++op) EXPECT_GT(coverage.ops[op], 0u) << op_names[op];
   for (std::size_t fit = 0; fit < coverage.fits.size(); ++fit) EXPECT_GT(coverage.fits[fit], 0u) << fit;
-  for (std::size_t kind = 0; kind < coverage.coalescings.size(); ++kind) EXPECT_GT(coverage.coalescings[kind], 0u) << kind;
+  for (std::size_t kind = 0; kind < coverage.coalescings.size(); ++kind)
+    EXPECT_GT(coverage.coalescings[kind], 0u) << kind;
   for (std::size_t error = 0; error < vmap::error_count; ++error)
     EXPECT_GT(coverage.errors_of(static_cast<vmap::Error>(error)), 0u) << error;
 }

@@ -17,14 +17,16 @@ using vmap::Invariant;
 using vmap::Node;
 using vmap::Side;
 
-// ---- Faults in the free-space index ------------------------------------------------------------------------------------
+// ---- Faults in the free-space index
+// ------------------------------------------------------------------------------------
 
 /// answer: takes the second lowest placement where there is one.
 struct SecondLowest : FreeSpace {
   [[nodiscard]] std::optional<Fit> lowest_fit(Size size, Size align, Range window) const {
     const auto lowest = FreeSpace::lowest_fit(size, align, window);
     if (!lowest) return lowest;
-    const auto second = FreeSpace::lowest_fit(size, align, {lowest->begin + size, std::max(window.end, lowest->begin + size)});
+    const auto second =
+        FreeSpace::lowest_fit(size, align, {lowest->begin + size, std::max(window.end, lowest->begin + size)});
     return second ? second : lowest;
   }
 };
@@ -104,13 +106,15 @@ struct LinearSearch : FreeSpace {
   [[nodiscard]] std::optional<Fit> lowest_fit(Size size, Size align, Range window) const {
     for (Node* block = tree_.outermost(Side::left); block != nullptr; block = block->next()) {
       visited_ += 4;  // as a list that is four times as long would need
-      if (const auto begin = vmap::lowest_placement(intersection(block->range, window), size, align)) return Fit{block, *begin};
+      if (const auto begin = vmap::lowest_placement(intersection(block->range, window), size, align))
+        return Fit{block, *begin};
     }
     return std::nullopt;
   }
 };
 
-// ---- Faults around it --------------------------------------------------------------------------------------------------
+// ---- Faults around it
+// --------------------------------------------------------------------------------------------------
 
 /// classification: counts the second part of a split twice.
 struct CountsTwice : VmapSubject<FreeSpace> {
@@ -154,7 +158,8 @@ SubjectFactory over() {
 std::vector<SubjectEntry> canaries() {
   std::vector<SubjectEntry> entries;
   const auto add = [&](Invariant invariant, std::string summary, SubjectFactory make) {
-    entries.push_back({"canary_" + std::string(name(invariant)), SubjectKind::canary, std::move(summary), std::move(make)});
+    entries.push_back(
+        {"canary_" + std::string(name(invariant)), SubjectKind::canary, std::move(summary), std::move(make)});
   };
   add(Invariant::answer, "takes the second lowest placement", over<SecondLowest>());
   add(Invariant::overlap, "what is carved off the left edge stays free, too", over<KeepsLeftEdge>());

@@ -2,10 +2,10 @@
 //
 // A specimen: our tree with the search as it was first published in 2019.
 //
-// It looks for `size + align - 1` bytes, so that whatever block is long enough can be aligned, takes the first block on the way
-// down or up that holds the aligned request behind the window's begin, and tests the window's end only then. The answer
-// depends on the shape of the tree: it is not always the lowest address; it fails although a place exists; and where the
-// sum wraps, the climb can enter the same subtree for ever. vmapcheck convicts it of each.
+// It looks for `size + align - 1` bytes, so that whatever block is long enough can be aligned, takes the first block on
+// the way down or up that holds the aligned request behind the window's begin, and tests the window's end only then.
+// The answer depends on the shape of the tree: it is not always the lowest address; it fails although a place exists;
+// and where the sum wraps, the climb can enter the same subtree for ever. vmapcheck convicts it of each.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,8 @@ class Seed2019FreeSpace : public vmap::FreeSpace {
       return node != nullptr && vmap::SubtreeMaxSize::of(node) >= length;
     };
     const auto fit = [&](vmap::Node* node) -> std::optional<Fit> {
-      const auto begin = vmap::lowest_placement(vmap::intersection(node->range, {window_begin, vmap::address_max}), size, align);
+      const auto begin =
+          vmap::lowest_placement(vmap::intersection(node->range, {window_begin, vmap::address_max}), size, align);
       if (!begin) return std::nullopt;
       return Fit{node, *begin};
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An allocator of ranges of a 64-bit space: virtual addresses, GPU or DMA address space, offsets in a buffer, a file or a
-// device, ports, ids. The managed space is never touched: all metadata is out of band.
+// An allocator of ranges of a 64-bit space: virtual addresses, GPU or DMA address space, offsets in a buffer, a file or
+// a device, ports, ids. The managed space is never touched: all metadata is out of band.
 //
 //     vmap::Options options{.range = {0x10000, 0x50000}, .granule = 0x1000};
 //     auto space = vmap::AddressSpace::create(options);
@@ -14,13 +14,16 @@
 //     space->free(area->range.begin);                              // coalesces at once
 //
 // What it promises
-//   Exact.     allocate() returns the lowest address that satisfies the request, and fails with no_space only if there is
+//   Exact.     allocate() returns the lowest address that satisfies the request, and fails with no_space only if there
+//   is
 //              none, for every size, alignment and window, at address 0 and at the top of the space alike.
-//   Atomic.    A call that fails changes nothing, except that what a purge or an exhaustion hook released on the way stays
+//   Atomic.    A call that fails changes nothing, except that what a purge or an exhaustion hook released on the way
+//   stays
 //              released; the counters of stats() go on counting.
 //   No throw.  Errors are values; no exception leaves the library, whatever the memory resource or a hook throws.
 //   Frees.     free(), free_lazily() and purge() never allocate memory, and never fail for the begin of a busy area.
-//   Cost.      O(log n) in free blocks or busy areas; where alignment above the granule makes the exact search look at more,
+//   Cost.      O(log n) in free blocks or busy areas; where alignment above the granule makes the exact search look at
+//   more,
 //              the bound is that of FreeSpace (free_space.hpp).
 //
 // What it does not do
@@ -29,15 +32,16 @@
 //   It does not remember sizes that were asked for: an area is what was placed.
 //
 // Memory. One node of one cache line for each free block, busy area and lazily freed area, in slabs from a
-// std::pmr::memory_resource, recycled through a free list; slabs go back when the address space is destroyed. The default
-// is 64 nodes a slab. reserve(n) makes the next n allocations independent of memory.
+// std::pmr::memory_resource, recycled through a free list; slabs go back when the address space is destroyed. The
+// default is 64 nodes a slab. reserve(n) makes the next n allocations independent of memory.
 //
-// Lazy frees. free_lazily() ends an area without making its range reusable; purge() does that for all such ranges together.
-// It runs on demand, when lazily freed bytes exceed Options::lazy_limit, and when an allocation would otherwise fail.
+// Lazy frees. free_lazily() ends an area without making its range reusable; purge() does that for all such ranges
+// together. It runs on demand, when lazily freed bytes exceed Options::lazy_limit, and when an allocation would
+// otherwise fail.
 //
-// Source of the algorithm: best known from Linux' vmalloc since 5.2, which keeps free blocks in a red-black tree augmented by
-// the largest block in each subtree and splits them by four fit types; augmented trees after Cormen et al., "Introduction to
-// Algorithms", chapter 14. The search differs in being exact.
+// Source of the algorithm: best known from Linux' vmalloc since 5.2, which keeps free blocks in a red-black tree
+// augmented by the largest block in each subtree and splits them by four fit types; augmented trees after Cormen et
+// al., "Introduction to Algorithms", chapter 14. The search differs in being exact.
 #pragma once
 
 #include <cstddef>
@@ -61,10 +65,10 @@ namespace vmap {
 
 /// What an address space is made from.
 struct Options {
-  Range range;                     ///< what is managed; not empty, on granules
-  Size granule = 1;                ///< bytes; a power of two: every boundary is a multiple of it
-  Size lazy_limit = address_max;   ///< bytes: a lazy free that brings the lazily freed bytes above it purges at once
-  std::span<const Range> busy{};   ///< already busy: not empty, on granules, inside `range`, disjoint; in any order
+  Range range;                    ///< what is managed; not empty, on granules
+  Size granule = 1;               ///< bytes; a power of two: every boundary is a multiple of it
+  Size lazy_limit = address_max;  ///< bytes: a lazy free that brings the lazily freed bytes above it purges at once
+  std::span<const Range> busy{};  ///< already busy: not empty, on granules, inside `range`, disjoint; in any order
   std::pmr::memory_resource* resource = nullptr;  ///< outlives the address space; null: the default resource
   std::size_t nodes_per_slab = 64;                ///< positive
 };
@@ -89,24 +93,24 @@ class BasicAddressSpace {
   /// power of two, or the window ends before it begins. `no_space`: there is none. `out_of_memory`.
   Result<Allocation> allocate(const Request& request);
 
-  /// Exactly this range. `invalid_argument`: empty, off the granule, or not inside the space. `no_space`: a byte of it is not
-  /// free. `out_of_memory`. O(log n).
+  /// Exactly this range. `invalid_argument`: empty, off the granule, or not inside the space. `no_space`: a byte of it
+  /// is not free. `out_of_memory`. O(log n).
   Result<Allocation> allocate_at(Range range);
 
-  /// Areas at fixed offsets from one base, all or none. Returns the highest multiple of `align` (any from 0) at which each
-  /// block's range is free and inside the window. Each block becomes an area of its own, to be freed at base + offset.
-  /// `invalid_argument`: no block; a size that is zero; an offset or size off the granule; blocks that overlap or reach
-  /// beyond 2^64-1; the alignment or window as in allocate(). `no_space`, `out_of_memory`.
-  /// With m blocks and n free blocks: O(m log n) where the topmost base fits, O(m^2 n log n) at worst; needs no memory but
-  /// nodes. Blocks that are not in ascending order add O(m^2).
+  /// Areas at fixed offsets from one base, all or none. Returns the highest multiple of `align` (any from 0) at which
+  /// each block's range is free and inside the window. Each block becomes an area of its own, to be freed at base +
+  /// offset. `invalid_argument`: no block; a size that is zero; an offset or size off the granule; blocks that overlap
+  /// or reach beyond 2^64-1; the alignment or window as in allocate(). `no_space`, `out_of_memory`. With m blocks and n
+  /// free blocks: O(m log n) where the topmost base fits, O(m^2 n log n) at worst; needs no memory but nodes. Blocks
+  /// that are not in ascending order add O(m^2).
   Result<Address> allocate_congruent(std::span<const Block> blocks, Size align, Range within = everywhere);
 
   /// Ends the area that begins at `begin` and coalesces its range with both neighbours. Returns the free block that
   /// resulted. `not_busy` for any other address. Never allocates memory. O(log n).
   Result<Range> free(Address begin);
 
-  /// Ends the area that begins at `begin`; its range is not reusable until a purge. Returns the area. `not_busy` for any
-  /// other address. Never allocates memory. O(log n), and a purge where the limit is exceeded.
+  /// Ends the area that begins at `begin`; its range is not reusable until a purge. Returns the area. `not_busy` for
+  /// any other address. Never allocates memory. O(log n), and a purge where the limit is exceeded.
   Result<Range> free_lazily(Address begin);
 
   /// Makes all lazily freed ranges reusable. Returns how many bytes that were. Never allocates memory. O(l log n).
@@ -115,8 +119,8 @@ class BasicAddressSpace {
   /// The busy area that contains `address`. O(log n).
   [[nodiscard]] std::optional<Range> find(Address address) const;
 
-  /// Calls `visit(Range)` for what intersects `window`, in order of address, without cutting it. The address space must not be
-  /// changed meanwhile. O(log n + visited).
+  /// Calls `visit(Range)` for what intersects `window`, in order of address, without cutting it. The address space must
+  /// not be changed meanwhile. O(log n + visited).
   template <class Visit>
   void for_each_busy(Visit visit, Range window = everywhere) const {
     for_each(busy_, visit, window);
@@ -134,16 +138,16 @@ class BasicAddressSpace {
   /// `out_of_memory`, and nothing is taken then.
   Result<void> reserve(std::size_t count);
 
-  /// Registers a hook; hooks are called in order of registration. `invalid_argument` for an empty one; `out_of_memory`. Hooks
-  /// are kept with operator new, not in the memory resource. An allocation made by a hook calls no hooks.
+  /// Registers a hook; hooks are called in order of registration. `invalid_argument` for an empty one; `out_of_memory`.
+  /// Hooks are kept with operator new, not in the memory resource. An allocation made by a hook calls no hooks.
   Result<HookId> on_exhaustion(ExhaustionHook hook);
   /// False if there is no such hook. A hook may remove itself.
   bool remove_hook(HookId id);
 
   [[nodiscard]] Stats stats() const;
 
-  /// Walks everything and returns the first broken invariant (overlap, partition, coalescing, tree, augment, memory), or
-  /// nullopt. O(n). Where there is no memory for the description, it is empty.
+  /// Walks everything and returns the first broken invariant (overlap, partition, coalescing, tree, augment, memory),
+  /// or nullopt. O(n). Where there is no memory for the description, it is empty.
   [[nodiscard]] std::optional<Violation> verify() const noexcept;
 
   [[nodiscard]] Range range() const { return range_; }

@@ -27,8 +27,8 @@ Result<BasicAddressSpace<Index>> BasicAddressSpace<Index>::create(const Options&
   return space;
 }
 
-/// The whole range as one free block, then each busy range carved out of it. Arguments are reported before memory: a range
-/// that cannot be carved is looked for even after memory has run out.
+/// The whole range as one free block, then each busy range carved out of it. Arguments are reported before memory: a
+/// range that cannot be carved is looked for even after memory has run out.
 template <class Index>
 Result<void> BasicAddressSpace<Index>::import(std::span<const Range> busy) {
   bool memory = pool_.ensure(1);
@@ -187,8 +187,14 @@ Stats BasicAddressSpace<Index>::stats() const {
 
 template <class Index>
 std::optional<Violation> BasicAddressSpace<Index>::verify() const noexcept {
-  return verify_layout({.range = range_, .granule = granule_, .free = free_.tree(), .busy = busy_, .lazy = lazy_,
-                        .busy_bytes = busy_bytes_, .lazy_bytes = lazy_bytes_, .nodes_alive = pool_.alive()});
+  return verify_layout({.range = range_,
+                        .granule = granule_,
+                        .free = free_.tree(),
+                        .busy = busy_,
+                        .lazy = lazy_,
+                        .busy_bytes = busy_bytes_,
+                        .lazy_bytes = lazy_bytes_,
+                        .nodes_alive = pool_.alive()});
 }
 
 template <class Index>
@@ -237,7 +243,8 @@ auto BasicAddressSpace<Index>::with_retries(Attempt attempt) -> decltype(attempt
 
 /// Takes `range` out of the free `block` and makes it a busy area. Gets all nodes before anything is modified.
 ///
-/// Nodes: full turns the block's node into the area's; the edges need one for the area; no_edge one more for the remainder.
+/// Nodes: full turns the block's node into the area's; the edges need one for the area; no_edge one more for the
+/// remainder.
 template <class Index>
 Result<Allocation> BasicAddressSpace<Index>::place(Node& block, Range range) {
   const FitType fit = classify(block.range, range);
@@ -271,9 +278,9 @@ Range BasicAddressSpace<Index>::make_free(Node& area) {
   return merge.block;
 }
 
-/// The highest base at which every block is free inside `window`. It starts at the highest that the window allows; a block
-/// that does not fit there lowers it to the highest base at which it does, and no base in between is possible. It ends when
-/// every block in turn has found the base that the last one left.
+/// The highest base at which every block is free inside `window`. It starts at the highest that the window allows; a
+/// block that does not fit there lowers it to the highest base at which it does, and no base in between is possible. It
+/// ends when every block in turn has found the base that the last one left.
 template <class Index>
 std::optional<Address> BasicAddressSpace<Index>::highest_base(std::span<const Block> blocks, Size align,
                                                               Range window) const {
@@ -315,8 +322,9 @@ std::optional<Address> BasicAddressSpace<Index>::lower_until_free(Address base, 
   return std::nullopt;
 }
 
-/// New nodes for the blocks placed at `base`: one for each area and one for each additional free block. Placements that touch
-/// form a run; a run inside a free block leaves one part more, and one less for each end of the free block that it reaches.
+/// New nodes for the blocks placed at `base`: one for each area and one for each additional free block. Placements that
+/// touch form a run; a run inside a free block leaves one part more, and one less for each end of the free block that
+/// it reaches.
 template <class Index>
 std::size_t BasicAddressSpace<Index>::nodes_needed(std::span<const Block> blocks, Address base) const {
   const bool ascending = std::ranges::is_sorted(blocks, {}, &Block::offset);

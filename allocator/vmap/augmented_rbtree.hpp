@@ -7,12 +7,12 @@
 // belongs, and links it there. An Augment keeps in each node a value computed from the node and its two children (a
 // maximum, a count, a sum): the tree calls it wherever the set of nodes below a node changes.
 //
-// The list. neighbour(side) is the next node in order on that side, in O(1): a freed area finds both free blocks that it
-// may touch without a walk.
+// The list. neighbour(side) is the next node in order on that side, in O(1): a freed area finds both free blocks that
+// it may touch without a walk.
 //
 // Cost. link() and erase() are O(log n): at most 2 rotations to link, 3 to erase. The height of a tree of n nodes is at
-// most 2 log2(n + 1). Propagation of the augment climbs from the place of change and stops at the first node whose value
-// stays the same, since then nothing above it can change either.
+// most 2 log2(n + 1). Propagation of the augment climbs from the place of change and stops at the first node whose
+// value stays the same, since then nothing above it can change either.
 //
 // Source: Guibas and Sedgewick, "A dichromatic framework for balanced trees" (1978); the cases are those of Cormen,
 // Leiserson, Rivest and Stein, "Introduction to Algorithms", chapter 13, with the direction as a parameter so that left
@@ -117,8 +117,8 @@ class AugmentedRbTree {
   /// Takes `node` out; its links are unspecified afterwards. O(log n).
   void erase(Node& node);
 
-  /// To be called when what `node` itself contributes to its augment has changed: recomputes it and its ancestors, up to
-  /// the first whose value stays the same. O(log n).
+  /// To be called when what `node` itself contributes to its augment has changed: recomputes it and its ancestors, up
+  /// to the first whose value stays the same. O(log n).
   void propagate(Node& node) { propagate(&node, nullptr); }
 
   /// How often each case of linking and erasing happened.
@@ -209,8 +209,8 @@ void AugmentedRbTree<Node, Augment>::link(Node* parent, Side side, Node& node) {
 ///                         c         c             s..               c..
 ///                                                  c
 ///
-/// A red node leaves no trace. A black one with one child leaves that (red) child to be blackened. A black leaf leaves its
-/// side of its parent one black node short.
+/// A red node leaves no trace. A black one with one child leaves that (red) child to be blackened. A black leaf leaves
+/// its side of its parent one black node short.
 template <class Node, class Augment>
 void AugmentedRbTree<Node, Augment>::erase(Node& node) {
   Lack lack;
@@ -263,8 +263,8 @@ auto AugmentedRbTree<Node, Augment>::replace_by_successor(Node& node) -> Lack {
   set_red(successor, node.is_red());
   if (orphan != nullptr) set_red(*orphan, false);
 
-  // Below the successor's new place its block is missing; at that place the erased one's is. Each climb may stop early, but
-  // the first says nothing of the second: the successor is always recomputed, against the value that its place had.
+  // Below the successor's new place its block is missing; at that place the erased one's is. Each climb may stop early,
+  // but the first says nothing of the second: the successor is always recomputed, against the value that its place had.
   Augment::copy(node, successor);
   if (!is_child) propagate(&parent, &successor);
   propagate(&successor, nullptr);
@@ -319,8 +319,8 @@ void AugmentedRbTree<Node, Augment>::rebalance_after_link(Node* node) {
   set_red(*root_, false);
 }
 
-/// Restores "every path has the same number of black nodes" where the `side` of `parent` is one short. For the left side (x is
-/// the short subtree, upper case is black, p may have either colour):
+/// Restores "every path has the same number of black nodes" where the `side` of `parent` is one short. For the left
+/// side (x is the short subtree, upper case is black, p may have either colour):
 ///
 ///     red sibling: make it black     nephews black            inner nephew red          outer nephew red
 ///
@@ -377,8 +377,8 @@ void AugmentedRbTree<Node, Augment>::rebalance_after_erase(Node* parent, Side si
 ///      a   n      ->     o   c
 ///         b c           a b
 ///
-/// The new root stands above the same nodes as the old one did, so it takes over its augment; only the old root's value is
-/// computed anew, and nothing above can change.
+/// The new root stands above the same nodes as the old one did, so it takes over its augment; only the old root's value
+/// is computed anew, and nothing above can change.
 template <class Node, class Augment>
 Node& AugmentedRbTree<Node, Augment>::rotate(Node& old_root, Side side) {
   Node& new_root = *old_root.child(opposite(side));

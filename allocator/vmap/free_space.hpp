@@ -2,22 +2,22 @@
 //
 // The free blocks of an address space: search, split, coalesce.
 //
-// FreeSpace is the free-space index that BasicAddressSpace takes as its type parameter: a red-black tree of free blocks in
-// order of address, in which every node knows the size of the largest block below it (subtree_max_size), threaded by a
-// list. It owns no memory: the caller brings the nodes, and is handed back those that are no longer needed.
+// FreeSpace is the free-space index that BasicAddressSpace takes as its type parameter: a red-black tree of free blocks
+// in order of address, in which every node knows the size of the largest block below it (subtree_max_size), threaded by
+// a list. It owns no memory: the caller brings the nodes, and is handed back those that are no longer needed.
 //
-// The search. lowest_fit() is exact: it returns the lowest aligned placement inside the window, and none only if there is
-// none. It walks the blocks in order of address, skipping
+// The search. lowest_fit() is exact: it returns the lowest aligned placement inside the window, and none only if there
+// is none. It walks the blocks in order of address, skipping
 //   - subtrees whose largest block is shorter than the request, and
 //   - what lies below the window: the left subtree of a block that begins at or below the window's begin,
-// and ends at the first block that holds the request, or from whose begin the request would leave the window. A block that
-// is long enough and still does not hold the request is a *misfit*: it cannot be aligned, or the window cuts it. Between two
-// candidates the walk climbs once and descends once; it enters no subtree twice, since it climbs past every node whose
-// right subtree it comes from.
+// and ends at the first block that holds the request, or from whose begin the request would leave the window. A block
+// that is long enough and still does not hold the request is a *misfit*: it cannot be aligned, or the window cuts it.
+// Between two candidates the walk climbs once and descends once; it enters no subtree twice, since it climbs past every
+// node whose right subtree it comes from.
 //
 // The bound. With h <= 2 log2(n + 1) the height of the tree of n blocks and k the number of misfits before the answer,
-// lowest_fit() visits at most (2k + 3) h nodes: one descent; then for each misfit one climb and one descent, once more where
-// the window's begin ends a descent without a candidate. Without alignment above the granule only the block that
+// lowest_fit() visits at most (2k + 3) h nodes: one descent; then for each misfit one climb and one descent, once more
+// where the window's begin ends a descent without a candidate. Without alignment above the granule only the block that
 // the window's begin cuts can be a misfit, and the search is O(log n).
 //
 //     vmap::FreeSpace space;
@@ -53,8 +53,8 @@ class FreeSpace {
     Node* unneeded[2] = {nullptr, nullptr};  ///< nodes handed back
   };
 
-  /// The lowest placement of `size` bytes at a multiple of `align` inside `window`. Requires size > 0, a power of two, and a
-  /// well-formed window. Cost: the bound above.
+  /// The lowest placement of `size` bytes at a multiple of `align` inside `window`. Requires size > 0, a power of two,
+  /// and a well-formed window. Cost: the bound above.
   [[nodiscard]] std::optional<Fit> lowest_fit(Size size, Size align, Range window) const;
 
   /// The last block that begins at or below `address`, or null. O(log n).
@@ -69,8 +69,8 @@ class FreeSpace {
   /// must be given for it. Returns the block's node where it is no longer needed (full), else null. O(log n).
   Node* carve(Node& block, Range placement, Node* remainder);
 
-  /// Makes `area`'s range free and coalesces it with the blocks that it touches. Requires that none of it is free. Never
-  /// needs memory: the area's node becomes the block's. O(log n).
+  /// Makes `area`'s range free and coalesces it with the blocks that it touches. Requires that none of it is free.
+  /// Never needs memory: the area's node becomes the block's. O(log n).
   Merge add(Node& area);
 
   [[nodiscard]] const FreeTree& tree() const { return tree_; }
@@ -143,9 +143,7 @@ inline Node* FreeSpace::last_at_least(Node* subtree, Size size) const {
 /// The pictures are at FitType.
 inline Node* FreeSpace::carve(Node& block, Range placement, Node* remainder) {
   switch (classify(block.range, placement)) {
-    case FitType::full:
-      tree_.erase(block);
-      return &block;
+    case FitType::full: tree_.erase(block); return &block;
     case FitType::left_edge:
       block.range.begin = placement.end;  // still after its predecessor: the order stands
       tree_.propagate(block);

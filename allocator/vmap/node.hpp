@@ -2,8 +2,8 @@
 //
 // The metadata of one range, and trees of such nodes in order of address.
 //
-// A node is in turn a free block, a busy area or a lazily freed area: allocating turns a free block's node into an area's,
-// freeing turns it back, so that freeing needs no memory. The functions count the nodes that they visit.
+// A node is in turn a free block, a busy area or a lazily freed area: allocating turns a free block's node into an
+// area's, freeing turns it back, so that freeing needs no memory. The functions count the nodes that they visit.
 #pragma once
 
 #include <algorithm>
@@ -25,8 +25,7 @@ static_assert(sizeof(Node) <= 64);
 struct SubtreeMaxSize {
   static Size of(const Node* subtree) { return subtree != nullptr ? subtree->subtree_max_size : 0; }
   static bool recompute(Node& node) {
-    const Size size_max =
-        std::max({node.range.size(), of(node.child(Side::left)), of(node.child(Side::right))});
+    const Size size_max = std::max({node.range.size(), of(node.child(Side::left)), of(node.child(Side::right))});
     if (size_max == node.subtree_max_size) return false;
     node.subtree_max_size = size_max;
     return true;

@@ -3,12 +3,14 @@
 // Nodes in slabs from a memory resource, recycled through a free list.
 //
 // A node that is given back serves the next one that is taken; slabs return to the resource only when the pool is
-// destroyed. Node must be trivially destructible and default constructible without throwing. Not for use by many threads.
+// destroyed. Node must be trivially destructible and default constructible without throwing. Not for use by many
+// threads.
 //
-//     vmap::NodePool<Node> pool(resource, 64);   // 64 nodes a slab
-//     if (!pool.ensure(2)) return out_of_memory;
-//     Node* node = pool.take();                  // two of these need no memory now
-//     pool.give(node);
+//     struct Item { int value = 0; void* link = nullptr; };
+//     vmap::NodePool<Item> pool(std::pmr::get_default_resource(), 64);  // 64 nodes a slab
+//     if (!pool.ensure(2)) return;                                      // the resource gave nothing
+//     Item* item = pool.take();                                         // two of these need no memory now
+//     pool.give(item);
 #pragma once
 
 #include <cassert>
@@ -47,8 +49,8 @@ class NodePool {
   }
   ~NodePool() { release_slabs(); }
 
-  /// Makes the next `count` calls of take() good, slab by slab. False if the resource gave nothing or threw; the slabs that it
-  /// gave before are kept as spare nodes.
+  /// Makes the next `count` calls of take() good, slab by slab. False if the resource gave nothing or threw; the slabs
+  /// that it gave before are kept as spare nodes.
   [[nodiscard]] bool ensure(std::size_t count);
 
   /// The same with one slab for all that is missing: a count that cannot be met takes nothing.

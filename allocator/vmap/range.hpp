@@ -2,9 +2,9 @@
 //
 // Addresses, sizes and half-open ranges of a 64-bit space, and the only arithmetic on them.
 //
-// A Range is [begin, end). Its largest value, `everywhere`, is [0, 2^64-1): a half-open range of 64-bit addresses cannot
-// cover the byte 2^64-1. Nothing here wraps: sums are never formed before they are known to fit, so that sizes near 2^64,
-// alignments of 2^63 and ranges that touch 0 or the top are ordinary input.
+// A Range is [begin, end). Its largest value, `everywhere`, is [0, 2^64-1): a half-open range of 64-bit addresses
+// cannot cover the byte 2^64-1. Nothing here wraps: sums are never formed before they are known to fit, so that sizes
+// near 2^64, alignments of 2^63 and ranges that touch 0 or the top are ordinary input.
 //
 //     vmap::Range page{0x1000, 0x2000};
 //     page.size();                          // 0x1000

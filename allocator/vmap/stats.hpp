@@ -28,20 +28,20 @@ struct Stats {
   std::size_t busy_areas = 0;
   std::size_t free_blocks = 0;
   std::size_t lazy_areas = 0;
-  Size largest_free = 0;         ///< bytes; 0 where nothing is free
-  std::size_t nodes_alive = 0;   ///< one for each free block, busy and lazily freed area
-  std::size_t nodes_spare = 0;   ///< taken from the memory resource, not in use
-  std::size_t hooks = 0;         ///< exhaustion hooks registered
+  Size largest_free = 0;        ///< bytes; 0 where nothing is free
+  std::size_t nodes_alive = 0;  ///< one for each free block, busy and lazily freed area
+  std::size_t nodes_spare = 0;  ///< taken from the memory resource, not in use
+  std::size_t hooks = 0;        ///< exhaustion hooks registered
 
   // What has happened since construction.
-  std::array<std::uint64_t, fit_type_count> fits{};            ///< placements, by FitType; one for each congruent block
-  std::array<std::uint64_t, coalescing_count> coalescings{};   ///< ranges freed or purged, by Coalescing
-  std::array<std::uint64_t, error_count> failures{};           ///< calls that failed, by Error
-  std::uint64_t purges = 0;           ///< that freed at least one area
+  std::array<std::uint64_t, fit_type_count> fits{};           ///< placements, by FitType; one for each congruent block
+  std::array<std::uint64_t, coalescing_count> coalescings{};  ///< ranges freed or purged, by Coalescing
+  std::array<std::uint64_t, error_count> failures{};          ///< calls that failed, by Error
+  std::uint64_t purges = 0;                                   ///< that freed at least one area
   std::uint64_t hooks_called = 0;
-  std::uint64_t nodes_visited = 0;    ///< by searches, in the free-space index and among the areas
-  std::uint64_t nodes_propagated = 0; ///< at which subtree_max_size was recomputed on the way up
-  TreeCaseCounts tree_cases{};        ///< of the free-space index
+  std::uint64_t nodes_visited = 0;     ///< by searches, in the free-space index and among the areas
+  std::uint64_t nodes_propagated = 0;  ///< at which subtree_max_size was recomputed on the way up
+  TreeCaseCounts tree_cases{};         ///< of the free-space index
 
   /// 0 when all free bytes are in one block (or none is free), towards 1 as the largest becomes a small part of them.
   [[nodiscard]] double fragmentation() const {

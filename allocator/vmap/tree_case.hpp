@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The cases of linking into, erasing from and rebalancing a red-black tree, counted: who has not reached them all has not
-// tested the tree.
+// The cases of linking into, erasing from and rebalancing a red-black tree, counted: who has not reached them all has
+// not tested the tree.
 #pragma once
 
 #include <array>
@@ -42,10 +42,10 @@ enum class TreeCase : std::uint8_t {
 inline constexpr std::size_t tree_case_count = 21;
 
 inline constexpr std::array<std::string_view, tree_case_count> tree_case_names{
-    "link_recolour_left",    "link_recolour_right",    "link_inner_left",        "link_inner_right",
-    "link_outer_left",       "link_outer_right",       "erase_red_leaf",         "erase_black_leaf",
-    "erase_one_child",       "erase_next_is_child",    "erase_next_is_deeper",   "fix_red_sibling_left",
-    "fix_red_sibling_right", "fix_recolour_up_left",   "fix_recolour_up_right",  "fix_recolour_end_left",
+    "link_recolour_left",     "link_recolour_right",   "link_inner_left",        "link_inner_right",
+    "link_outer_left",        "link_outer_right",      "erase_red_leaf",         "erase_black_leaf",
+    "erase_one_child",        "erase_next_is_child",   "erase_next_is_deeper",   "fix_red_sibling_left",
+    "fix_red_sibling_right",  "fix_recolour_up_left",  "fix_recolour_up_right",  "fix_recolour_end_left",
     "fix_recolour_end_right", "fix_inner_nephew_left", "fix_inner_nephew_right", "fix_outer_nephew_left",
     "fix_outer_nephew_right"};
 

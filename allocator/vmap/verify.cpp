@@ -154,7 +154,8 @@ std::optional<Violation> verify_counts(const Layout& layout) {
                                          " free blocks and areas");
   const auto bytes = [](const AreaTree& areas) {
     Size sum = 0;
-    for (const Node* area = areas.outermost(Side::left); area != nullptr; area = area->next()) sum += area->range.size();
+    for (const Node* area = areas.outermost(Side::left); area != nullptr; area = area->next())
+      sum += area->range.size();
     return sum;
   };
   if (bytes(layout.busy) != layout.busy_bytes || bytes(layout.lazy) != layout.lazy_bytes)
@@ -203,9 +204,8 @@ bool overlap_within(std::span<const Range> ranges) noexcept {
 }
 
 bool overlap_within(std::span<const Block> blocks) noexcept {
-  return any_overlap(blocks.size(), [&](std::size_t i) {
-    return Range{blocks[i].offset, blocks[i].offset + blocks[i].size};
-  });
+  return any_overlap(blocks.size(),
+                     [&](std::size_t i) { return Range{blocks[i].offset, blocks[i].offset + blocks[i].size}; });
 }
 
 }  // namespace vmap
