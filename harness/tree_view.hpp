@@ -157,7 +157,8 @@ void TreeChecker<View>::broken_augment(Node node, Size expected) {
   const Size actual = View::subtree_max_size(node);
   const bool stale = std::ranges::find(values_before_, std::pair{node, actual}) != values_before_.end();
   broken(finding_.augment, node, stale ? "missed propagation: " : "wrong value: ", "subtree_max_size is ",
-         describe(actual), stale ? ", as before this step, expected " : ", expected ", describe(expected));
+         describe(actual), stale ? ", as when everything was last checked, expected " : ", expected ",
+         describe(expected));
 }
 
 template <TreeView View>

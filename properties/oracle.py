@@ -478,6 +478,7 @@ class Generator:
         self.ops = ops
         self.plain = self.r.random() < 0.3  # only hexadecimal, no comments
         self.failing = self.r.random() < 0.35
+        self.hungry = self.r.random() < 0.25  # full spaces, many hooks
         self.names = []
         self.lines = []
 
@@ -523,7 +524,7 @@ class Generator:
         r = self.r
         g = self.granule = 1 << r.choice([0, 0, 1, 3, 4, 8, 12, 12, 12, 14, 16])
         top = MAX // g  # the last boundary, in granules
-        kind = r.random()
+        kind = 0 if self.hungry else r.random()
         if kind < 0.65:
             count = r.randint(1, 96) if r.random() < 0.5 else r.randint(8, 48)
         elif kind < 0.9:
@@ -549,7 +550,9 @@ class Generator:
         if g != 1 or r.random() < 0.3:
             words.append("granule=" + self.number(g))
         if r.random() < 0.55:
-            limit = r.choice([0, g, r.randint(0, min(20, count)) * g, r.randint(0, 20 * g)])
+            limit = g * r.choice([0, 1, 2, 3, 4, 6, 8, r.randint(0, min(20, count))])
+            if r.random() < 0.2:
+                limit = r.randint(0, 20 * g)
             words.append("lazy-limit=" + self.number(limit))
         if len(words) == 2 and r.random() < 0.1:
             words.reverse()
@@ -596,7 +599,7 @@ class Generator:
 
     def window(self):
         r = self.r
-        if r.random() < 0.55:
+        if r.random() < (0.9 if self.hungry else 0.55):
             return None
         if r.random() < 0.05:
             return r.choice([(0, MAX), (0, 0), (MAX, MAX), (self.begin, self.end), (0, 1)])
@@ -626,7 +629,10 @@ class Generator:
             return g * r.randint(1, 1 + min(8, self.count // 4))
         if kind < 0.8:
             b, e = r.choice(gaps)
-            return max(g, (e - b) + r.choice([0, 0, 0, g, -g]) if r.random() < 0.8 else (e - b) // g // 2 * g)
+            size = (e - b) // g // 2 * g
+            if r.random() < 0.8:
+                size = e - b + r.choice([0, 0, 0, g, -g])
+            return min(max(g, size), MAX // g * g)
         if kind < 0.85:
             return g * r.randint(1, self.count)
         if kind < 0.88:
@@ -733,7 +739,7 @@ class Generator:
             blocks[index] = (MAX // g * g - g, g)
         elif bad < 0.19:
             blocks = []
-        blocks = [(min(o, MAX), s) for o, s in blocks]
+        blocks = [(min(o, MAX), min(s, MAX)) for o, s in blocks]
         text = "blocks=" + ",".join(self.number(o) + "+" + self.number(s) for o, s in blocks)
         return "congruent %s %s" % (
             self.new_label(),
@@ -767,10 +773,12 @@ class Generator:
 
     def one_op(self):
         r = self.r
-        kind = r.choices(
-            OP_KINDS,
-            [30, 8, 9, 13, 9, 2, 7, 5, 7, 7, 4 if self.failing else 0],
-        )[0]
+        weights = [30, 8, 9, 13, 9, 2, 7, 5, 7, 7, 4]
+        if self.hungry:
+            weights = [45, 6, 6, 3, 4, 1, 2, 2, 4, 20, 4]
+        if not self.failing:
+            weights[-1] = 0
+        kind = r.choices(OP_KINDS, weights)[0]
         if kind == "alloc":
             return self.alloc()
         if kind == "alloc-at":

@@ -133,6 +133,19 @@ TEST(Corpus, ConvictsTheSearchOf2019) {
   EXPECT_GE(convicted, 4u);
 }
 
+TEST(Corpus, ConvictsEachCanaryByItsInvariant) {
+  for (const SubjectEntry& canary : subjects()) {
+    if (canary.kind != SubjectKind::canary) continue;
+    bool convicted = false;
+    for (const auto& path : corpus()) {
+      const auto outcome = run(parse_trace(read(path)).value(), canary.make);
+      convicted =
+          convicted || (outcome && *outcome && canary.name.ends_with(name((*outcome)->violation.invariant)));
+    }
+    EXPECT_TRUE(convicted) << canary.name;
+  }
+}
+
 TEST(Corpus, ExercisesEveryOpFitTypeCoalescingAndError) {
   Coverage coverage;
   for (const auto& path : corpus())

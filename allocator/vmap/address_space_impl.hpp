@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <limits>
 #include <memory_resource>
@@ -126,7 +127,11 @@ Size BasicAddressSpace<Index>::purge() {
 
 template <class Index>
 std::optional<Range> BasicAddressSpace<Index>::find(Address address) const {
-  const Node* const area = last_at_or_below(busy_, address, areas_visited_);
+  std::uint64_t visited = 0;
+  const Node* const area = last_at_or_below(busy_, address, visited);
+  // Many threads may look at the same time: no two of them race, though the visits of one may be lost.
+  const std::atomic_ref<std::uint64_t> total(areas_visited_);
+  total.store(total.load(std::memory_order_relaxed) + visited, std::memory_order_relaxed);
   if (area == nullptr || !area->range.contains(address)) return std::nullopt;
   return area->range;
 }
@@ -173,13 +178,13 @@ Stats BasicAddressSpace<Index>::stats() const {
   s.largest_free = SubtreeMaxSize::of(free_.tree().root());
   s.nodes_alive = pool_.alive();
   s.nodes_spare = pool_.spares();
-  s.hooks = hooks_.size();
+  s.hooks = static_cast<std::size_t>(std::ranges::count_if(hooks_, [](const Hook& hook) { return hook.id != 0; }));
   s.fits = fits_;
   s.coalescings = coalescings_;
   s.failures = failures_;
   s.purges = purges_;
   s.hooks_called = hooks_called_;
-  s.nodes_visited = free_.visited() + areas_visited_;
+  s.nodes_visited = free_.visited() + std::atomic_ref<std::uint64_t>(areas_visited_).load(std::memory_order_relaxed);
   s.nodes_propagated = free_.tree().propagated();
   s.tree_cases = free_.tree().cases();
   return s;

@@ -8,7 +8,7 @@
 //
 //     struct Item { int value = 0; void* link = nullptr; };
 //     vmap::NodePool<Item> pool(std::pmr::get_default_resource(), 64);  // 64 nodes a slab
-//     if (!pool.ensure(2)) return;                                      // the resource gave nothing
+//     if (!pool.ensure(2)) return;                                      // the resource threw
 //     Item* item = pool.take();                                         // two of these need no memory now
 //     pool.give(item);
 #pragma once
@@ -49,7 +49,7 @@ class NodePool {
   }
   ~NodePool() { release_slabs(); }
 
-  /// Makes the next `count` calls of take() good, slab by slab. False if the resource gave nothing or threw; the slabs
+  /// Makes the next `count` calls of take() good, slab by slab. False if the resource threw; the slabs
   /// that it gave before are kept as spare nodes.
   [[nodiscard]] bool ensure(std::size_t count);
 
@@ -127,7 +127,6 @@ bool NodePool<Node>::grow(std::size_t nodes) noexcept {
   } catch (...) {
     return false;
   }
-  if (memory == nullptr) return false;
   slabs_ = new (memory) Slab{slabs_, bytes};
   std::byte* const first = static_cast<std::byte*>(memory) + first_node;
   for (std::size_t i = nodes; i-- > 0;) spare_ = new (first + i * sizeof(Node)) Spare{spare_};
