@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -82,6 +83,7 @@ class Parser {
   std::expected<Trace, ParseError> run() {
     read_text();
     reject_label_bound_twice();
+    number_names();
     if (error_) return std::unexpected(std::move(*error_));
     return std::move(trace_);
   }
@@ -90,26 +92,23 @@ class Parser {
   // Functions that return bool are true where they could read; false after they have set the error.
 
   bool read_text() {
-    next_line();
-    if (!read_first_line()) return false;
     while (next_line()) {
       if (!read_line()) return false;
     }
-    return has_space_ || mismatch(line_.substr(line_.size()), "space BEGIN..END", "the end of the text");
+    const std::string_view end = line_.substr(line_.size());
+    if (!has_header_) return mismatch(end, quoted(first_line), "the end of the text");
+    return has_space_ || mismatch(end, "space BEGIN..END", "the end of the text");
   }
 
-  bool read_first_line() {
-    if (words_ == first_line) return true;
-    const std::string_view whole = words_;
-    if (whole.empty()) return mismatch(line_, quoted(first_line), "an empty first line");
-    if (next_word() == first_word && whole.starts_with(first_word)) {
-      const std::string_view version = next_word();
-      if (!version.empty() && version != "1") {
-        return fail(version, concat("unknown version ", quoted(version), ", expected 1"));
-      }
-      if (const std::string_view more = next_word(); !more.empty()) return mismatch(more, "the end of the line");
-    }
-    return mismatch(line_.substr(0, 0), quoted(first_line), quoted(whole));
+  /// Of the first line that is not blank or a comment: `words_` is what stands behind `word`.
+  bool read_header(std::string_view word) {
+    has_header_ = true;
+    if (word != first_word) return mismatch(word, quoted(first_line));
+    const std::string_view version = next_word();
+    if (version.empty()) return mismatch(version, "the version 1");
+    if (version != "1") return fail(version, concat("unknown version ", quoted(version), ", expected 1"));
+    const std::string_view more = next_word();
+    return more.empty() || mismatch(more, "the end of the line");
   }
 
   bool read_line() {
@@ -123,6 +122,7 @@ class Parser {
       if (comment && !has_space_) keep_comment(*comment);
       return true;
     }
+    if (!has_header_) return read_header(word);
     if (word == "space") return read_space(word);
     if (!has_space_) return mismatch(word, "space BEGIN..END");
     if (word == "busy") return read_busy(word);
@@ -248,9 +248,57 @@ class Parser {
 
   bool read(std::string_view word, Label& label) {
     const std::size_t dot = word.find('.');
+    if (const std::string_view stem = word.substr(0, dot); is_name(stem)) {
+      label.id = id_of_name(stem);
+      return dot == std::string_view::npos || read_label_number(word, word.substr(dot + 1), label.part);
+    }
     if (!word.starts_with('a')) return mismatch(word, "a label such as a0");
     if (!read_label_number(word, word.substr(1, dot == std::string_view::npos ? dot : dot - 1), label.id)) return false;
+    number_max_ = std::max(number_max_, label.id);
     return dot == std::string_view::npos || read_label_number(word, word.substr(dot + 1), label.part);
+  }
+
+  /// A label of another form than a0: a word of letters, digits and underscores that does not look like one of that
+  /// form.
+  static bool is_name(std::string_view stem) {
+    const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    if (stem.empty() || !letter(stem.front()) || stem == "a" || (stem.front() == 'a' && digit(stem[1]))) return false;
+    return std::ranges::all_of(stem, [&](char c) { return letter(c) || digit(c); });
+  }
+
+  /// Until all numbers are known names count down from the highest.
+  std::uint32_t id_of_name(std::string_view name) {
+    const auto [entry, is_new] = names_.try_emplace(name, Label::whole - 1 - static_cast<std::uint32_t>(names_.size()));
+    if (is_new) name_of_[entry->second] = name;
+    return entry->second;
+  }
+
+  /// Names become the numbers above all that the text uses, in order of first use.
+  void number_names() {
+    if (error_ || names_.empty()) return;
+    const std::uint32_t lowest_name = Label::whole - static_cast<std::uint32_t>(names_.size());
+    if (number_max_ >= lowest_name) {
+      error_ = ParseError{
+          line_number_, 1,
+          concat("expected labels with room above the highest number for ", std::to_string(names_.size()), " names")};
+      return;
+    }
+    const auto for_each_id = [&](auto visit) {
+      for (Op& op : trace_.ops)
+        std::visit(
+            [&](auto& kind) {
+              if constexpr (requires { kind.label; }) visit(kind.label.id);
+            },
+            op);
+    };
+    std::uint32_t next = 0;
+    for_each_id([&](std::uint32_t id) {
+      if (id < lowest_name) next = std::max(next, id + 1);
+    });
+    for_each_id([&](std::uint32_t& id) {
+      if (id >= lowest_name) id = next + (Label::whole - 1 - id);
+    });
   }
 
   bool read_label_number(std::string_view word, std::string_view digits, std::uint32_t& number) {
@@ -276,8 +324,10 @@ class Parser {
       if (binding.id == bindings_[i - 1].id && (first == nullptr || binding.line < first->line)) first = &binding;
     }
     if (first == nullptr) return;
-    error_ = ParseError{first->line, first->column,
-                        concat("expected a label that no earlier op binds, found ", quoted(print(Label{first->id})))};
+    error_ = ParseError{
+        first->line, first->column,
+        concat("expected a label that no earlier op binds, found ",
+               quoted(name_of_.contains(first->id) ? std::string(name_of_[first->id]) : print(Label{first->id})))};
   }
 
   // Ranges, blocks and numbers.
@@ -389,9 +439,13 @@ class Parser {
   std::string_view words_;  ///< what is not read yet of the line, without the comment and white space at the end
   std::size_t line_number_ = 0;
 
+  bool has_header_ = false;
   bool has_space_ = false;
   SoundBusy sound_busy_;
   std::vector<Binding> bindings_;
+  std::uint32_t number_max_ = 0;
+  std::unordered_map<std::string_view, std::uint32_t> names_;
+  std::unordered_map<std::uint32_t, std::string_view> name_of_;
   Trace trace_;
   std::optional<ParseError> error_;
 };

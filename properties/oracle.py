@@ -514,7 +514,7 @@ class Generator:
         self.lines.append(line)
 
     def new_label(self):
-        label = self.r.choice(["a", "b", "area", "x"]) + str(len(self.names))
+        label = "a" + str(len(self.names))  # what the contract shows; other words would be renamed
         self.names.append(label)
         return label
 
@@ -755,7 +755,7 @@ class Generator:
         bound = dead + self.names  # failed ones too, and a congruent's name without a number
         if bound and r.random() < 0.9:
             return r.choice(bound)
-        return r.choice(["never", "a9999", "x9999.0"])
+        return r.choice(["a99999", "a9999", "a9999.0"])
 
     def address(self):
         r, g = self.r, self.granule

@@ -275,6 +275,19 @@ TEST(Trace, WhiteSpaceAndCommentsDoNotChangeWhatIsRead) {
   EXPECT_TRUE(*trace == expected) << print(*trace);
 }
 
+TEST(Trace, NamesOfOtherFormsAreNumberedBehindTheNumbers) {
+  const auto trace = parse_trace(
+      "vmapcheck-trace 1\nspace 0x0..0x10\nalloc buffer size=1\nalloc a7 size=1\ncongruent cpu blocks=0x0+0x1\n"
+      "free buffer\nfree cpu.0\nfree other\n");
+  ASSERT_TRUE(trace) << trace.error().expected;
+  EXPECT_EQ(print(*trace),
+            "vmapcheck-trace 1\nspace 0x0..0x10\nalloc a8 size=0x1\nalloc a7 size=0x1\ncongruent a9 blocks=0x0+0x1\n"
+            "free a8\nfree a9.0\nfree a10\n");
+  const auto twice = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc b size=1\nalloc b size=1\n");
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().expected, "expected a label that no earlier op binds, found 'b'");
+}
+
 TEST(Trace, EachFormOfANumberIsAccepted) {
   const struct {
     std::string_view text;
@@ -383,27 +396,28 @@ void expect_rejections(std::string_view before, std::initializer_list<Rejection>
 
 TEST(Trace, TheFirstLineNamesFormatAndVersion) {
   using namespace std::string_view_literals;
-  expect_rejections("", {
-                            {"", "1:1: expected 'vmapcheck-trace 1', found an empty first line"},
-                            {"\n", "1:1: expected 'vmapcheck-trace 1', found an empty first line"},
-                            {"space 0..1", "1:1: expected 'vmapcheck-trace 1', found 'space 0..1'"},
-                            {"# comment", "1:1: expected 'vmapcheck-trace 1', found '# comment'"},
-                            {" vmapcheck-trace 1", "1:1: expected 'vmapcheck-trace 1', found ' vmapcheck-trace 1'"},
-                            {"vmapcheck-trace  1", "1:1: expected 'vmapcheck-trace 1', found 'vmapcheck-trace  1'"},
-                            {"vmapcheck-trace", "1:1: expected 'vmapcheck-trace 1', found 'vmapcheck-trace'"},
-                            {"vmapcheck-trace1", "1:1: expected 'vmapcheck-trace 1', found 'vmapcheck-trace1'"},
-                            {"vmapcheck-trace 2\n", "1:17: unknown version '2', expected 1"},
-                            {"vmapcheck-trace 1.1", "1:17: unknown version '1.1', expected 1"},
-                            {"vmapcheck-trace 1 2", "1:19: expected the end of the line, found '2'"},
-                            {"\xef\xbb\xbfvmapcheck-trace 1",
-                             "1:1: expected 'vmapcheck-trace 1', found '\\xef\\xbb\\xbfvmapcheck-trace 1'"},
-                            {"\x7f"
-                             "ELF\x02\x01\x01\0\0"sv,
-                             "1:1: expected 'vmapcheck-trace 1', found '\\x7fELF\\x02\\x01\\x01\\x00\\x00'"},
-                            {"vmapcheck-trace 1", "1:18: expected space BEGIN..END, found the end of the text"},
-                            {"vmapcheck-trace 1\n", "2:1: expected space BEGIN..END, found the end of the text"},
-                            {"vmapcheck-trace 1\n# why", "2:6: expected space BEGIN..END, found the end of the text"},
-                        });
+  expect_rejections("",
+                    {
+                        {"", "1:1: expected 'vmapcheck-trace 1', found the end of the text"},
+                        {"\n", "2:1: expected 'vmapcheck-trace 1', found the end of the text"},
+                        {"space 0..1", "1:1: expected 'vmapcheck-trace 1', found 'space'"},
+                        {"# comment", "1:10: expected 'vmapcheck-trace 1', found the end of the text"},
+                        {"# a\n\n space 0..1", "3:2: expected 'vmapcheck-trace 1', found 'space'"},
+                        {"vmapcheck-trace\t 1 # comment", "1:29: expected space BEGIN..END, found the end of the text"},
+                        {"vmapcheck-trace", "1:16: expected the version 1, found the end of the line"},
+                        {"vmapcheck-trace1", "1:1: expected 'vmapcheck-trace 1', found 'vmapcheck-trace1'"},
+                        {"vmapcheck-trace 2\n", "1:17: unknown version '2', expected 1"},
+                        {"vmapcheck-trace 1.1", "1:17: unknown version '1.1', expected 1"},
+                        {"vmapcheck-trace 1 2", "1:19: expected the end of the line, found '2'"},
+                        {"\xef\xbb\xbfvmapcheck-trace 1",
+                         "1:1: expected 'vmapcheck-trace 1', found '\\xef\\xbb\\xbfvmapcheck-trace'"},
+                        {"\x7f"
+                         "ELF\x02\x01\x01\0\0"sv,
+                         "1:1: expected 'vmapcheck-trace 1', found '\\x7fELF\\x02\\x01\\x01\\x00\\x00'"},
+                        {"vmapcheck-trace 1", "1:18: expected space BEGIN..END, found the end of the text"},
+                        {"vmapcheck-trace 1\n", "2:1: expected space BEGIN..END, found the end of the text"},
+                        {"vmapcheck-trace 1\n# why", "2:6: expected space BEGIN..END, found the end of the text"},
+                    });
 }
 
 TEST(Trace, TheSpaceComesFirstAndOnceAndThenWhatIsBusy) {
@@ -474,7 +488,7 @@ TEST(Trace, AnOpThatIsNotWellFormedIsRejectedWhereItFails) {
           {"abcdefghijklmnopqrstuvwxyz", no_op("'abcdefghijklmnopqrstuvwx...'")},
           {"alloc", "3:6: expected a label such as a0, found the end of the line"},
           {"alloc size=1", "3:7: expected a label such as a0, found 'size=1'"},
-          {"alloc b0 size=1", "3:7: expected a label such as a0, found 'b0'"},
+          {"alloc 0b size=1", "3:7: expected a label such as a0, found '0b'"},
           {"alloc a size=1", "3:7: expected a label such as a0 or a0.1, without leading zeros, found 'a'"},
           {"alloc a-1 size=1", "3:7: expected a label such as a0 or a0.1, without leading zeros, found 'a-1'"},
           {"alloc a01 size=1", "3:7: expected a label such as a0 or a0.1, without leading zeros, found 'a01'"},
