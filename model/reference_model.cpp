@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <utility>
 
 #include "model/trace.hpp"
@@ -92,7 +93,8 @@ Result<Address> ReferenceModel::predict(const Congruent& op) const {
   const Size align = std::max(op.align, granule);
 
   const auto fits = [&](Address base) {
-    return std::ranges::all_of(sorted, [&](const vmap::Block& block) {
+    // From the top: a base that is too high fails at once.
+    return std::ranges::all_of(std::views::reverse(sorted), [&](const vmap::Block& block) {
       const Wide block_begin = Wide{base} + block.offset;
       const Wide block_end = block_begin + block.size;
       return block_begin >= op.within.begin && block_end <= op.within.end && block_end <= space_.range.end &&

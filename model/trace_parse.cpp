@@ -263,7 +263,8 @@ class Parser {
   static bool is_name(std::string_view stem) {
     const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
     const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-    if (stem.empty() || !letter(stem.front()) || stem == "a" || (stem.front() == 'a' && digit(stem[1]))) return false;
+    if (stem.empty() || !letter(stem.front()) || (stem.front() == 'a' && stem.size() > 1 && digit(stem[1])))
+      return false;
     return std::ranges::all_of(stem, [&](char c) { return letter(c) || digit(c); });
   }
 

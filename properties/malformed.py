@@ -281,8 +281,7 @@ class Tester:
         arguments = {
             "replay": ["replay", "--json", path],
             "replay as text": ["replay", path],
-            "show": ["show", path],
-            "minimize": ["minimize", path, "-o", os.path.join(self.folder, "out.trace")],
+            "encode": ["encode", path, "-o", os.path.join(self.folder, "out.bin")],
         }[command]
         name = "%s (%s)" % (name, command)
         done = self.run(name, arguments, path)
@@ -351,7 +350,7 @@ class Tester:
     def all(self):
         for case in malformed_cases():
             self.malformed(*case)
-        for command in ("replay as text", "show", "minimize"):
+        for command in ("replay as text", "encode"):
             self.malformed("unknown op", lines("find 0", "frobnicate", "purge"), 4, command)
             self.malformed("version 2", "vmapcheck-trace 2\nspace 0..1\n", 1, command)
             self.malformed("empty file", "", None, command)
@@ -377,9 +376,8 @@ class Tester:
             self.usage(name, ["replay", "--json", path], 4, path, one_line=True)
             self.usage(name + " (text)", ["replay", path], 4, path, one_line=True)
         for name, path in unreadable[:2]:
-            self.usage(name + " (show)", ["show", path], 4, path, one_line=True)
-            out = os.path.join(self.folder, "out.trace")
-            self.usage(name + " (minimize)", ["minimize", path, "-o", out], 4, path, one_line=True)
+            out = os.path.join(self.folder, "out.bin")
+            self.usage(name + " (encode)", ["encode", path, "-o", out], 4, path, one_line=True)
         self.usage("the second file is missing", ["replay", "--json", good, gone], 4, gone)
         broken = self.write("broken", lines("find q"))
         self.usage("the second file is malformed", ["replay", "--json", good, broken], 2, broken)

@@ -489,7 +489,6 @@ TEST(Trace, AnOpThatIsNotWellFormedIsRejectedWhereItFails) {
           {"alloc", "3:6: expected a label such as a0, found the end of the line"},
           {"alloc size=1", "3:7: expected a label such as a0, found 'size=1'"},
           {"alloc 0b size=1", "3:7: expected a label such as a0, found '0b'"},
-          {"alloc a size=1", "3:7: expected a label such as a0 or a0.1, without leading zeros, found 'a'"},
           {"alloc a-1 size=1", "3:7: expected a label such as a0 or a0.1, without leading zeros, found 'a-1'"},
           {"alloc a01 size=1", "3:7: expected a label such as a0 or a0.1, without leading zeros, found 'a01'"},
           {"alloc a0x1 size=1", "3:7: expected a label such as a0 or a0.1, without leading zeros, found 'a0x1'"},
