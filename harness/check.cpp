@@ -12,7 +12,8 @@ namespace {
 
 /// Its own numbers for every case.
 Random random_of(std::uint64_t seed, std::uint64_t case_index) {
-  return Random(Random(seed).next() ^ Random(case_index * 2 + 1).next());
+  // Unlike a plain sum or xor, case a of seed b is not case b of seed a.
+  return Random(Random(seed).next() ^ Random(~case_index).next());
 }
 
 /// One case, recorded as it runs.

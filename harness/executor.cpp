@@ -34,9 +34,9 @@ Answer answer_of(const Result<T>& result) {
   return result.error();
 }
 
-/// True where a check of all `nodes` is due, `steps` after the last: it then costs each step that of four nodes,
+/// True where a check of all `nodes` is due, `steps` after the last: it then costs each step that of two nodes,
 /// whatever their number.
-bool is_due(std::uint64_t steps, std::size_t nodes) { return steps * 4 >= nodes; }
+bool is_due(std::uint64_t steps, std::size_t nodes) { return steps * 2 >= nodes; }
 
 /// A purge or congruent placement of more than this is checked in full.
 constexpr std::size_t touched_max = 8;

@@ -173,7 +173,7 @@ Range ReferenceModel::vacate(Address begin) {
 }
 
 Range ReferenceModel::retire(Address begin) {
-  Area& area = areas_.find(begin)->second;
+  Area& area = areas_.at(begin);
   area.lazy = true;
   busy_bytes_ -= area.end - begin;
   lazy_bytes_ += area.end - begin;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What should happen. The model keeps the areas in a std::map and nothing else; free space is the gaps between them. It
-// has no coalescing, no split, no cached maximum and no tree of its own, so that it cannot share such faults with a
-// subject. Its arithmetic has 128 bits: sums are written as they are meant. It is to be read in five minutes, not to be
-// fast: an allocation looks at every gap from the window's begin on.
+// What should happen. The model keeps the areas in order of address and nothing else; free space is the gaps between
+// them. It has no coalescing, no split, no cached maximum and no tree of its own, so that it cannot share such faults
+// with a subject. Its arithmetic has 128 bits: sums are written as they are meant. It is to be read in five minutes,
+// not to be fast: an allocation looks at every gap from the window's begin on.
 //
 //     ReferenceModel model({.range = {0x1000, 0x9000}, .granule = 0x1000});
 //     auto expected = model.predict(vmap::Request{.size = 0x2000});  // [0x1000, 0x3000), left_edge; changes nothing
@@ -12,11 +12,11 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "model/areas.hpp"
 #include "model/op.hpp"
 #include "model/promises.hpp"
 #include "vmap/error.hpp"
@@ -26,13 +26,8 @@ namespace vmapcheck {
 
 class ReferenceModel {
  public:
-  /// An area that is not free: busy, or freed lazily and not purged yet.
-  struct Area {
-    Address end = 0;
-    bool lazy = false;
-    std::optional<Label> label;  ///< of the op that allocated it; none for what was busy from the start
-  };
-  using Areas = std::map<Address, Area>;
+  using Area = vmapcheck::Area;
+  using Areas = vmapcheck::Areas;
 
   /// Requires a space without defect (see trace.hpp).
   explicit ReferenceModel(const Space& space);

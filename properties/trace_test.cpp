@@ -536,7 +536,6 @@ TEST(Trace, AnOpThatIsNotWellFormedIsRejectedWhereItFails) {
           {"free", "3:5: expected a label such as a0, found the end of the line"},
           {"free 0x1000", "3:6: expected a label such as a0, found '0x1000'"},
           {"free a0.", "3:6: expected a label such as a0 or a0.1, without leading zeros, found 'a0.'"},
-          {"free a.1", "3:6: expected a label such as a0 or a0.1, without leading zeros, found 'a.1'"},
           {"free a0.01", "3:6: expected a label such as a0 or a0.1, without leading zeros, found 'a0.01'"},
           {"free a0.1.2", "3:6: expected a label such as a0 or a0.1, without leading zeros, found 'a0.1.2'"},
           {"free a0.4294967295", "3:6: expected a label whose numbers are below 4294967295, found 'a0.4294967295'"},
