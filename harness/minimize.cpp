@@ -23,13 +23,8 @@ Minimized minimize(const Trace& trace, const Failure& failure, const SubjectFact
   cut_behind(best.trace, best.failure);
   const auto may_run = [&] { return best.runs < runs_max && (!keep_going || keep_going()); };
 
-  /// Adopts the trace without [begin, begin + length) if it fails in the same way.
-  const auto spare = [&](std::size_t begin, std::size_t length) {
-    Trace candidate{best.trace.comments, best.trace.space, {}};
-    candidate.ops.reserve(best.trace.ops.size() - length);
-    const auto ops = best.trace.ops.begin();
-    candidate.ops.assign(ops, ops + static_cast<std::ptrdiff_t>(begin));
-    candidate.ops.insert(candidate.ops.end(), ops + static_cast<std::ptrdiff_t>(begin + length), best.trace.ops.end());
+  /// Adopts a smaller trace if it fails in the same way.
+  const auto adopt = [&](Trace candidate) {
     ++best.runs;
     const auto outcome = run(candidate, make);
     if (!outcome || !*outcome || (**outcome).violation.invariant != failure.violation.invariant) return false;
@@ -38,6 +33,25 @@ Minimized minimize(const Trace& trace, const Failure& failure, const SubjectFact
     cut_behind(best.trace, best.failure);
     return true;
   };
+  const auto spare = [&](std::size_t begin, std::size_t length) {
+    Trace candidate{best.trace.comments, best.trace.space, {}};
+    candidate.ops.reserve(best.trace.ops.size() - length);
+    const auto ops = best.trace.ops.begin();
+    candidate.ops.assign(ops, ops + static_cast<std::ptrdiff_t>(begin));
+    candidate.ops.insert(candidate.ops.end(), ops + static_cast<std::ptrdiff_t>(begin + length), best.trace.ops.end());
+    return adopt(std::move(candidate));
+  };
+  const auto spare_busy = [&](std::size_t begin, std::size_t length) {
+    Trace candidate = best.trace;
+    const auto first = candidate.space.busy.begin() + static_cast<std::ptrdiff_t>(begin);
+    candidate.space.busy.erase(first, first + static_cast<std::ptrdiff_t>(length));
+    return adopt(std::move(candidate));
+  };
+
+  // What was busy from the start: all of it, or run by run.
+  for (std::size_t length = best.trace.space.busy.size(); length > 0 && may_run(); length /= 2)
+    for (std::size_t end = best.trace.space.busy.size(); end >= length && may_run(); end -= length)
+      spare_busy(end - length, length);
 
   for (std::size_t length = std::max<std::size_t>(1, best.trace.ops.size() / 2); may_run();) {
     bool spared = false;

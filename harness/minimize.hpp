@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Deletes ops from a failing trace while it still breaks the same invariant.
+// Deletes ops, and what was busy from the start, from a failing trace while it still breaks the same invariant.
 //
 // Every subsequence of a trace is a trace (see model/op.hpp), so deletion needs no repair. Runs of ops are deleted,
 // halves first, down to single ones, until no single op can be spared. Source: Zeller and Hildebrandt, "Simplifying and

@@ -280,7 +280,7 @@ check_finds_nothing() {
   run 0 check --time 100ms --ops 10
   run 0 check --cases 20 --ops 100 --json
   verdict "lines" 1 "$(wc -l <out)"
-  says out '^\{"subject":"vmap","seed":1,"checking":"amortized","cases":20,"ops":2000,.*"verdict":"ok"\}$'
+  says out '^\{"subject":"vmap","seed":20240229,"checking":"amortized","cases":20,"ops":2000,.*"verdict":"ok"\}$'
   [ -e vmapcheck-failures ]
   verdict "directory of failures" 1 "$?"
 }
@@ -296,7 +296,7 @@ check_finds_something() {
   trace="$(echo vmapcheck-failures/*.trace)"
   says out "replay --subject seed_2019 $trace\$"
   says "$trace" '^# Breaks answer \(subject seed_2019\): '
-  says "$trace" '^# Found by vmapcheck check --subject seed_2019 --seed 1 '
+  says "$trace" '^# Found by vmapcheck check --subject seed_2019 --seed 20240229 '
   run 10 replay --subject seed_2019 "$trace"
   run 0 replay "$trace"
   run 10 check --subject seed_2019 --json --save-dir a/b

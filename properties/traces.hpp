@@ -24,7 +24,7 @@ namespace vmapcheck {
 /// From VMAPCHECK_SEED; a fixed one without it.
 inline std::uint64_t seed_of_this_run() {
   const char* const text = std::getenv("VMAPCHECK_SEED");
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : 20240229;
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : seed_default;
 }
 
 inline const SubjectFactory& subject(std::string_view name) { return find_subject(name)->make; }

@@ -59,7 +59,7 @@ double ops_per_second(const CheckReport& report) {
 void add_check(CLI::App& app, Session& session) {
   CLI::App& command =
       add_command(app, session, "check", "Random traces against a subject", uses_subject | uses_seed | uses_json,
-                  "vmapcheck check                            1000 cases of 1000 ops, seed 1\n"
+                  "vmapcheck check                            1000 cases of 1000 ops, a fixed seed\n"
                   "vmapcheck check --subject seed_2019        finds, shortens and saves a violation\n"
                   "vmapcheck check --time 10m --seed random");
   const auto options = std::make_shared<Options>();
@@ -84,7 +84,7 @@ namespace {
 
 Exit run_check(const Common& common, const Options& options) {
   const SubjectEntry& subject = subject_named(common.subject);
-  Run run{subject, seed_of(common, 1), options.checking.value_or(Checking::amortized), {}, {}, {}};
+  Run run{subject, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {}, {}};
   run.report = check_random(subject, run.seed, run.checking, options);
   if (!common.json) out(summary_of(run));
   if (run.report.found) {
