@@ -167,7 +167,7 @@ TreeFinding TreeChecker<View>::check_near(const View& view, vmap::Address addres
   near = {};
   Node below = nullptr;
   Node above = nullptr;
-  std::array<Node, path_max> path{};
+  std::array<Node, path_max> path;  // filled up to length: clearing it would be a good part of the cost
   std::size_t length = 0;
   if (red(view.root())) broken(finding_.tree, view.root(), "the root is red");
   if (view.root() != nullptr && View::parent(view.root()) != nullptr)

@@ -104,6 +104,7 @@ Result<Address> ReferenceModel::predict(const Congruent& op) const {
   // At the highest base, one step of `align` higher some block would leave its gap or the window at the top: so it is
   // the highest multiple at which that block is inside that gap and the window.
   std::optional<Address> highest;
+  std::optional<Address> tried;  // with a large alignment many blocks and gaps lead to the same base
   for (auto area = areas_.end();; --area) {
     const Range gap = gap_before(area);
     if (highest && gap.end <= *highest) break;  // what fits there has a lower base
@@ -111,7 +112,8 @@ Result<Address> ReferenceModel::predict(const Congruent& op) const {
     for (const vmap::Block& block : sorted) {
       if (gap.size() < block.size || Wide{block.offset} + block.size > top) continue;
       const Address base = (top - block.offset - block.size) / align * align;
-      if ((!highest || base > *highest) && fits(base)) highest = base;
+      if ((!highest || base > *highest) && base != tried && fits(base)) highest = base;
+      tried = base;
     }
     if (area == areas_.begin()) break;
   }
@@ -134,6 +136,7 @@ const ReferenceModel::Area* ReferenceModel::busy_at(Address begin) const {
 
 std::optional<std::string> ReferenceModel::judge(const Request& request, const Result<Allocation>& expected,
                                                  const Result<Allocation>& actual, const Promises& promises) const {
+  if (actual == expected) return std::nullopt;
   const auto say = [](const Result<Allocation>& answer, bool with_fit) {
     if (!answer) return std::string(name(answer.error()));
     std::string text = print(answer->range);
@@ -143,8 +146,7 @@ std::optional<std::string> ReferenceModel::judge(const Request& request, const R
   const auto mismatch = [&](const char* why) {
     return "expected " + say(expected, promises.fit_type) + ", actual " + say(actual, promises.fit_type) + why;
   };
-  if (!expected && expected.error() == Error::invalid_argument)
-    return actual == expected ? std::nullopt : std::optional(mismatch(""));
+  if (!expected && expected.error() == Error::invalid_argument) return mismatch("");
   if (!actual) {
     if (actual.error() != Error::no_space || (expected && promises.complete)) return mismatch("");
     return std::nullopt;
