@@ -153,6 +153,43 @@ TEST(Grammar, RunsUnderAnOdometer) {
   EXPECT_GT(sequences, 100u);
 }
 
+// ---- Metadata that runs out
+// ----------------------------------------------------------------------------------------------
+
+/// Four blocks apart, or one in the middle: each request for a node that they need fails in its turn, in a fresh space
+/// and after a random past. The executor sees to it that nothing changed, and the same op then succeeds.
+TEST(MetadataFailure, AtEachRequestOfEachAllocationChangesNothing) {
+  const Range middle{0x8000, 0x9000};
+  const auto allocations = [&](std::uint32_t label) {
+    return std::vector<Op>{
+        Alloc{{label}, {.size = 0x1000, .align = 0x4000, .within = {0x5000, 0x1d000}}}, AllocAt{{label}, middle},
+        Congruent{
+            {label}, 0x1000, {0x2000, 0x1d000}, {{0, 0x1000}, {0x3000, 0x1000}, {0x6000, 0x2000}, {0xa000, 0x1000}}}};
+  };
+  std::uint64_t fired = 0;
+  for (std::uint64_t past = 0; past < 20; ++past) {
+    for (std::size_t kind = 0; kind < 3; ++kind) {
+      for (std::uint64_t k = 1; k <= 9; ++k) {
+        Trace trace{.comments = {},
+                    .space = {.range = {0x1000, 0x21000}, .granule = 0x1000, .lazy_limit = {}, .busy = {}},
+                    .ops = {}};
+        if (past != 0) trace = generate_trace(seed_of_this_run(), past, 40);
+        trace.ops.push_back(FailMetadata{k});
+        trace.ops.push_back(allocations(1'000'000)[kind]);
+        trace.ops.push_back(allocations(1'000'001)[kind]);
+        Coverage coverage;
+        const auto outcome = run(trace, subject("vmap"), Checking::every_step, &coverage).value();
+        ASSERT_FALSE(outcome) << outcome->violation.detail << "\n" << print(trace);
+        if (past == 0 && k <= (kind == 2 ? 8u : 2u)) {
+          EXPECT_EQ(coverage.faults_fired, 1u) << kind << " " << k;
+        }
+        fired += coverage.faults_fired;
+      }
+    }
+  }
+  EXPECT_GT(fired, 12u);
+}
+
 // ---- Subjects that have less
 // -------------------------------------------------------------------------------------------
 

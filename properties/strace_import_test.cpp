@@ -608,7 +608,8 @@ void ToyKernel::remap(Address begin, Size size, Size size_new, unsigned how) {
     return line("mremap({0:#x}, {1}, {2}, MREMAP_MAYMOVE) = {0:#x}", begin, size, size_new);
   }
   if (how % 4 == 1) {
-    const Address to = base + (window + 8 + how % 16) * page;  // above all that it may come from: the two may not overlap
+    const Address to =
+        base + (window + 8 + how % 16) * page;  // above all that it may come from: the two may not overlap
     if (!keeps) unmap_pages(pages_, begin, size);
     map_pages(pages_, to, size_new);
     return line("mremap({0:#x}, {1}, {2}, MREMAP_MAYMOVE|MREMAP_FIXED, {3:#x}) = {3:#x}", begin, size, size_new, to);
