@@ -76,7 +76,6 @@ TEST(RandomTraces, AmortizedCheckingFindsMostThatCheckingAtEveryStepFinds) {
     if (!seldom) continue;
     ++found_seldom;
     EXPECT_GE(seldom->step, often->step);
-    EXPECT_EQ(often->violation.invariant, vmap::Invariant::augment);
   }
   EXPECT_GE(found_often, 50u);
   EXPECT_GE(found_seldom * 4, found_often * 3);
