@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/check.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "harness/choices.hpp"
@@ -22,21 +23,25 @@ struct Case {
   std::optional<Failure> failure;
 };
 
+/// `keep_going` is asked now and then; false ends the case early.
 std::expected<Case, std::string> run_case(const SubjectFactory& make, Random random, std::uint64_t ops,
-                                          Checking checking, Coverage& coverage) {
+                                          Checking checking, Coverage& coverage,
+                                          const std::function<bool()>& keep_going) {
   Generator generator(random, draw_shape(random));
   Case result{.trace = {.comments = {}, .space = generator.shape().space, .ops = {}}, .failure = {}};
   auto executor = Executor::create(result.trace.space, make, checking);
   if (!executor) return std::unexpected(std::move(executor.error()));
-  result.trace.ops.reserve(ops);
+  result.trace.ops.reserve(std::min<std::uint64_t>(ops, 1 << 16));
   while (result.trace.ops.size() < ops && !result.failure) {
+    if (result.trace.ops.size() % 4096 == 4095 && !keep_going()) break;
     result.trace.ops.push_back(generator.next(**executor));
     const Op& op = result.trace.ops.back();
     if (auto violation = (*executor)->step(op))
       result.failure = {result.trace.ops.size() - 1, op, *std::move(violation)};
   }
   if (!result.failure)
-    if (auto violation = (*executor)->finish()) result.failure = {ops, std::nullopt, *std::move(violation)};
+    if (auto violation = (*executor)->finish())
+      result.failure = {result.trace.ops.size(), std::nullopt, *std::move(violation)};
   coverage += (*executor)->coverage();
   return result;
 }
@@ -45,7 +50,8 @@ std::expected<Case, std::string> run_case(const SubjectFactory& make, Random ran
 
 Trace generate_trace(std::uint64_t seed, std::uint64_t case_index, std::uint64_t ops) {
   Coverage coverage;
-  return run_case(model_subject(), random_of(seed, case_index), ops, Checking::amortized, coverage)->trace;
+  return run_case(model_subject(), random_of(seed, case_index), ops, Checking::amortized, coverage, [] { return true; })
+      ->trace;
 }
 
 std::expected<CheckReport, std::string> check(const SubjectFactory& make, const CheckOptions& options) {
@@ -53,7 +59,15 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
   const Clock::time_point begin = Clock::now();
   CheckReport report;
   for (std::uint64_t index = 0; index < options.cases && !report.found; ++index) {
-    auto one = run_case(make, random_of(options.seed, index), options.ops, options.checking, report.coverage);
+    // Also within a case that is long.
+    bool stopped = false;
+    const auto keep_going = [&] {
+      report.elapsed = Clock::now() - begin;
+      stopped = options.on_progress && !options.on_progress(report);
+      return !stopped && !(options.time && report.elapsed >= *options.time);
+    };
+    auto one =
+        run_case(make, random_of(options.seed, index), options.ops, options.checking, report.coverage, keep_going);
     if (!one) return std::unexpected(std::move(one.error()));
     ++report.cases;
     report.ops = report.coverage.steps();
@@ -64,7 +78,7 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
       const bool reproduced = again && *again;
       report.found = {index, std::move(one->trace), reproduced ? **again : *std::move(one->failure), reproduced};
     }
-    if (options.on_progress && !options.on_progress(report)) {
+    if (stopped || (options.on_progress && !options.on_progress(report))) {
       report.interrupted = !report.found;
       break;
     }

@@ -27,9 +27,9 @@ struct CheckOptions {
   std::uint64_t seed = seed_default;
   std::uint64_t cases = 1000;
   std::uint64_t ops = 1000;                      ///< of each case
-  std::optional<std::chrono::nanoseconds> time;  ///< ends the run after the case during which it has passed
+  std::optional<std::chrono::nanoseconds> time;  ///< ends the run; a case that runs is cut short
   Checking checking = Checking::amortized;
-  /// Called between cases; false ends the run.
+  /// Called between cases, and now and then within a long one; false ends the run.
   std::function<bool(const struct CheckReport&)> on_progress;
 };
 

@@ -166,13 +166,18 @@ class Generator {
     if (live <= shape_.live_max / 2) filling_ = true;
     Op op = draw_op(choices_, shape_, {executor.model(), executor.live(), label_next_, filling_});
     if (op.index() <= 2) ++label_next_;  // the ops that bind a label
+    // Every hook is called for ever, spent or not: a long case would do nothing else.
+    if (std::holds_alternative<OnExhaustion>(op) && ++hooks_ == hooks_max) shape_.weights[op.index()] = 0;
     return op;
   }
 
  private:
   C& choices_;
   Shape shape_;
+  static constexpr std::uint32_t hooks_max = 64;
+
   std::uint32_t label_next_ = 0;
+  std::uint32_t hooks_ = 0;
   bool filling_ = true;
 };
 
