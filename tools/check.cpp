@@ -65,8 +65,7 @@ void add_check(CLI::App& app, Session& session) {
   const auto options = std::make_shared<Options>();
   add_count(command, "--cases", options->cases, "Cases (default: 1000; with --time: as many as there is time for)");
   add_count(command, "--ops", options->ops, "Ops of each case (default: 1000)", 1, 10'000'000);
-  add_duration(command, "--time", options->time,
-               "End after the case during which this has passed: 90s, 1.5m, 2h, 500ms");
+  add_duration(command, "--time", options->time, "End when this has passed: 90s, 1.5m, 2h, 500ms");
   add_checking(command, options->checking,
                "amortized (default): check what a step touched, and the whole state now and then;\n"
                "every-step: check the whole state at every step");

@@ -31,7 +31,7 @@
 //   It is not synchronized: like a standard container, one thread at a time may change it, or many may read it.
 //   It does not remember sizes that were asked for: an area is what was placed.
 //
-// Memory. One node of one cache line for each free block, busy area and lazily freed area, in slabs from a
+// Memory. One node of 64 bytes for each free block, busy area and lazily freed area, in slabs from a
 // std::pmr::memory_resource, recycled through a free list; slabs go back when the address space is destroyed. The
 // default is 64 nodes a slab. reserve(n) makes the next n allocations independent of memory.
 //
