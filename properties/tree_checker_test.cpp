@@ -157,15 +157,19 @@ const std::vector<Damage> damages{
        t.node[10].range.end += 0x10;
        t.node[10].size_max += 0x10;
      },
-     "node 0x900..0x919: missed propagation: subtree_max_size is 0x1a, as when everything was last checked, expected 0x2a",
-     "node 0x900..0x919: missed propagation: subtree_max_size is 0x1a, as when everything was last checked, expected 0x2a"},
+     "node 0x900..0x919: missed propagation: subtree_max_size is 0x1a, as when everything was last checked, expected "
+     "0x2a",
+     "node 0x900..0x919: missed propagation: subtree_max_size is 0x1a, as when everything was last checked, expected "
+     "0x2a"},
     {"MissedPropagationHalfWayUp", Kind::augment,
      [](HandMade& t) {
        t.node[10].range.end += 0x40;
        for (const std::size_t i : {10u, 9u, 11u}) t.node[i].size_max = 0x5a;
      },
-     "node 0x700..0x717: missed propagation: subtree_max_size is 0x1e, as when everything was last checked, expected 0x5a",
-     "node 0x700..0x717: missed propagation: subtree_max_size is 0x1e, as when everything was last checked, expected 0x5a"},
+     "node 0x700..0x717: missed propagation: subtree_max_size is 0x1e, as when everything was last checked, expected "
+     "0x5a",
+     "node 0x700..0x717: missed propagation: subtree_max_size is 0x1e, as when everything was last checked, expected "
+     "0x5a"},
 };
 
 std::string text_of(const Damage& damage, const TreeFinding& finding) {

@@ -138,8 +138,7 @@ TEST(Corpus, ConvictsEachCanaryByItsInvariant) {
     bool convicted = false;
     for (const auto& path : corpus()) {
       const auto outcome = run(parse_trace(read(path)).value(), canary.make);
-      convicted =
-          convicted || (outcome && *outcome && canary.name.ends_with(name((*outcome)->violation.invariant)));
+      convicted = convicted || (outcome && *outcome && canary.name.ends_with(name((*outcome)->violation.invariant)));
     }
     EXPECT_TRUE(convicted) << canary.name;
   }
