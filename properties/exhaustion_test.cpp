@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What vmap::AddressSpace does when something runs out: memory, at any request and in any manner; and space, for which
+// it purges lazily freed areas and calls hooks.
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "properties/address_spaces.hpp"
+#include "vmap/address_space.hpp"
+
+namespace vmap {
+namespace {
+
+// ---- Memory ---------------------------------------------------------------------------------------------------------
+
+/// For a space of 64 pages of which only page 0 is busy: what takes how many nodes more.
+struct Hungry {
+  Call call;
+  std::uint64_t nodes;
+};
+const std::vector<Hungry> hungry_calls{
+    {allocating({.size = p}), 1},
+    {allocating({.size = p, .within = {8 * p, 64 * p}}), 2},
+    {allocating_at({p, 2 * p}), 1},
+    {allocating_at({63 * p, 64 * p}), 1},
+    {allocating_at({8 * p, 9 * p}), 2},
+    {allocating_at({p, 64 * p}), 0},
+    {allocating_congruent({{0, p}, {2 * p, p}, {4 * p, p}}, p, {8 * p, 32 * p}), 6},
+    {allocating_congruent({{0, p}, {p, p}, {2 * p, p}}, p, {8 * p, 32 * p}), 4},
+    {allocating_congruent({{2 * p, p}, {0, p}, {p, p}}, p, {8 * p, 32 * p}), 4},
+    {allocating_congruent({{0, p}, {2 * p, p}}), 3},
+    {allocating_congruent({{2 * p, p}, {0, 2 * p}}, p, {0, 4 * p}), 2},
+};
+
+// No exception leaves, nothing changes, nothing leaks, and what failed succeeds as soon as there is memory.
+TEST(AddressSpaceMemory, ACallThatRunsOutOfItAtAnyRequestChangesNothing) {
+  for (const Hungry& hungry : hungry_calls)
+    for (const Refusal refusal : refusals)
+      for (std::uint64_t granted = 0; granted <= hungry.nodes; ++granted) {
+        TestResource resource;
+        {
+          AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+          ASSERT_TRUE(space.allocate({.size = p}));
+          const Contents before = contents_of(space);
+          const Stats stats_before = space.stats();
+          resource.refusal = refusal;
+          resource.grant(granted);
+          const bool enough = granted == hungry.nodes;
+          EXPECT_EQ(hungry.call.make(space), enough ? std::nullopt : std::optional(Error::out_of_memory))
+              << hungry.call.name << " " << &hungry - hungry_calls.data() << " granted " << granted;
+          EXPECT_EQ(space.verify(), std::nullopt);
+          EXPECT_EQ(contents_of(space) == before, !enough);
+          EXPECT_EQ(space.stats().fits == stats_before.fits, !enough) << "nothing was placed";
+          resource.grant_all();
+          EXPECT_TRUE(enough || !hungry.call.make(space));
+        }
+        EXPECT_EQ(resource.bytes_outstanding, 0u);
+      }
+}
+
+// The same from any state, for whatever a call needs.
+RC_GTEST_PROP(AddressSpaceMemory, AnyCallThatRunsOutOfItChangesNothing, ()) {
+  const auto pick = [](std::uint64_t from, std::uint64_t to) { return *rc::gen::inRange(from, to + 1); };
+  TestResource resource;
+  {
+    AddressSpace space = make({.range = {0, 256}, .resource = &resource, .nodes_per_slab = 1});
+    for (int step = 0; step < 200; ++step) {
+      resource.refusal = refusals[pick(0, 1)];
+      if (pick(0, 1) == 0) resource.grant(pick(0, 3));
+      const Contents before = contents_of(space);
+      std::optional<Error> error;
+      const Address begin = pick(0, 250);
+      switch (pick(0, 4)) {
+        case 0: error = error_of(space.allocate({.size = pick(1, 5), .within = {begin, 256}})); break;
+        case 1: error = error_of(space.allocate_at({begin, begin + pick(1, 5)})); break;
+        case 2: error = error_of(space.allocate_congruent(Blocks{{0, 1}, {3, 2}}, 1, {begin, 256})); break;
+        case 3: error = error_of(space.reserve(pick(0, 2))); break;
+        default:
+          if (const Ranges busy = busy_in(space); !busy.empty())
+            error = error_of(space.free(busy[pick(0, busy.size() - 1)].begin));
+      }
+      if (error) RC_ASSERT(contents_of(space) == before);
+      RC_ASSERT(space.verify() == std::nullopt);
+      resource.grant_all();
+    }
+  }
+  RC_ASSERT(resource.bytes_outstanding == 0u);
+}
+
+TEST(AddressSpaceMemory, IsNotAskedForByTheNextNAllocationsOnceTheyAreReserved) {
+  for (const std::size_t nodes_per_slab : {1u, 2u, 64u})
+    for (const std::size_t n : {0u, 1u, 5u, 100u}) {
+      TestResource resource;
+      AddressSpace space =
+          make({.range = {0, 1024 * p}, .granule = p, .resource = &resource, .nodes_per_slab = nodes_per_slab});
+      ASSERT_TRUE(space.reserve(n));
+      resource.grant(0);
+      for (std::size_t i = 0; i < n; ++i) {
+        const auto area = space.allocate({.size = p, .within = {(4 * i + 1) * p, 1024 * p}});
+        ASSERT_TRUE(area.has_value()) << i << " of " << n;
+        ASSERT_EQ(area->fit, FitType::no_edge) << "the fit type that takes most nodes";
+      }
+    }
+}
+
+TEST(AddressSpaceMemory, ReservedForNServesACongruentPlacementOfNBlocks) {
+  TestResource resource;
+  AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+  ASSERT_TRUE(space.reserve(3));
+  resource.grant(0);
+  EXPECT_TRUE(space.allocate_congruent(Blocks{{0, p}, {2 * p, p}, {4 * p, p}}, p, {8 * p, 32 * p}));
+}
+
+TEST(AddressSpaceMemory, AReservationThatCannotBeMetTakesNothing) {
+  for (const Refusal refusal : refusals) {
+    TestResource resource;
+    resource.refusal = refusal;
+    AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+    const std::size_t bytes = resource.bytes_outstanding;
+    constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
+    constexpr std::size_t wraps = huge / sizeof(Node) / 2 + 2;  // the bytes of 2 n nodes are few, modulo 2^64
+    for (const std::size_t n : {huge, huge / 2 + 1, huge / 2, huge / sizeof(Node), wraps, huge / 1000}) {
+      EXPECT_EQ(error_of(space.reserve(n)), Error::out_of_memory) << n;
+      EXPECT_EQ(resource.bytes_outstanding, bytes);
+      EXPECT_EQ(space.stats().nodes_spare, 0u);
+    }
+    resource.grant(0);
+    EXPECT_EQ(error_of(space.reserve(1)), Error::out_of_memory);
+    EXPECT_EQ(space.stats().failures[static_cast<std::size_t>(Error::out_of_memory)], 7u);
+    EXPECT_EQ(space.verify(), std::nullopt);
+  }
+}
+
+TEST(AddressSpaceMemory, IsTakenSlabBySlab) {
+  for (const std::size_t nodes_per_slab : {1u, 2u, 3u, 64u}) {
+    TestResource resource;
+    AddressSpace space =
+        make({.range = {0, 1024 * p}, .granule = p, .resource = &resource, .nodes_per_slab = nodes_per_slab});
+    for (std::uint64_t i = 0; i < 100; ++i) {
+      ASSERT_TRUE(space.allocate({.size = p, .within = {(2 * i + 1) * p, 1024 * p}}));
+      const std::size_t nodes = space.stats().nodes_alive + space.stats().nodes_spare;
+      EXPECT_EQ(nodes, resource.requests * nodes_per_slab);
+      EXPECT_LT(space.stats().nodes_spare, nodes_per_slab) << "not before it is needed";
+    }
+    EXPECT_EQ(space.stats().nodes_alive, 201u);
+  }
+}
+
+TEST(AddressSpaceMemory, IsNotNeededToFreeNorToPurge) {
+  for (const std::size_t nodes_per_slab : {1u, 64u}) {
+    TestResource resource;
+    AddressSpace space = full_space(64, resource, nodes_per_slab);
+    const std::uint64_t requests = resource.requests;
+    resource.grant(0);
+    for (std::uint64_t i = 0; i < 64; i += 2) EXPECT_EQ(space.free(i * p), (Range{i * p, (i + 1) * p}));
+    for (std::uint64_t i = 1; i < 64; i += 2) EXPECT_EQ(space.free_lazily(i * p), (Range{i * p, (i + 1) * p}));
+    EXPECT_EQ(space.purge(), 32 * p);
+    EXPECT_EQ(free_in(space), (Ranges{{0, 64 * p}}));
+    EXPECT_EQ(resource.requests, requests);
+    EXPECT_EQ(space.stats().nodes_alive, 1u);
+  }
+}
+
+// A node that a merge freed serves the next split.
+TEST(AddressSpaceMemory, DoesNotGrowInASteadyState) {
+  TestResource resource;
+  AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+  const auto cycle = [&] {
+    for (std::uint64_t i = 1; i < 64; i += 4) EXPECT_TRUE(space.allocate({.size = p, .within = {i * p, 64 * p}}));
+    EXPECT_TRUE(space.allocate_congruent(Blocks{{0, p}, {4 * p, p}}, p, {2 * p, 64 * p}));
+    for (const Range area : busy_in(space))
+      EXPECT_TRUE(area.begin % 3 == 0 ? space.free_lazily(area.begin) : space.free(area.begin));
+    space.purge();
+  };
+  cycle();
+  const std::uint64_t requests = resource.requests;
+  for (int i = 0; i < 100; ++i) cycle();
+  EXPECT_EQ(resource.requests, requests);
+  EXPECT_EQ(space.stats().nodes_alive, 1u);
+}
+
+// ---- Exhaustion hooks -----------------------------------------------------------------------------------------------
+
+/// A full space of three pages, and what its hooks did.
+struct Exhausted {
+  TestResource resource;
+  AddressSpace space = full_space(3, resource);
+  std::string called;
+
+  /// A hook that writes its letter down and says that it released something, or not.
+  HookId add(char letter, std::function<bool()> then = [] { return false; }) {
+    return space
+        .on_exhaustion([this, letter, then = std::move(then)] {
+          called += letter;
+          return then();
+        })
+        .value();
+  }
+  std::function<bool()> free_page(Address page) {
+    return [this, page] { return space.free(page * p).has_value(); };
+  }
+  std::optional<Error> allocate(Size pages = 1) { return error_of(space.allocate({.size = pages * p})); }
+};
+
+TEST(ExhaustionHooks, AreCalledInOrderOfRegistrationUntilThereIsRoom) {
+  Exhausted e;
+  e.add('a');
+  e.add('b', e.free_page(1));
+  e.add('c', e.free_page(2));
+  EXPECT_EQ(e.allocate(), std::nullopt);
+  EXPECT_EQ(e.called, "ab");
+  EXPECT_EQ(busy_in(e.space), (Ranges{{0, p}, {p, 2 * p}, {2 * p, 3 * p}})) << "page 2 was not released";
+  EXPECT_EQ(e.space.stats().hooks_called, 2u);
+  EXPECT_EQ(e.space.stats().hooks, 3u);
+}
+
+TEST(ExhaustionHooks, AreFollowedByARetryEachTimeThatOneReleasedSomething) {
+  Exhausted e;
+  e.add('a', e.free_page(0));
+  e.add('b', e.free_page(2));
+  e.add('c', e.free_page(1));
+  EXPECT_EQ(e.allocate(2), std::nullopt) << "two pages fit after the third release only";
+  EXPECT_EQ(e.called, "abc");
+  EXPECT_EQ(busy_in(e.space), (Ranges{{0, 2 * p}}));
+}
+
+TEST(ExhaustionHooks, AreNotFollowedByARetryWhenTheySayThatNothingWasReleased) {
+  Exhausted e;
+  e.add('a', [&] { return e.free_page(0)(), false; });
+  EXPECT_EQ(e.allocate(), Error::no_space);
+  EXPECT_EQ(free_in(e.space), (Ranges{{0, p}})) << "what was released stays released";
+  EXPECT_EQ(e.allocate(), std::nullopt);
+  EXPECT_EQ(e.called, "a");
+}
+
+TEST(ExhaustionHooks, ServeEveryKindOfAllocation) {
+  for (const Call& call : {allocating({.size = p}), allocating_at({p, 2 * p}), allocating_congruent({{0, p}})}) {
+    Exhausted e;
+    e.add('a', e.free_page(1));
+    EXPECT_EQ(call.make(e.space), std::nullopt) << call.name;
+    EXPECT_EQ(e.called, "a");
+  }
+}
+
+TEST(ExhaustionHooks, ThatThrowReleasedNothing) {
+  Exhausted e;
+  e.add('a', [&]() -> bool { throw e.space.free(0).value(); });
+  e.add('b');
+  EXPECT_EQ(e.allocate(), Error::no_space);
+  EXPECT_EQ(e.called, "ab");
+  EXPECT_EQ(e.allocate(), std::nullopt) << "what was released before the exception stays released";
+}
+
+TEST(ExhaustionHooks, AreCalledAgainTheNextTime) {
+  Exhausted e;
+  e.add('a');
+  EXPECT_EQ(e.allocate(), Error::no_space);
+  EXPECT_EQ(e.allocate(), Error::no_space);
+  EXPECT_EQ(e.called, "aa");
+}
+
+TEST(ExhaustionHooks, MayLeaveLazilyFreedAreasToThePurge) {
+  Exhausted e;
+  e.add('a', [&] { return e.space.free_lazily(p).has_value(); });
+  EXPECT_EQ(e.allocate(), std::nullopt);
+  EXPECT_EQ(e.called, "a");
+}
+
+TEST(ExhaustionHooks, ThatAllocateCallNoHooks) {
+  Exhausted e;
+  std::vector<std::optional<Error>> inner;
+  e.add('a', [&] { return inner.push_back(e.allocate()), false; });
+  e.add('b', [&] { return inner.push_back(e.allocate()), e.free_page(0)(); });
+  EXPECT_EQ(e.allocate(), std::nullopt);
+  EXPECT_EQ(e.called, "ab");
+  EXPECT_EQ(inner, (std::vector<std::optional<Error>>(2, Error::no_space)));
+}
+
+TEST(ExhaustionHooks, MayTakeTheRoomThatTheyMade) {
+  Exhausted e;
+  e.add('a', [&] { return e.free_page(1)() && !e.allocate(); });
+  EXPECT_EQ(e.allocate(), Error::no_space);
+  EXPECT_EQ(e.called, "a");
+  EXPECT_EQ(e.space.verify(), std::nullopt);
+}
+
+TEST(ExhaustionHooks, RegisteredByAHookHaveTheirTurnAfterTheOthers) {
+  Exhausted e;
+  e.add('a', [&] {
+    if (e.called == "a") e.add('c', e.free_page(0));
+    return false;
+  });
+  e.add('b');
+  EXPECT_EQ(e.allocate(), std::nullopt);
+  EXPECT_EQ(e.called, "abc");
+}
+
+TEST(ExhaustionHooks, CanBeRemoved) {
+  Exhausted e;
+  const HookId a = e.add('a');
+  const HookId b = e.add('b');
+  EXPECT_NE(a, b);
+  EXPECT_TRUE(e.space.remove_hook(a));
+  EXPECT_FALSE(e.space.remove_hook(a));
+  EXPECT_FALSE(e.space.remove_hook(0));
+  EXPECT_FALSE(e.space.remove_hook(b + 1));
+  EXPECT_EQ(e.allocate(), Error::no_space);
+  EXPECT_EQ(e.called, "b");
+  EXPECT_NE(e.add('c'), a) << "a new name for a new hook";
+  EXPECT_EQ(e.space.stats().hooks, 2u);
+}
+
+TEST(ExhaustionHooks, MayRemoveThemselvesAndEachOther) {
+  Exhausted e;
+  HookId a = 0;
+  HookId c = 0;
+  const std::string witness = "a hook's captures live as long as it runs";
+  a = e.add('a', [&, copy = witness] {
+    EXPECT_TRUE(e.space.remove_hook(a) && e.space.remove_hook(c));
+    EXPECT_FALSE(e.space.remove_hook(a)) << "only once";
+    EXPECT_EQ(copy, witness);
+    return false;
+  });
+  e.add('b');
+  c = e.add('c');
+  EXPECT_EQ(e.allocate(), Error::no_space);
+  EXPECT_EQ(e.called, "ab");
+  EXPECT_EQ(e.space.stats().hooks, 1u);
+  EXPECT_EQ(e.allocate(), Error::no_space);
+  EXPECT_EQ(e.called, "abb");
+}
+
+TEST(ExhaustionHooks, MustNotBeEmpty) {
+  Exhausted e;
+  EXPECT_EQ(error_of(e.space.on_exhaustion({})), Error::invalid_argument);
+  EXPECT_EQ(e.space.stats().hooks, 0u);
+  EXPECT_EQ(e.space.stats().failures[static_cast<std::size_t>(Error::invalid_argument)], 1u);
+  EXPECT_EQ(e.allocate(), Error::no_space);
+}
+
+// ---- Lazy frees -----------------------------------------------------------------------------------------------------
+
+TEST(LazyFree, EndsTheAreaButKeepsItsRangeUntilAPurge) {
+  AddressSpace space = make({.range = {0, 4 * p}, .granule = p});
+  ASSERT_TRUE(space.allocate({.size = p}));
+  EXPECT_EQ(space.free_lazily(0), (Range{0, p}));
+  EXPECT_EQ(space.find(0), std::nullopt);
+  EXPECT_EQ(error_of(space.free(0)), Error::not_busy);
+  EXPECT_EQ(error_of(space.free_lazily(0)), Error::not_busy);
+  EXPECT_EQ(placed(space.allocate({.size = p})), p) << "not reused yet";
+  EXPECT_EQ(space.purge(), p);
+  EXPECT_EQ(space.purge(), 0u);
+  EXPECT_EQ(space.stats().purges, 1u);
+  EXPECT_EQ(placed(space.allocate({.size = p})), 0u);
+}
+
+TEST(LazyFree, PurgesAtOnceStrictlyAboveTheLimit) {
+  AddressSpace space = make({.range = {0, 8 * p}, .granule = p, .lazy_limit = 2 * p});
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(space.allocate({.size = p}));
+  ASSERT_TRUE(space.free_lazily(0));
+  ASSERT_TRUE(space.free_lazily(p));
+  EXPECT_EQ(space.stats().lazy_bytes, 2 * p) << "at the limit nothing is purged";
+  EXPECT_EQ(space.free_lazily(3 * p), (Range{3 * p, 4 * p}));
+  EXPECT_EQ(space.stats().lazy_bytes, 0u);
+  EXPECT_EQ(free_in(space), (Ranges{{0, 2 * p}, {3 * p, 8 * p}}));
+}
+
+TEST(LazyFree, WithALimitOfZeroPurgesAtOnce) {
+  AddressSpace space = make({.range = {0, 8 * p}, .granule = p, .lazy_limit = 0});
+  ASSERT_TRUE(space.allocate({.size = p}));
+  ASSERT_TRUE(space.free_lazily(0));
+  EXPECT_EQ(free_in(space), (Ranges{{0, 8 * p}}));
+}
+
+TEST(LazyFree, IsPurgedBeforeAnAllocationOfAnyKindFailsAndBeforeTheHooks) {
+  for (const Call& call : {allocating({.size = p}), allocating_at({p, 2 * p}), allocating_congruent({{0, p}})}) {
+    Exhausted e;
+    e.add('a');
+    ASSERT_TRUE(e.space.free_lazily(p));
+    EXPECT_EQ(call.make(e.space), std::nullopt) << call.name;
+    EXPECT_EQ(e.called, "") << "a purge was enough";
+  }
+}
+
+TEST(LazyFree, StaysPurgedWhenTheAllocationFailsNevertheless) {
+  Exhausted e;
+  e.add('a');
+  ASSERT_TRUE(e.space.free_lazily(p));
+  EXPECT_EQ(e.allocate(2), Error::no_space);
+  EXPECT_EQ(e.called, "a");
+  EXPECT_EQ(free_in(e.space), (Ranges{{p, 2 * p}}));
+}
+
+TEST(LazyFree, IsNotPurgedByAnAllocationThatSucceeds) {
+  AddressSpace space = make({.range = {0, 4 * p}, .granule = p});
+  ASSERT_TRUE(space.allocate({.size = p}));
+  ASSERT_TRUE(space.free_lazily(0));
+  ASSERT_TRUE(space.allocate({.size = 3 * p}));
+  EXPECT_EQ(lazy_in(space), (Ranges{{0, p}}));
+}
+
+}  // namespace
+}  // namespace vmap

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vmap::AddressSpace::verify() names each invariant when the structure is broken on purpose.
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "properties/address_spaces.hpp"
+#include "vmap/address_space.hpp"
+#include "vmap/verify.hpp"
+
+namespace vmap {
+namespace {
+
+std::optional<Invariant> broken(const std::optional<Violation>& violation) {
+  return violation ? std::optional(violation->invariant) : std::nullopt;
+}
+
+// ---- verify() names what is broken ----------------------------------------------------------------------------------
+
+struct BreakableFreeTree : FreeTree {
+  using FreeTree::set_child;
+  using FreeTree::set_neighbour;
+  using FreeTree::set_parent;
+  using FreeTree::set_red;
+};
+
+/// Its nodes are where a tree can be broken.
+class BreakableIndex : public FreeSpace {
+ public:
+  [[nodiscard]] Node& root() const { return *tree_.root(); }
+  [[nodiscard]] Node& first() const { return *tree_.outermost(Side::left); }
+  [[nodiscard]] Node& last() const { return *tree_.outermost(Side::right); }
+};
+
+/// Eight free blocks of one byte, at 0, 2, ... 14, and the last one of 87, at 16; areas of one byte between them.
+BasicAddressSpace<BreakableIndex> breakable_space() {
+  auto space = BasicAddressSpace<BreakableIndex>::create({.range = {0, 103}});
+  for (Address address = 1; address < 17; address += 2) (void)space->allocate_at({address, address + 1});
+  return std::move(*space);
+}
+
+using Breaker = void (*)(const BreakableIndex& index);
+
+struct Damage {
+  const char* name;
+  Invariant invariant;
+  const char* detail;
+  Breaker inflict;
+};
+void PrintTo(const Damage& damage, std::ostream* os) { *os << damage.name; }
+
+const std::vector<Damage> damages{
+    {"FreeBlockOverAnArea", Invariant::overlap, "busy area [0x1, 0x2) begins below 0x2",
+     [](const BreakableIndex& index) { index.first().range.end = 2; }},
+    {"EmptyFreeBlock", Invariant::overlap, "free block [0x0, 0x0) is empty or leaves the space [0x0, 0x67)",
+     [](const BreakableIndex& index) { index.first().range.end = 0; }},
+    {"FreeBlockBeyondTheSpace", Invariant::overlap, "free block [0x10, 0x68) is empty or leaves the space [0x0, 0x67)",
+     [](const BreakableIndex& index) { ++index.last().range.end; }},
+    {"NeitherFreeNorBusyAtTheEnd", Invariant::partition, "[0x66, 0x67) is neither free nor an area",
+     [](const BreakableIndex& index) { --index.last().range.end; }},
+    {"NeitherFreeNorBusyInside", Invariant::partition, "[0x10, 0x11) is neither free nor an area",
+     [](const BreakableIndex& index) { ++index.last().range.begin; }},
+    {"BlockNotInTheList", Invariant::partition, "[0x10, 0x67) is neither free nor an area",
+     [](const BreakableIndex& index) {
+       BreakableFreeTree::set_neighbour(*index.last().previous(), Side::right, nullptr);
+     }},
+    {"ListThatMissesABlockBackwards", Invariant::tree, "the list does not thread the order of the tree",
+     [](const BreakableIndex& index) {
+       BreakableFreeTree::set_neighbour(index.last(), Side::left, index.last().previous()->previous());
+     }},
+    {"ListThatGoesOnAfterTheLast", Invariant::tree, "the list goes on after the last",
+     [](const BreakableIndex& index) { BreakableFreeTree::set_neighbour(index.last(), Side::right, &index.first()); }},
+    {"RedRoot", Invariant::tree, "the root is red",
+     [](const BreakableIndex& index) { BreakableFreeTree::set_red(index.root(), true); }},
+    {"RedBelowRed", Invariant::tree, "red below a red parent",
+     [](const BreakableIndex& index) {
+       for (Node* node = &index.last(); node != &index.root(); node = node->parent())
+         BreakableFreeTree::set_red(*node, true);
+     }},
+    {"BlackHeight", Invariant::tree, "black heights differ",
+     [](const BreakableIndex& index) { BreakableFreeTree::set_red(index.last(), !index.last().is_red()); }},
+    {"ParentLink", Invariant::tree, "its parent link is wrong",
+     [](const BreakableIndex& index) { BreakableFreeTree::set_parent(index.first(), &index.last()); }},
+    {"RootWithAParent", Invariant::tree, "its parent link is wrong",
+     [](const BreakableIndex& index) { BreakableFreeTree::set_parent(index.root(), &index.first()); }},
+    {"LostChild", Invariant::tree, "the list does not thread the order of the tree",
+     [](const BreakableIndex& index) {
+       BreakableFreeTree::set_child(*index.root().child(Side::right), Side::left, nullptr);
+     }},
+    {"OrderOfTheTree", Invariant::tree, "the list does not thread the order of the tree",
+     [](const BreakableIndex& index) {
+       Node& parent = *index.root().child(Side::right);
+       Node* const left = parent.child(Side::left);
+       BreakableFreeTree::set_child(parent, Side::left, parent.child(Side::right));
+       BreakableFreeTree::set_child(parent, Side::right, left);
+     }},
+    {"CycleOnTheRight", Invariant::tree, "its parent link is wrong",
+     [](const BreakableIndex& index) { BreakableFreeTree::set_child(index.last(), Side::right, &index.last()); }},
+    {"CycleOnTheLeft", Invariant::partition, "[0x0, 0x1) is neither free nor an area",
+     [](const BreakableIndex& index) { BreakableFreeTree::set_child(index.first(), Side::left, &index.first()); }},
+    {"MaximumOfALeaf", Invariant::augment, "node [0x0, 0x1): subtree_max_size is 0x2, expected 0x1",
+     [](const BreakableIndex& index) { index.first().subtree_max_size = 2; }},
+    {"MaximumOfTheRoot", Invariant::augment, "subtree_max_size is 0x1, expected 0x57",
+     [](const BreakableIndex& index) { index.root().subtree_max_size = 1; }},
+};
+
+class Verify : public testing::TestWithParam<Damage> {};
+
+TEST_P(Verify, NamesTheInvariantThatIsBroken) {
+  const BasicAddressSpace<BreakableIndex> space = breakable_space();
+  ASSERT_EQ(space.verify(), std::nullopt);
+  GetParam().inflict(space.index());
+  const std::optional<Violation> violation = space.verify();
+  ASSERT_TRUE(violation.has_value());
+  EXPECT_EQ(name(violation->invariant), name(GetParam().invariant)) << violation->detail;
+  EXPECT_NE(violation->detail.find(GetParam().detail), std::string::npos) << violation->detail;
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, Verify, testing::ValuesIn(damages),
+                         [](const testing::TestParamInfo<Damage>& damage) { return damage.param.name; });
+
+/// A layout made by hand: any ranges, as free blocks, busy areas and lazily freed areas, linked in the order given.
+struct HandMade {
+  std::deque<Node> storage;
+  FreeTree free;
+  AreaTree busy;
+  AreaTree lazy;
+
+  template <class Tree>
+  void append(Tree& tree, Range range) {
+    Node& node = storage.emplace_back();
+    node.range = range;
+    tree.link(tree.outermost(Side::right), Side::right, node);
+  }
+  HandMade(const Ranges& free_blocks, const Ranges& busy_areas, const Ranges& lazy_areas = {}) {
+    for (const Range range : free_blocks) append(free, range);
+    for (const Range range : busy_areas) append(busy, range);
+    for (const Range range : lazy_areas) append(lazy, range);
+  }
+
+  /// In [0, 64) with granules of 4. `nodes` and bytes are added to what is right.
+  std::optional<Violation> verify(std::size_t nodes = 0, Size busy_bytes = 0, Size lazy_bytes = 0) {
+    const auto bytes = [](const AreaTree& tree) {
+      Size sum = 0;
+      for (const Node* node = tree.outermost(Side::left); node != nullptr; node = node->next())
+        sum += node->range.size();
+      return sum;
+    };
+    return verify_layout({.range = {0, 64},
+                          .granule = 4,
+                          .free = free,
+                          .busy = busy,
+                          .lazy = lazy,
+                          .busy_bytes = bytes(busy) + busy_bytes,
+                          .lazy_bytes = bytes(lazy) + lazy_bytes,
+                          .nodes_alive = storage.size() + nodes});
+  }
+};
+
+TEST(VerifyLayout, FindsNothingWhereNothingIsWrong) {
+  EXPECT_EQ(HandMade({{0, 64}}, {}).verify(), std::nullopt);
+  EXPECT_EQ(HandMade({}, {{0, 64}}).verify(), std::nullopt);
+  EXPECT_EQ(HandMade({}, {}, {{0, 64}}).verify(), std::nullopt);
+  EXPECT_EQ(HandMade({{0, 4}, {8, 12}}, {{4, 8}, {12, 16}, {16, 24}}, {{24, 64}}).verify(), std::nullopt);
+}
+
+TEST(VerifyLayout, NamesWhatOverlapsLeavesTheSpaceOrIsOffTheGranule) {
+  const HandMade layouts[] = {
+      {{{0, 16}}, {{12, 64}}},
+      {{{0, 64}}, {{4, 8}}},
+      {{}, {{0, 32}}, {{28, 64}}},
+      {{{0, 64}}, {}, {{0, 64}}},
+      {{{0, 68}}, {}},
+      {{{0, 2}}, {{2, 64}}},
+      {{{0, 6}, {6, 64}}, {}},
+      {{{0, 4}}, {{4, 4}, {4, 64}}},
+      {{{0, 64}}, {{8, 4}}},
+      {{{0, 4}, {4, 8}, {4, 64}}, {}},
+      {{{0, 62}}, {}},
+  };
+  for (const HandMade& layout : layouts) {
+    auto& mutable_layout = const_cast<HandMade&>(layout);
+    EXPECT_EQ(broken(mutable_layout.verify()), Invariant::overlap) << &layout - layouts;
+  }
+}
+
+TEST(VerifyLayout, NamesWhatIsNeitherFreeNorAnArea) {
+  EXPECT_EQ(broken(HandMade({}, {}).verify()), Invariant::partition);
+  EXPECT_EQ(broken(HandMade({{4, 64}}, {}).verify()), Invariant::partition);
+  EXPECT_EQ(broken(HandMade({{0, 60}}, {}).verify()), Invariant::partition);
+  EXPECT_EQ(broken(HandMade({{0, 8}}, {{12, 60}}, {{60, 64}}).verify()), Invariant::partition);
+}
+
+TEST(VerifyLayout, NamesFreeBlocksThatTouch) {
+  EXPECT_EQ(broken(HandMade({{0, 8}, {8, 16}}, {{16, 64}}).verify()), Invariant::coalescing);
+  EXPECT_EQ(broken(HandMade({{0, 8}, {56, 60}, {60, 64}}, {{8, 56}}).verify()), Invariant::coalescing);
+  EXPECT_EQ(HandMade({{0, 8}, {56, 64}}, {{8, 32}, {32, 56}}).verify(), std::nullopt) << "areas may touch";
+}
+
+TEST(VerifyLayout, ReportsOverlapBeforePartitionBeforeCoalescingBeforeTheRest) {
+  EXPECT_EQ(broken(HandMade({{0, 8}, {8, 16}, {20, 40}}, {{36, 64}}).verify()), Invariant::overlap);
+  EXPECT_EQ(broken(HandMade({{0, 8}, {8, 16}, {20, 64}}, {}).verify()), Invariant::partition);
+  EXPECT_EQ(broken(HandMade({{0, 8}, {8, 64}}, {}).verify(1)), Invariant::coalescing);
+  HandMade augment({{0, 64}}, {});
+  augment.free.root()->subtree_max_size = 1;
+  EXPECT_EQ(broken(augment.verify(1)), Invariant::augment);
+  BreakableFreeTree::set_red(*augment.free.root(), true);
+  EXPECT_EQ(broken(augment.verify(1)), Invariant::tree);
+}
+
+TEST(VerifyLayout, NamesNodesAndBytesThatAreMiscounted) {
+  HandMade layout({{0, 4}}, {{4, 8}}, {{8, 64}});
+  EXPECT_EQ(layout.verify(), std::nullopt);
+  EXPECT_EQ(broken(layout.verify(1)), Invariant::memory);
+  EXPECT_EQ(broken(layout.verify(0, 4)), Invariant::memory);
+  EXPECT_EQ(broken(layout.verify(0, 0, 4)), Invariant::memory);
+}
+
+struct BreakableAreaTree : AreaTree {
+  using AreaTree::set_parent;
+  using AreaTree::set_red;
+};
+
+TEST(VerifyLayout, LooksAtTheTreesOfAreasToo) {
+  const Ranges areas{{0, 8}, {8, 16}, {16, 64}};
+  HandMade busy({}, areas);
+  BreakableAreaTree::set_red(*busy.busy.outermost(Side::left), false);
+  EXPECT_EQ(broken(busy.verify()), Invariant::tree);
+  HandMade lazy({}, {}, areas);
+  BreakableAreaTree::set_parent(*lazy.lazy.outermost(Side::left), nullptr);
+  EXPECT_EQ(broken(lazy.verify()), Invariant::tree);
+}
+
+}  // namespace
+}  // namespace vmap
