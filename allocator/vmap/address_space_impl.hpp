@@ -48,7 +48,10 @@ Result<void> BasicAddressSpace<Index>::import(std::span<const Range> busy) {
     memory = place(*block, range).has_value();
   }
   if (!memory) return std::unexpected(overlap_within(busy) ? Error::invalid_argument : Error::out_of_memory);
+  // What was imported is what there is; nothing has happened yet.
   fits_ = {};
+  areas_visited_ = 0;
+  free_.forget_counts();
   return {};
 }
 

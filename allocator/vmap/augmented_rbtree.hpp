@@ -125,6 +125,11 @@ class AugmentedRbTree {
   [[nodiscard]] const TreeCaseCounts& cases() const { return cases_; }
   /// Nodes at which an augment was recomputed by propagation.
   [[nodiscard]] std::uint64_t propagated() const { return propagated_; }
+  /// Both count from zero again.
+  void forget_counts() {
+    propagated_ = 0;
+    cases_ = {};
+  }
 
  protected:  // for tests that break a tree on purpose
   static void set_parent(Node& node, Node* parent) {

@@ -75,6 +75,11 @@ class FreeSpace {
 
   [[nodiscard]] const FreeTree& tree() const { return tree_; }
   [[nodiscard]] std::uint64_t visited() const { return visited_; }
+  /// visited(), and what the tree counts, begin at zero again.
+  void forget_counts() {
+    visited_ = 0;
+    tree_.forget_counts();
+  }
 
  protected:
   FreeTree tree_;
