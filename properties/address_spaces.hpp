@@ -27,7 +27,7 @@ inline constexpr Size p = 0x1000;
 enum class Refusal { bad_alloc, other_exception };
 inline constexpr std::array refusals{Refusal::bad_alloc, Refusal::other_exception};
 
-/// Counts, and refuses from a request on.
+/// Counts, and refuses from a request on. What it gives is aligned as it was asked for, and no better.
 class TestResource final : public std::pmr::memory_resource {
  public:
   Refusal refusal = Refusal::bad_alloc;
@@ -44,11 +44,13 @@ class TestResource final : public std::pmr::memory_resource {
       throw std::bad_alloc();
     }
     bytes_outstanding += bytes;
-    return std::pmr::new_delete_resource()->allocate(bytes, alignment);
+    return static_cast<std::byte*>(std::pmr::new_delete_resource()->allocate(bytes + alignment, 2 * alignment)) +
+           alignment;
   }
   void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override {
     bytes_outstanding -= bytes;
-    std::pmr::new_delete_resource()->deallocate(memory, bytes, alignment);
+    std::pmr::new_delete_resource()->deallocate(static_cast<std::byte*>(memory) - alignment, bytes + alignment,
+                                                2 * alignment);
   }
   [[nodiscard]] bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
     return this == &other;

@@ -7,6 +7,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 
 #include "properties/address_spaces.hpp"
 #include "vmap/address_space.hpp"
+#include "vmap/node_pool.hpp"
 
 namespace vmap {
 namespace {
@@ -156,6 +158,53 @@ TEST(AddressSpaceMemory, IsTakenSlabBySlab) {
     }
     EXPECT_EQ(space.stats().nodes_alive, 201u);
   }
+}
+
+TEST(AddressSpaceMemory, IsOneCacheLineForEachNodeAndTwoWordsForEachSlab) {
+  for (const std::size_t nodes_per_slab : {1u, 2u, 3u, 64u}) {
+    TestResource resource;
+    AddressSpace space =
+        make({.range = {0, 1024 * p}, .granule = p, .resource = &resource, .nodes_per_slab = nodes_per_slab});
+    for (std::uint64_t i = 0; i < 100; ++i) ASSERT_TRUE(space.allocate_at({(2 * i + 1) * p, (2 * i + 2) * p}));
+    for (const Node* node = space.index().tree().outermost(Side::left); node != nullptr; node = node->next())
+      EXPECT_EQ(reinterpret_cast<std::uintptr_t>(node) % 64, 0u) << nodes_per_slab << " nodes a slab";
+    EXPECT_EQ(resource.bytes_outstanding, resource.requests * (nodes_per_slab * 64 + 2 * sizeof(void*)));
+  }
+}
+
+template <std::size_t Alignment>
+struct alignas(Alignment) Aligned {
+  std::array<std::byte, Alignment + sizeof(void*)> content{};
+};
+
+/// In slabs of any size, and with nothing lost between them.
+template <class Node>
+void expect_nodes_apart_and_aligned() {
+  for (const std::size_t nodes_per_slab : {1u, 2u, 7u}) {
+    TestResource resource;
+    {
+      NodePool<Node> pool(&resource, nodes_per_slab);
+      std::vector<Node*> nodes;
+      for (int i = 0; i < 20; ++i) {
+        ASSERT_TRUE(pool.ensure(1));
+        nodes.push_back(pool.take());
+        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(nodes.back()) % alignof(Node), 0u);
+        nodes.back()->content.fill(static_cast<std::byte>(i));
+      }
+      for (std::size_t i = 0; i < nodes.size(); ++i)
+        EXPECT_TRUE(std::ranges::all_of(nodes[i]->content, [&](std::byte b) { return b == std::byte(i); }));
+      for (Node* const node : nodes) pool.give(node);
+      EXPECT_EQ(pool.spares() * sizeof(Node) + resource.requests * 2 * sizeof(void*), resource.bytes_outstanding);
+    }
+    EXPECT_EQ(resource.bytes_outstanding, 0u);
+  }
+}
+
+TEST(NodePool, PlacesNodesOfAnyAlignmentApartAndAsTheyAreAligned) {
+  expect_nodes_apart_and_aligned<Aligned<alignof(void*)>>();
+  expect_nodes_apart_and_aligned<Aligned<16>>();
+  expect_nodes_apart_and_aligned<Aligned<64>>();
+  expect_nodes_apart_and_aligned<Aligned<256>>();
 }
 
 TEST(AddressSpaceMemory, IsNotNeededToFreeNorToPurge) {

@@ -31,9 +31,10 @@
 //   It is not synchronized: like a standard container, one thread at a time may change it, or many may read it.
 //   It does not remember sizes that were asked for: an area is what was placed.
 //
-// Memory. One node of 64 bytes for each free block, busy area and lazily freed area, in slabs from a
-// std::pmr::memory_resource, recycled through a free list; slabs go back when the address space is destroyed. The
-// default is 64 nodes a slab. reserve(n) makes the next n allocations independent of memory.
+// Memory. One node of 64 bytes, a cache line, for each free block, busy area and lazily freed area, in slabs from a
+// std::pmr::memory_resource, recycled through a free list; slabs go back when the address space is destroyed. A slab of
+// n nodes is one request for 64 n bytes and two words, aligned to 64; the default is 64 nodes, which makes 64.25 bytes
+// a node; a single one makes 80. reserve(n) makes the next n allocations independent of memory.
 //
 // Lazy frees. free_lazily() ends an area without making its range reusable; purge() does that for all such ranges
 // together. It runs on demand, when lazily freed bytes exceed Options::lazy_limit, and when an allocation would
@@ -70,7 +71,7 @@ struct Options {
   Size lazy_limit = address_max;  ///< bytes: a lazy free that brings the lazily freed bytes above it purges at once
   std::span<const Range> busy{};  ///< already busy: not empty, on granules, inside `range`, disjoint; in any order
   std::pmr::memory_resource* resource = nullptr;  ///< outlives the address space; null: the default resource
-  std::size_t nodes_per_slab = 64;                ///< positive
+  std::size_t nodes_per_slab = 64;                ///< positive; what one request to the resource is for
 };
 
 /// Called when an allocation would fail with no_space. May free areas of the address space; returns true if it released

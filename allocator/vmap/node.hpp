@@ -14,12 +14,12 @@
 
 namespace vmap {
 
-/// One cache line on 64-bit machines.
-struct Node : TreeLinks<Node> {
+/// One cache line: a visit to a node touches one, for NodePool places nodes as they are aligned.
+struct alignas(64) Node : TreeLinks<Node> {
   Range range;
   Size subtree_max_size = 0;  ///< free blocks only: bytes in the largest block among this and those below
 };
-static_assert(sizeof(Node) <= 64);
+static_assert(sizeof(Node) == 64);
 
 /// The largest block in each subtree of free blocks.
 struct SubtreeMaxSize {

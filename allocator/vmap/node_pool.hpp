@@ -6,6 +6,11 @@
 // destroyed. Node must be trivially destructible and default constructible without throwing. Not for use by many
 // threads.
 //
+//     slab    | node | node | ... | node | next, bytes |     aligned as Node is
+//
+// What the pool itself keeps stands behind the nodes, so that the first of them has the alignment of the slab, and none
+// is lost to padding: a slab of n nodes takes n * sizeof(Node) bytes and two words.
+//
 //     struct Item { int value = 0; void* link = nullptr; };
 //     vmap::NodePool<Item> pool(std::pmr::get_default_resource(), 64);  // 64 nodes a slab
 //     if (!pool.ensure(2)) return;                                      // the resource threw
@@ -73,15 +78,14 @@ class NodePool {
   struct Spare {
     Spare* next;
   };
+  /// The end of a slab.
   struct Slab {
     Slab* next;
-    std::size_t bytes;
+    std::size_t bytes;  ///< of the nodes before it, and its own
   };
   static_assert(std::is_trivially_destructible_v<Node> && std::is_nothrow_default_constructible_v<Node>);
   static_assert(sizeof(Node) >= sizeof(Spare) && alignof(Node) >= alignof(Spare));
-
-  static constexpr std::size_t alignment = alignof(Node) > alignof(Slab) ? alignof(Node) : alignof(Slab);
-  static constexpr std::size_t first_node = (sizeof(Slab) + alignof(Node) - 1) / alignof(Node) * alignof(Node);
+  static_assert(alignof(Node) >= alignof(Slab), "a slab's end follows its last node at once");
 
   bool grow(std::size_t nodes) noexcept;
   void release_slabs() noexcept;
@@ -119,16 +123,16 @@ Node* NodePool<Node>::take() noexcept {
 /// One slab more. Its nodes are handed out in the order of their addresses.
 template <class Node>
 bool NodePool<Node>::grow(std::size_t nodes) noexcept {
-  if (nodes > (std::numeric_limits<std::size_t>::max() - first_node) / sizeof(Node)) return false;
-  const std::size_t bytes = first_node + nodes * sizeof(Node);
+  if (nodes > (std::numeric_limits<std::size_t>::max() - sizeof(Slab)) / sizeof(Node)) return false;
+  const std::size_t bytes = nodes * sizeof(Node) + sizeof(Slab);
   void* memory = nullptr;
   try {
-    memory = resource_->allocate(bytes, alignment);
+    memory = resource_->allocate(bytes, alignof(Node));
   } catch (...) {
     return false;
   }
-  slabs_ = new (memory) Slab{slabs_, bytes};
-  std::byte* const first = static_cast<std::byte*>(memory) + first_node;
+  std::byte* const first = static_cast<std::byte*>(memory);
+  slabs_ = new (first + nodes * sizeof(Node)) Slab{slabs_, bytes};
   for (std::size_t i = nodes; i-- > 0;) spare_ = new (first + i * sizeof(Node)) Spare{spare_};
   spares_ += nodes;
   return true;
@@ -137,9 +141,10 @@ bool NodePool<Node>::grow(std::size_t nodes) noexcept {
 template <class Node>
 void NodePool<Node>::release_slabs() noexcept {
   while (slabs_ != nullptr) {
-    Slab* const slab = slabs_;
-    slabs_ = slab->next;
-    resource_->deallocate(slab, slab->bytes, alignment);
+    const Slab slab = *slabs_;
+    std::byte* const first = reinterpret_cast<std::byte*>(slabs_ + 1) - slab.bytes;
+    slabs_ = slab.next;
+    resource_->deallocate(first, slab.bytes, alignof(Node));
   }
 }
 
