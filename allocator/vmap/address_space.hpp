@@ -84,7 +84,9 @@ using HookId = std::uint64_t;
 template <class Index>
 class BasicAddressSpace {
  public:
-  /// invalid_argument where Options says what must hold; out_of_memory. O(b log b) in the busy ranges.
+  /// invalid_argument where Options says what must hold; out_of_memory. O(b log b) in the busy ranges; but O(b^2) where
+  /// memory runs out and they are not in ascending order: bad arguments come before want of memory, so that it then
+  /// looks for overlaps without any.
   [[nodiscard]] static Result<BasicAddressSpace> create(const Options& options);
 
   BasicAddressSpace(BasicAddressSpace&&) noexcept = default;
