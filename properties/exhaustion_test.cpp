@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "properties/address_spaces.hpp"
+#include "properties/refused_new.hpp"
 #include "vmap/address_space.hpp"
 #include "vmap/node_pool.hpp"
 
@@ -397,6 +398,23 @@ TEST(ExhaustionHooks, MustNotBeEmpty) {
   EXPECT_EQ(e.space.stats().hooks, 0u);
   EXPECT_EQ(e.space.stats().failures[static_cast<std::size_t>(Error::invalid_argument)], 1u);
   EXPECT_EQ(e.allocate(), Error::no_space);
+}
+
+TEST(ExhaustionHooks, ForWhichThereIsNoMemoryAreNotRegistered) {
+  Exhausted e;
+  e.add('a');
+  {
+    ExhaustionHook hook = [] { return ADD_FAILURE() << "called", false; };
+    std::optional<Error> error;
+    {
+      const RefusedNew refused;
+      error = error_of(e.space.on_exhaustion(std::move(hook)));
+    }
+    EXPECT_EQ(error, Error::out_of_memory);
+  }
+  EXPECT_EQ(e.space.stats().hooks, 1u);
+  EXPECT_EQ(e.allocate(), Error::no_space);
+  EXPECT_EQ(e.called, "a");
 }
 
 // ---- Lazy frees -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// vmap::AddressSpace::verify() names each invariant when the structure is broken on purpose.
+// vmap::AddressSpace::verify() names each invariant when the structure is broken on purpose, with memory and without.
 
 #include <gtest/gtest.h>
 
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "properties/address_spaces.hpp"
+#include "properties/refused_new.hpp"
 #include "vmap/address_space.hpp"
 #include "vmap/verify.hpp"
 
@@ -124,6 +125,19 @@ TEST_P(Verify, NamesTheInvariantThatIsBroken) {
   EXPECT_NE(violation->detail.find(GetParam().detail), std::string::npos) << violation->detail;
 }
 
+TEST_P(Verify, NamesTheInvariantWhereThereIsNoMemoryForADetail) {
+  const BasicAddressSpace<BreakableIndex> space = breakable_space();
+  GetParam().inflict(space.index());
+  std::optional<Violation> violation;
+  {
+    const RefusedNew refused;
+    violation = space.verify();
+  }
+  ASSERT_TRUE(violation.has_value());
+  EXPECT_EQ(name(violation->invariant), name(GetParam().invariant));
+  EXPECT_EQ(violation->detail, "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Each, Verify, testing::ValuesIn(damages),
                          [](const testing::TestParamInfo<Damage>& damage) { return damage.param.name; });
 
@@ -222,6 +236,27 @@ TEST(VerifyLayout, NamesNodesAndBytesThatAreMiscounted) {
   EXPECT_EQ(broken(layout.verify(1)), Invariant::memory);
   EXPECT_EQ(broken(layout.verify(0, 4)), Invariant::memory);
   EXPECT_EQ(broken(layout.verify(0, 0, 4)), Invariant::memory);
+}
+
+TEST(VerifyLayout, NamesTheFirstInvariantWhereThereIsNoMemoryForADetail) {
+  struct {
+    HandMade layout;
+    Invariant invariant;
+  } broken_layouts[] = {
+      {HandMade({{0, 8}, {8, 16}, {20, 40}}, {{36, 64}}), Invariant::overlap},
+      {HandMade({{0, 8}, {8, 16}, {20, 64}}, {}), Invariant::partition},
+      {HandMade({{0, 8}, {8, 64}}, {}), Invariant::coalescing},
+      {HandMade({{0, 64}}, {}), Invariant::memory},
+  };
+  for (auto& [layout, invariant] : broken_layouts) {
+    std::optional<Violation> violation;
+    {
+      const RefusedNew refused;
+      violation = layout.verify(1);
+    }
+    EXPECT_EQ(broken(violation), invariant);
+    EXPECT_EQ(violation.value().detail, "");
+  }
 }
 
 struct BreakableAreaTree : AreaTree {

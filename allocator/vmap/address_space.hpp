@@ -150,7 +150,7 @@ class BasicAddressSpace {
   [[nodiscard]] Stats stats() const;
 
   /// Walks everything and returns the first broken invariant (overlap, partition, coalescing, tree, augment, memory),
-  /// or nullopt. O(n). Where there is no memory for the description, it is empty.
+  /// or nullopt. O(n). Where there is no memory for its detail, that is empty; the invariant is named all the same.
   [[nodiscard]] std::optional<Violation> verify() const noexcept;
 
   [[nodiscard]] Range range() const { return range_; }

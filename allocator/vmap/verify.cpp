@@ -18,8 +18,15 @@ std::string text(Address address) {
 
 std::string text(Range range) { return "[" + text(range.begin) + ", " + text(range.end) + ")"; }
 
-std::optional<Violation> broken(Invariant invariant, std::string detail) {
-  return Violation{invariant, std::move(detail)};
+/// `describe()` is the detail. Where there is no memory for it, the invariant is still named.
+template <class Describe>
+Violation broken(Invariant invariant, Describe describe) noexcept {
+  Violation violation{invariant, {}};
+  try {
+    violation.detail = describe();
+  } catch (...) {  // the detail stays empty
+  }
+  return violation;
 }
 
 /// One of the three ordered lists, walked by address.
@@ -53,6 +60,9 @@ std::optional<Violation> verify_tiling(const Layout& layout) {
   std::array<Cursor, 3> cursors{{{"free block", first_of(layout.free), layout.free.size()},
                                  {"busy area", first_of(layout.busy), layout.busy.size()},
                                  {"lazily freed area", first_of(layout.lazy), layout.lazy.size()}}};
+  const auto gap = [](Range range) {
+    return broken(Invariant::partition, [&] { return text(range) + " is neither free nor an area"; });
+  };
   std::optional<Violation> partition;
   std::optional<Violation> coalescing;
   Address covered = layout.range.begin;
@@ -66,22 +76,21 @@ std::optional<Violation> verify_tiling(const Layout& layout) {
     const Range range = lowest->node->range;
     const auto what = [&] { return lowest->kind + (" " + text(range)); };
     if (range.begin >= range.end || !layout.range.contains(range))
-      return broken(Invariant::overlap, what() + " is empty or leaves the space " + text(layout.range));
+      return broken(Invariant::overlap, [&] { return what() + " is empty or leaves the space " + text(layout.range); });
     if (!is_aligned(range.begin, layout.granule) || !is_aligned(range.end, layout.granule))
-      return broken(Invariant::overlap, what() + " is not on granules of " + text(layout.granule));
-    if (range.begin < covered) return broken(Invariant::overlap, what() + " begins below " + text(covered));
-    if (range.begin > covered && !partition)
-      partition = broken(Invariant::partition, text({covered, range.begin}) + " is neither free nor an area");
+      return broken(Invariant::overlap, [&] { return what() + " is not on granules of " + text(layout.granule); });
+    if (range.begin < covered)
+      return broken(Invariant::overlap, [&] { return what() + " begins below " + text(covered); });
+    if (range.begin > covered && !partition) partition = gap({covered, range.begin});
     const bool is_free = lowest == cursors.data();
     if (is_free && after_free && range.begin == covered && !coalescing)
-      coalescing = broken(Invariant::coalescing, what() + " touches the free block before it");
+      coalescing = broken(Invariant::coalescing, [&] { return what() + " touches the free block before it"; });
     after_free = is_free;
     covered = range.end;
     lowest->advance();
   }
-  if (covered != layout.range.end && !partition)
-    partition = broken(Invariant::partition, text({covered, layout.range.end}) + " is neither free nor an area");
-  return partition ? partition : coalescing;
+  if (covered != layout.range.end && !partition) partition = gap({covered, layout.range.end});
+  return partition ? std::move(partition) : std::move(coalescing);
 }
 
 /// Invariant tree: order, links, colours, black height and list of one subtree.
@@ -95,13 +104,14 @@ class TreeWalk {
     visit(tree_.root(), nullptr, 0);
     if (!found_ && last_ != nullptr && last_->next() != nullptr) found_ = at(*last_, "the list goes on after the last");
     if (!found_ && count_ != tree_.size())
-      found_ = broken(Invariant::tree, std::to_string(count_) + " nodes, counted as " + std::to_string(tree_.size()));
+      found_ = broken(Invariant::tree,
+                      [&] { return std::to_string(count_) + " nodes, counted as " + std::to_string(tree_.size()); });
     return std::move(found_);
   }
 
  private:
-  static std::optional<Violation> at(const Node& node, const char* what) {
-    return broken(Invariant::tree, "node " + text(node.range) + ": " + what);
+  static Violation at(const Node& node, const char* what) {
+    return broken(Invariant::tree, [&] { return "node " + text(node.range) + ": " + what; });
   }
 
   /// Returns the black height. Stops at the first violation.
@@ -142,16 +152,19 @@ Size verify_augment(const Node* node, std::optional<Violation>& found) {
   const Size right = verify_augment(node->child(Side::right), found);
   const Size expected = std::max({node->range.size(), left, right});
   if (!found && node->subtree_max_size != expected)
-    found = broken(Invariant::augment, "node " + text(node->range) + ": subtree_max_size is " +
-                                           text(node->subtree_max_size) + ", expected " + text(expected));
+    found = broken(Invariant::augment, [&] {
+      return "node " + text(node->range) + ": subtree_max_size is " + text(node->subtree_max_size) + ", expected " +
+             text(expected);
+    });
   return expected;
 }
 
 std::optional<Violation> verify_counts(const Layout& layout) {
   const std::size_t nodes = layout.free.size() + layout.busy.size() + layout.lazy.size();
   if (layout.nodes_alive != nodes)
-    return broken(Invariant::memory, std::to_string(layout.nodes_alive) + " nodes alive, " + std::to_string(nodes) +
-                                         " free blocks and areas");
+    return broken(Invariant::memory, [&] {
+      return std::to_string(layout.nodes_alive) + " nodes alive, " + std::to_string(nodes) + " free blocks and areas";
+    });
   const auto bytes = [](const AreaTree& areas) {
     Size sum = 0;
     for (const Node* area = areas.outermost(Side::left); area != nullptr; area = area->next())
@@ -159,18 +172,9 @@ std::optional<Violation> verify_counts(const Layout& layout) {
     return sum;
   };
   if (bytes(layout.busy) != layout.busy_bytes || bytes(layout.lazy) != layout.lazy_bytes)
-    return broken(Invariant::memory, "the bytes counted as busy or lazily freed are not those of the areas");
+    return broken(Invariant::memory,
+                  [] { return "the bytes counted as busy or lazily freed are not those of the areas"; });
   return std::nullopt;
-}
-
-std::optional<Violation> verify_everything(const Layout& layout) {
-  if (auto violation = verify_tiling(layout)) return violation;
-  if (auto violation = TreeWalk(layout.free).verify()) return violation;
-  if (auto violation = TreeWalk(layout.busy).verify()) return violation;
-  if (auto violation = TreeWalk(layout.lazy).verify()) return violation;
-  std::optional<Violation> found;
-  verify_augment(layout.free.root(), found);
-  return found ? found : verify_counts(layout);
 }
 
 /// `range_of(i)` for each i below `count`.
@@ -191,12 +195,14 @@ bool any_overlap(std::size_t count, RangeOf range_of) {
 }  // namespace
 
 std::optional<Violation> verify_layout(const Layout& layout) noexcept {
-  try {
-    return verify_everything(layout);
-  } catch (...) {
-    // No memory for a description, so something is wrong: which invariant is not known any more.
-    return Violation{Invariant::memory, {}};
-  }
+  if (auto violation = verify_tiling(layout)) return violation;
+  if (auto violation = TreeWalk(layout.free).verify()) return violation;
+  if (auto violation = TreeWalk(layout.busy).verify()) return violation;
+  if (auto violation = TreeWalk(layout.lazy).verify()) return violation;
+  std::optional<Violation> found;
+  verify_augment(layout.free.root(), found);
+  if (found) return found;
+  return verify_counts(layout);
 }
 
 bool overlap_within(std::span<const Range> ranges) noexcept {

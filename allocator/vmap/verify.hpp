@@ -27,7 +27,8 @@ struct Layout {
 };
 
 /// The first broken invariant in the order of the enumeration, or nullopt. O(n). Reads only; ends also on broken trees,
-/// as long as their links point to nodes. Where there is no memory for the description, it is empty.
+/// as long as their links point to nodes. Where there is no memory for the detail, it is empty: the invariant is named
+/// all the same.
 [[nodiscard]] std::optional<Violation> verify_layout(const Layout& layout) noexcept;
 
 /// True if two of them overlap. O(n) if in ascending order, else O(n^2): needs no memory.
