@@ -24,7 +24,7 @@ struct Coverage {
   std::array<std::uint64_t, vmap::fit_type_count> fits{};
   std::array<std::uint64_t, vmap::coalescing_count> coalescings{};  ///< frees, by what they touched
   std::uint64_t purges_on_limit = 0;                                ///< a lazy free went above the limit
-  std::uint64_t purges_on_demand = 0;                               ///< an allocation would have failed
+  std::uint64_t purges_on_exhaustion = 0;                           ///< an allocation would have failed
   std::uint64_t hooks_called = 0;
   std::uint64_t rescued = 0;          ///< allocations that succeeded only after a purge or a hook
   std::uint64_t faults_fired = 0;     ///< injected metadata failures
@@ -55,7 +55,7 @@ struct Coverage {
     add(tree_cases, other.tree_cases);
     unsupported += other.unsupported;
     purges_on_limit += other.purges_on_limit;
-    purges_on_demand += other.purges_on_demand;
+    purges_on_exhaustion += other.purges_on_exhaustion;
     hooks_called += other.hooks_called;
     rescued += other.rescued;
     faults_fired += other.faults_fired;

@@ -111,7 +111,7 @@ auto Executor::expect(Predict predict) -> decltype(predict()) {
   if (!exhausted()) return expected;
   if (!model_.lazy().empty()) {
     purged();
-    ++coverage_.purges_on_demand;
+    ++coverage_.purges_on_exhaustion;
     expected = predict();
     ++now_.attempts;
   }

@@ -267,6 +267,7 @@ check_finds_nothing() {
   says out '^alloc +[0-9]+ +0 '
   says out '^fit types +full [0-9]+  left_edge [0-9]+  right_edge [0-9]+  no_edge [0-9]+$'
   says out '^errors +invalid_argument [0-9]+ '
+  says out '^purges +on limit [0-9]+  on exhaustion [0-9]+$'
   says out '^ok: no violation$'
   cut -d: -f1 out | grep -v ' in ' >first
   run 0 check --cases 20 --ops 100

@@ -112,7 +112,7 @@ TEST(RandomChecking, FindsNothingInTheAllocatorAndExercisesEverything) {
     EXPECT_GT(coverage.errors[op][static_cast<std::size_t>(vmap::Error::not_busy)], 0u) << op_names[op];
   for (const std::size_t op : {3u, 5u, 9u}) EXPECT_GT(coverage.skipped[op], 0u) << op_names[op];
   EXPECT_GT(coverage.purges_on_limit, 0u);
-  EXPECT_GT(coverage.purges_on_demand, 0u);
+  EXPECT_GT(coverage.purges_on_exhaustion, 0u);
   EXPECT_GT(coverage.hooks_called, 0u);
   EXPECT_GT(coverage.rescued, 0u);
   EXPECT_GT(coverage.faults_fired, 0u);

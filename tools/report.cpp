@@ -364,8 +364,8 @@ std::string text_of(const Coverage& coverage) {
   text += counts(
       "tree cases", vmap::tree_case_count, [](std::size_t i) { return vmap::tree_case_names[i]; },
       coverage.tree_cases.data());
-  text +=
-      fmt::format("{:<15} on limit {}  on demand {}\n", "purges", coverage.purges_on_limit, coverage.purges_on_demand);
+  text += fmt::format("{:<15} on limit {}  on exhaustion {}\n", "purges", coverage.purges_on_limit,
+                      coverage.purges_on_exhaustion);
   text += fmt::format("{:<15} hooks called {}  allocations rescued {}  metadata failures {}  not supported {}\n",
                       "other", coverage.hooks_called, coverage.rescued, coverage.faults_fired, coverage.unsupported);
   text += fmt::format("{:<15} at most {}; the whole state was checked {} times\n", "free blocks",
@@ -389,7 +389,7 @@ ordered_json json_of(const Coverage& coverage) {
   for (const vmap::Error error : errors) json["errors"][name(error)] = coverage.errors_of(error);
   for (std::size_t i = 0; i < vmap::tree_case_count; ++i)
     json["tree_cases"][vmap::tree_case_names[i]] = coverage.tree_cases[i];
-  json["purges"] = {{"on_limit", coverage.purges_on_limit}, {"on_demand", coverage.purges_on_demand}};
+  json["purges"] = {{"on_limit", coverage.purges_on_limit}, {"on_exhaustion", coverage.purges_on_exhaustion}};
   json["hooks_called"] = coverage.hooks_called;
   json["rescued"] = coverage.rescued;
   json["metadata_failures"] = coverage.faults_fired;

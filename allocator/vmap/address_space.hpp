@@ -37,7 +37,7 @@
 // a node; a single one makes 80. reserve(n) makes the next n allocations independent of memory.
 //
 // Lazy frees. free_lazily() ends an area without making its range reusable; purge() does that for all such ranges
-// together. It runs on demand, when lazily freed bytes exceed Options::lazy_limit, and when an allocation would
+// together. It also runs by itself when lazily freed bytes exceed Options::lazy_limit, and when an allocation would
 // otherwise fail.
 //
 // Source of the algorithm: best known from Linux' vmalloc since 5.2, which keeps free blocks in a red-black tree
