@@ -9,7 +9,7 @@
 //     free a0
 //
 // Printing is canonical: parse(print(t)) == t for every valid trace, and print(parse(s)) differs from s only in white
-// space, number forms, defaults written out, and comments after the space line.
+// space, number forms, defaults written out, comments after the space line, and a byte order mark at the beginning.
 #pragma once
 
 #include <cstddef>

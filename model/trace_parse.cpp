@@ -5,7 +5,7 @@
 // A line is cut at its first '#', and what remains is words that blanks or tabs separate: a name, the operands that
 // have a place, then options `key=value` in any order. Every word is a view into the text, so that its address alone
 // says in which column an error lies. The first error ends the reading; where a label is bound twice and something else
-// is wrong further on, the label is the first error.
+// is wrong further on, the label is the first error. A byte order mark before everything is no part of the text.
 
 #include <algorithm>
 #include <array>
@@ -34,6 +34,7 @@ namespace {
 
 constexpr std::string_view first_line = "vmapcheck-trace 1";
 constexpr std::string_view first_word = "vmapcheck-trace";
+constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";  // some editors put one before UTF-8
 constexpr std::size_t excerpt_bytes_max = 24;
 
 enum class Key : std::uint8_t { size, align, within, blocks, granule, lazy_limit };
@@ -78,7 +79,8 @@ std::string concat(const Pieces&... pieces) {
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  explicit Parser(std::string_view text)
+      : text_(text.starts_with(byte_order_mark) ? text.substr(byte_order_mark.size()) : text) {}
 
   std::expected<Trace, ParseError> run() {
     read_text();

@@ -169,6 +169,8 @@ def malformed_cases():
     yield "NUL in an op", raw(lines("find 0")) + b"pur\0ge\n", 4
     yield "NULs at the end", raw(HEAD) + b"purge\n\0\0\0\0", 4
     yield "NUL in the header", b"vmapcheck-trace\x001\nspace 0..1\n", 1
+    yield "a byte order mark on the second line", raw(HEAD.replace("space", "\ufeffspace")), 2
+    yield "two byte order marks", raw("\ufeff\ufeff" + HEAD), 1
     yield "Latin-1", raw(HEAD) + b"fr\xe9e a0\n", 3
     yield "UTF-16", HEAD.encode("utf-16"), 1
     yield "UTF-16 without a mark", HEAD.encode("utf-16-le"), 1
@@ -180,7 +182,6 @@ def odd_cases():
     """What the contract leaves open; 0 or 2, but no crash."""
     yield "only a space", HEAD
     yield "CRLF", lines("find 0").replace("\n", "\r\n")
-    yield "a byte order mark", b"\xef\xbb\xbf" + raw(HEAD)
     yield "a comment before the header", "# first\n" + HEAD
     yield "a blank line before the header", "\n" + HEAD
     yield "an empty space", "vmapcheck-trace 1\nspace 0x1000..0x1000\n"
@@ -382,6 +383,8 @@ class Tester:
         broken = self.write("broken", lines("find q"))
         self.usage("the second file is malformed", ["replay", "--json", good, broken], 2, broken)
         self.usage("good", ["replay", "--json", good], 0)
+        marked = self.write("marked", "\ufeff" + lines("purge"))
+        self.usage("a byte order mark", ["replay", "--json", marked], 0)
         if os.path.exists("/dev/full"):
             with open("/dev/full", "wb") as full:
                 self.count += 1

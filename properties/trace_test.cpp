@@ -275,6 +275,16 @@ TEST(Trace, WhiteSpaceAndCommentsDoNotChangeWhatIsRead) {
   EXPECT_TRUE(*trace == expected) << print(*trace);
 }
 
+TEST(Trace, AByteOrderMarkAtTheBeginningIsNoPartOfTheText) {
+  for (const std::string_view text :
+       {"vmapcheck-trace 1\nspace 0x0..0x10\npurge\n", "# why\nvmapcheck-trace 1\nspace 0x0..0x10\n",
+        "\n\nvmapcheck-trace 1\nspace 0x0..0x10\n"}) {
+    const auto read = parse_trace("\xef\xbb\xbf" + std::string(text));
+    ASSERT_TRUE(read.has_value()) << read.error().expected;
+    EXPECT_EQ(print(*read), print(parse_trace(text).value())) << "the canonical text has none";
+  }
+}
+
 TEST(Trace, NamesOfOtherFormsAreNumberedBehindTheNumbers) {
   const auto trace = parse_trace(
       "vmapcheck-trace 1\nspace 0x0..0x10\nalloc buffer size=1\nalloc a7 size=1\ncongruent cpu blocks=0x0+0x1\n"
@@ -396,28 +406,34 @@ void expect_rejections(std::string_view before, std::initializer_list<Rejection>
 
 TEST(Trace, TheFirstLineNamesFormatAndVersion) {
   using namespace std::string_view_literals;
-  expect_rejections("",
-                    {
-                        {"", "1:1: expected 'vmapcheck-trace 1', found the end of the text"},
-                        {"\n", "2:1: expected 'vmapcheck-trace 1', found the end of the text"},
-                        {"space 0..1", "1:1: expected 'vmapcheck-trace 1', found 'space'"},
-                        {"# comment", "1:10: expected 'vmapcheck-trace 1', found the end of the text"},
-                        {"# a\n\n space 0..1", "3:2: expected 'vmapcheck-trace 1', found 'space'"},
-                        {"vmapcheck-trace\t 1 # comment", "1:29: expected space BEGIN..END, found the end of the text"},
-                        {"vmapcheck-trace", "1:16: expected the version 1, found the end of the line"},
-                        {"vmapcheck-trace1", "1:1: expected 'vmapcheck-trace 1', found 'vmapcheck-trace1'"},
-                        {"vmapcheck-trace 2\n", "1:17: unknown version '2', expected 1"},
-                        {"vmapcheck-trace 1.1", "1:17: unknown version '1.1', expected 1"},
-                        {"vmapcheck-trace 1 2", "1:19: expected the end of the line, found '2'"},
-                        {"\xef\xbb\xbfvmapcheck-trace 1",
-                         "1:1: expected 'vmapcheck-trace 1', found '\\xef\\xbb\\xbfvmapcheck-trace'"},
-                        {"\x7f"
-                         "ELF\x02\x01\x01\0\0"sv,
-                         "1:1: expected 'vmapcheck-trace 1', found '\\x7fELF\\x02\\x01\\x01\\x00\\x00'"},
-                        {"vmapcheck-trace 1", "1:18: expected space BEGIN..END, found the end of the text"},
-                        {"vmapcheck-trace 1\n", "2:1: expected space BEGIN..END, found the end of the text"},
-                        {"vmapcheck-trace 1\n# why", "2:6: expected space BEGIN..END, found the end of the text"},
-                    });
+  expect_rejections(
+      "", {
+              {"", "1:1: expected 'vmapcheck-trace 1', found the end of the text"},
+              {"\n", "2:1: expected 'vmapcheck-trace 1', found the end of the text"},
+              {"space 0..1", "1:1: expected 'vmapcheck-trace 1', found 'space'"},
+              {"# comment", "1:10: expected 'vmapcheck-trace 1', found the end of the text"},
+              {"# a\n\n space 0..1", "3:2: expected 'vmapcheck-trace 1', found 'space'"},
+              {"vmapcheck-trace\t 1 # comment", "1:29: expected space BEGIN..END, found the end of the text"},
+              {"vmapcheck-trace", "1:16: expected the version 1, found the end of the line"},
+              {"vmapcheck-trace1", "1:1: expected 'vmapcheck-trace 1', found 'vmapcheck-trace1'"},
+              {"vmapcheck-trace 2\n", "1:17: unknown version '2', expected 1"},
+              {"vmapcheck-trace 1.1", "1:17: unknown version '1.1', expected 1"},
+              {"vmapcheck-trace 1 2", "1:19: expected the end of the line, found '2'"},
+              {"\xef\xbb\xbf"
+               "\xef\xbb\xbfvmapcheck-trace 1",
+               "1:1: expected 'vmapcheck-trace 1', found '\\xef\\xbb\\xbfvmapcheck-trace'"},
+              {" \xef\xbb\xbfvmapcheck-trace 1",
+               "1:2: expected 'vmapcheck-trace 1', found '\\xef\\xbb\\xbfvmapcheck-trace'"},
+              {"\xef\xbbvmapcheck-trace 1", "1:1: expected 'vmapcheck-trace 1', found '\\xef\\xbbvmapcheck-trace'"},
+              {"\xef\xbb\xbf", "1:1: expected 'vmapcheck-trace 1', found the end of the text"},
+              {"\xef\xbb\xbfvmapcheck-trace 2", "1:17: unknown version '2', expected 1"},
+              {"\x7f"
+               "ELF\x02\x01\x01\0\0"sv,
+               "1:1: expected 'vmapcheck-trace 1', found '\\x7fELF\\x02\\x01\\x01\\x00\\x00'"},
+              {"vmapcheck-trace 1", "1:18: expected space BEGIN..END, found the end of the text"},
+              {"vmapcheck-trace 1\n", "2:1: expected space BEGIN..END, found the end of the text"},
+              {"vmapcheck-trace 1\n# why", "2:6: expected space BEGIN..END, found the end of the text"},
+          });
 }
 
 TEST(Trace, TheSpaceComesFirstAndOnceAndThenWhatIsBusy) {
