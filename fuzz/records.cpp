@@ -9,6 +9,7 @@
 #include <bit>
 #include <iterator>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 
@@ -126,6 +127,8 @@ class Reader {
   }
 
   [[nodiscard]] const Scale& scale() const { return scale_; }
+  /// Labels bound so far: those below.
+  [[nodiscard]] std::uint32_t labels() const { return labels_; }
   /// The compact form of a use of `label`, if it has one.
   [[nodiscard]] std::optional<std::uint32_t> back_to(Label label) const;
 
@@ -139,6 +142,8 @@ class Reader {
   std::uint32_t labels_ = 0;  ///< bound so far
   std::vector<Label> areas_;  ///< bound, and named by no free since, in order of binding
 };
+
+void number_unbound(std::vector<Op>& ops, std::uint32_t bound);
 
 }  // namespace
 
@@ -175,6 +180,7 @@ Trace decode(std::span<const std::uint8_t> bytes) {
         }
     }
   }
+  number_unbound(trace.ops, reader.labels());
   return trace;
 }
 
@@ -252,6 +258,21 @@ Range Reader::window(const Record& record) const {
   if (record.exact()) return {record.args[2], record.args[3]};
   if ((record.flags & flag_window) != flag_window) return vmap::everywhere;
   return scale_.window(record.args[2], record.args[3]);
+}
+
+/// Gives labels that no op binds the numbers from `bound` on, in order of use, as relabel() does; those that are bound
+/// have their numbers.
+void number_unbound(std::vector<Op>& ops, std::uint32_t bound) {
+  std::unordered_map<std::uint32_t, std::uint32_t> renamed;
+  const auto number = [&](Label& label) {
+    if (label.id >= bound)
+      label.id = renamed.try_emplace(label.id, bound + static_cast<std::uint32_t>(renamed.size())).first->second;
+  };
+  for (Op& op : ops) {
+    if (auto* const free = std::get_if<Free>(&op)) number(free->label);
+    if (auto* const lazily = std::get_if<FreeLazily>(&op)) number(lazily->label);
+    if (auto* const hook = std::get_if<OnExhaustion>(&op)) number(hook->label);
+  }
 }
 
 /// Areas are in order of their labels: binding appends, freeing takes out.

@@ -40,7 +40,8 @@
 //
 // Labels. The k-th op that binds one binds label k: no record says so. A use names its label exactly (`label`, and `a`
 // for the part, 2^32-1 where there is none), or compactly counts back over the areas that the records so far should
-// have left busy: all that were bound and that no free or free-lazily has named since.
+// have left busy: all that were bound and that no free or free-lazily has named since. A label that no record binds
+// only tells its uses apart from others: decode() gives it a number above those that are bound, as relabel() does.
 //
 // What cannot be is repaired or dropped. Repaired: a space with a defect (see sound()), a countdown of 0, a label of
 // 2^32-1, windows, places and lengths in compact form. Dropped: a busy range that the space or another one rules out,
@@ -61,8 +62,8 @@ namespace vmapcheck {
 
 inline constexpr std::size_t record_bytes = 40;
 
-/// Total: any bytes are a valid trace, without comments. Bytes too short for a space are those of an ordinary one. O(n
-/// log n).
+/// Total: any bytes are a valid trace, without comments, labelled as relabel() would. Bytes too short for a space are
+/// those of an ordinary one. O(n log n).
 [[nodiscard]] Trace decode(std::span<const std::uint8_t> bytes);
 
 /// decode(encode(t)) is relabel(t) without its comments, for every valid t: ops, arguments, the order of busy ranges
