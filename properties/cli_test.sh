@@ -109,21 +109,32 @@ END
   } >long.trace
 }
 
+# The exit statuses that a help page in `out` says.
+statuses() { sed '1,/^Exit status:$/d' out | awk '{ print $1 }' | paste -sd ' '; }
+
 # ---- The checks ----------------------------------------------------------------------------------------------------
 
 usage() {
   run 0 --version
   says out '^vmapcheck [0-9]'
   run 0 --help
-  says out '^ *10  a violation$'
+  verdict "exit statuses" "0 2 3 4 5 10 11 12 13 14" "$(statuses)"
   local command
-  for command in check campaign replay corpus 'corpus list' 'corpus import' encode decode subjects; do
-    # shellcheck disable=SC2086
-    run 0 $command --help
+  for command in check campaign replay; do
+    run 0 "$command" --help
     says out '^Examples:'
     says out '^ *10  a violation$'
     silent err
   done
+  for command in corpus 'corpus list' 'corpus import' encode decode; do
+    # shellcheck disable=SC2086
+    run 0 $command --help
+    says out '^Examples:'
+    verdict "exit statuses" "0 2 4 5" "$(statuses)"
+    silent err
+  done
+  run 0 subjects --help
+  verdict "exit statuses" "0 2 3 4" "$(statuses)"
   run 2
   silent out
   says err '^Usage: vmapcheck'

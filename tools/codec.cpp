@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `encode` and `decode`: traces as text to the bytes of fuzzers, and back.
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +13,8 @@
 
 namespace vmapcheck::tool {
 namespace {
+
+constexpr std::initializer_list<Exit> codec_statuses{Exit::ok, Exit::usage, Exit::io, Exit::interrupted};
 
 struct Options {
   std::string file;
@@ -46,7 +49,7 @@ Exit decode_file(const Options& options) {
 
 void add_encode(CLI::App& app, Session& session) {
   CLI::App& command = add_command(app, session, "encode", "A trace as the bytes that fuzzers work on", uses_none,
-                                  "vmapcheck encode FILE.trace -o SEED");
+                                  "vmapcheck encode FILE.trace -o SEED", codec_statuses);
   const auto options = add_files(command, "Trace");
   command.callback([&session, options] { session.run = [options] { return encode_file(*options); }; });
 }
@@ -54,7 +57,8 @@ void add_encode(CLI::App& app, Session& session) {
 void add_decode(CLI::App& app, Session& session) {
   CLI::App& command = add_command(app, session, "decode", "The bytes of a fuzzer as a trace", uses_none,
                                   "vmapcheck decode crash-0123 -o FILE.trace\n"
-                                  "vmapcheck decode crash-0123 | vmapcheck replay -");
+                                  "vmapcheck decode crash-0123 | vmapcheck replay -",
+                                  codec_statuses);
   const auto options = add_files(command, "Bytes: any are a trace");
   command.callback([&session, options] { session.run = [options] { return decode_file(*options); }; });
 }

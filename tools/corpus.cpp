@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -18,6 +19,8 @@ namespace vmapcheck::tool {
 namespace {
 
 using nlohmann::ordered_json;
+
+constexpr std::initializer_list<Exit> corpus_statuses{Exit::ok, Exit::usage, Exit::io, Exit::interrupted};
 
 struct ImportOptions {
   std::string log;
@@ -40,7 +43,8 @@ const ImportedProcess& process_of(const StraceImport& imported, const ImportOpti
 void add_corpus(CLI::App& app, Session& session) {
   CLI::App& corpus = add_command(app, session, "corpus", "List named traces; import recorded ones", uses_json,
                                  "vmapcheck corpus list\n"
-                                 "vmapcheck corpus import --strace LOG -o FILE.trace");
+                                 "vmapcheck corpus import --strace LOG -o FILE.trace",
+                                 corpus_statuses);
   corpus.require_subcommand(0, 1);
   corpus.callback([&session, &corpus] {
     if (corpus.get_subcommands().empty())
@@ -53,8 +57,9 @@ void add_corpus(CLI::App& app, Session& session) {
 namespace {
 
 void add_list(CLI::App& corpus, Session& session) {
-  CLI::App& command = add_command(corpus, session, "list", "Each trace with its number of ops and its first comment",
-                                  uses_json, "vmapcheck corpus list\nvmapcheck corpus list DIR --json");
+  CLI::App& command =
+      add_command(corpus, session, "list", "Each trace with its number of ops and its first comment", uses_json,
+                  "vmapcheck corpus list\nvmapcheck corpus list DIR --json", corpus_statuses);
   const auto directory = std::make_shared<std::string>();
   command.add_option("DIR", *directory, "Where the traces are (default: the corpus of the checkout)")->type_name("");
   command.callback([&session, directory] {
@@ -96,7 +101,8 @@ void add_import(CLI::App& corpus, Session& session) {
       add_command(corpus, session, "import", "What a real program did with its address space, as a trace", uses_none,
                   "strace -f -o LOG -e trace=memory,process sort words\n"
                   "vmapcheck corpus import --strace LOG --program 'sort words' -o sort.trace\n"
-                  "What was translated, approximated or has no meaning is counted on standard error.");
+                  "What was translated, approximated or has no meaning is counted on standard error.",
+                  corpus_statuses);
   const auto options = std::make_shared<ImportOptions>();
   command.add_option("--strace", options->log, "The log of strace; - is standard input")
       ->required()

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <random>
@@ -23,11 +24,11 @@ CLI::Option* shared(CLI::Option* option, bool shown) { return option->group(show
 }  // namespace
 
 CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, const std::string& description,
-                      unsigned uses, const std::string& examples) {
+                      unsigned uses, const std::string& examples, std::initializer_list<Exit> statuses) {
   CLI::App& command = *app.add_subcommand(name, description);
   command.set_help_flag("-h,--help", "Print this help");
   add_common_options(command, session.common, uses);
-  command.footer(help_footer(examples));
+  command.footer(help_footer(examples, statuses));
   return command;
 }
 
@@ -47,7 +48,7 @@ void add_common_options(CLI::App& app, Common& common, unsigned uses) {
   shared(app.add_flag_callback("--json", [&common] { common.json = true; }, "Answer in JSON"), (uses & uses_json) != 0);
 }
 
-std::string help_footer(const std::string& examples) {
+std::string help_footer(const std::string& examples, std::initializer_list<Exit> statuses) {
   std::string text = "Examples:\n";
   for (std::string_view rest = examples; !rest.empty();) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
@@ -56,7 +57,8 @@ std::string help_footer(const std::string& examples) {
   }
   text += "\nExit status:\n";
   for (const auto& [status, meaning] : exit_meanings)
-    text += fmt::format("  {:>2}  {}\n", static_cast<int>(status), meaning);
+    if (statuses.size() == 0 || std::ranges::find(statuses, status) != statuses.end())
+      text += fmt::format("  {:>2}  {}\n", static_cast<int>(status), meaning);
   text.pop_back();
   return text;
 }

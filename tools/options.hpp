@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <string>
@@ -35,15 +36,16 @@ struct Session {
 
 enum Uses : unsigned { uses_none = 0, uses_subject = 1, uses_seed = 2, uses_json = 4 };
 
-/// A command of `app`, which accepts the common options and shows those that it uses. `examples` are lines.
+/// A command of `app`, which accepts the common options and shows those that it uses. `examples` are lines. `statuses`
+/// are those with which it can end; none stands for all.
 CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, const std::string& description,
-                      unsigned uses, const std::string& examples);
+                      unsigned uses, const std::string& examples, std::initializer_list<Exit> statuses = {});
 
 /// The common options of the program itself.
 void add_common_options(CLI::App& app, Common& common, unsigned uses);
 
-/// What stands at the end of a help page: examples, and the exit statuses.
-[[nodiscard]] std::string help_footer(const std::string& examples);
+/// What stands at the end of a help page: examples, and the exit statuses; all of them where none is named.
+[[nodiscard]] std::string help_footer(const std::string& examples, std::initializer_list<Exit> statuses = {});
 
 /// A number from `least` to `most`, decimal or hexadecimal.
 void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,

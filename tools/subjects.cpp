@@ -100,8 +100,9 @@ Exit list_subjects(const Common& common) {
 }  // namespace
 
 void add_subjects(CLI::App& app, Session& session) {
-  CLI::App& command = add_command(app, session, "subjects", "What can be checked, with what each promises", uses_json,
-                                  "vmapcheck subjects\nvmapcheck subjects --json");
+  CLI::App& command =
+      add_command(app, session, "subjects", "What can be checked, with what each promises", uses_json,
+                  "vmapcheck subjects\nvmapcheck subjects --json", {Exit::ok, Exit::usage, Exit::subject, Exit::io});
   command.callback([&session] { session.run = [&session] { return list_subjects(session.common); }; });
 }
 
