@@ -71,8 +71,10 @@ class Mappings {
 
   [[nodiscard]] bool mapped(Address address) const;
   [[nodiscard]] bool mapped(Range range) const;
-  /// Does the answer of brk(NULL) belong to another program than the one that is known?
-  [[nodiscard]] bool contradicts_heap(Address answer) const { return heap_end_ && *heap_end_ != answer; }
+  /// Does the answer of brk(NULL) belong to another program than the one that is known, if to any?
+  [[nodiscard]] bool contradicts_heap(Address answer) const {
+    return heap_end_ && *heap_end_ != answer && answer < address_limit;
+  }
 
   [[nodiscard]] ImportReport& report() { return out_.report; }
   [[nodiscard]] ImportedProcess finish();
@@ -121,9 +123,10 @@ class Mappings {
   ImportedProcess out_;
   std::size_t line_ = 0;
 
-  std::map<Address, Piece> pieces_;  ///< by begin; disjoint
-  std::vector<Area> areas_;          ///< by label
-  std::optional<Address> heap_end_;  ///< as brk gives it, not rounded
+  std::map<Address, Piece> pieces_;    ///< by begin; disjoint
+  std::vector<Area> areas_;            ///< by label
+  std::optional<Address> heap_begin_;  ///< if the log shows it
+  std::optional<Address> heap_end_;    ///< as brk gives it, not rounded
   std::unordered_map<Address, Size> attached_;
   std::set<TaskId> half_done_;  ///< tasks in the middle of an mremap whose first half became ops
   Size floating_total_ = 0;     ///< bytes that first fit can need at most
@@ -247,13 +250,21 @@ void Mappings::run_remap(const Event& event) {
   if (releases && !keeps) unmap(*before, "mremap");
 }
 
+/// brk(NULL) of a program whose heap is unknown says where that begins. An end below the begin is refused by every
+/// kernel, so that a log which has one is not to be believed.
 void Mappings::run_brk(const Event& event) {
+  if (event.result >= address_limit || (heap_begin_ && event.result < *heap_begin_))
+    return approximated("ranges that no kernel gives");
   const std::optional<Address> before = std::exchange(heap_end_, event.result);
-  if (event.address == 0 || event.result != event.address || event.result >= address_limit) return;
-  if (!before || *before >= address_limit) return approximated("growth of a heap that began before the log");
+  if (event.address == 0) {
+    if (!before) heap_begin_ = event.result;
+    return;
+  }
+  if (!before) return approximated("growth of a heap that began before the log");
   const Address from = *vmap::align_up(*before, options_.page);
   const Address to = *vmap::align_up(event.result, options_.page);
-  if (to < from) unmap({to, from}, "brk");
+  if (to < from && unmap({to, from}, "brk") != from - to && !heap_begin_)
+    approximated("shrinking of a heap that began before the log");
   if (from < to) {
     if (mapped(Range{from, to})) approximated("mappings that the kernel placed over one that should exist");
     map_fixed({from, to}, "brk");
@@ -350,6 +361,7 @@ void Mappings::restart(std::size_t line, bool new_program) {
   inherited_ = false;
   pieces_.clear();
   attached_.clear();
+  heap_begin_.reset();
   heap_end_.reset();
   in_use_ = false;
 }
@@ -357,6 +369,7 @@ void Mappings::restart(std::size_t line, bool new_program) {
 void Mappings::inherit(const Mappings& parent) {
   pieces_ = parent.pieces_;
   areas_ = parent.areas_;
+  heap_begin_ = parent.heap_begin_;
   heap_end_ = parent.heap_end_;
   attached_ = parent.attached_;
   inherited_ = true;

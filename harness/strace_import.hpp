@@ -59,7 +59,8 @@
 //      A forked child whose parent never gets a SIGCHLD is mistaken for a thread.
 //
 // Where that leads to a contradiction (the kernel hands out what should be mapped) the trace follows the kernel, and
-// the report counts it.
+// the report counts it. A call that no kernel can have answered so (a mapping off a page or beyond 2^60, a heap that
+// ends there or below its begin) becomes nothing, and is counted, too.
 //
 // Cost: O(n log n) in the text, memory for about one record per line.
 #pragma once

@@ -813,12 +813,53 @@ TEST(StraceDamage, RangesThatNoKernelGivesAreCounted) {
                           "mmap(NULL, 4096, 0x1, 0x2, -1, 0) = 0x7f0000000123\n"
                           "munmap(0xfffffffffffff000, 18446744073709551615) = 0\n"
                           "mremap(0xfffffffffffff000, 4096, 18446744073709551615, 0x1) = 0xfffffffffffff000\n"
-                          "brk(0xffffffffffffffff) = 0xffffffffffffffff\n";
+                          "brk(0xffffffffffffffff) = 0xffffffffffffffff\n"
+                          "brk(NULL) = 0xffffffffffffffff\n";
   for (const Placement placement : {Placement::recorded, Placement::first_fit}) {
     const StraceImport imported = import(log, placement);
     EXPECT_EQ(imported.processes[0].trace.ops.size(), 1u);
-    EXPECT_EQ(imported.processes[0].report.approximated.at("ranges that no kernel gives"), 4u);
+    EXPECT_EQ(imported.processes[0].report.approximated.at("ranges that no kernel gives"), 6u);
   }
+}
+
+TEST(StraceDamage, AHeapThatNoKernelGivesIsCountedAndChangesNothing) {
+  const std::string before =
+      std::string{four_pages} + "brk(NULL) = 0x7f0000015000\nbrk(0x7f0000018000) = 0x7f0000018000\n";
+  const std::string grown = "alloc-at a0 0x7f0000010000..0x7f0000014000\nalloc-at a1 0x7f0000015000..0x7f0000018000\n";
+  const std::string further = "alloc-at a2 0x7f0000018000..0x7f0000019000\n";
+  const Counts once{{"ranges that no kernel gives", 1}};
+  const struct {
+    std::string lines;
+    std::string ops;
+    Counts approximated;
+  } heaps[] = {
+      {"brk(0x7f0000015000) = 0x7f0000015000\n", "free a1\n", {}},  // the lowest end that is possible
+      {"brk(0x7f0000014fff) = 0x7f0000014fff\n", "", once},
+      {"brk(0x7f0000011000) = 0x7f0000011000\n", "", once},  // would take three of the four pages
+      {"brk(0x1) = 0x1\n", "", once},
+      {"brk(0x1000000000000000) = 0x1000000000000000\n", "", once},
+      {"brk(0xffffffffffffffff) = 0xffffffffffffffff\n", "", once},
+      {"brk(NULL) = 0xffffffffffffffff\n", "", once},
+      // The heap goes on from where it ended.
+      {"brk(0x1) = 0x1\nbrk(0x7f0000019000) = 0x7f0000019000\n", further, once},
+      {"brk(0x1000000000000000) = 0x1000000000000000\nbrk(0x7f0000019000) = 0x7f0000019000\n", further, once},
+  };
+  for (const auto& heap : heaps) {
+    EXPECT_EQ(ops(before + heap.lines), grown + heap.ops) << heap.lines;
+    for (const Placement placement : {Placement::recorded, Placement::first_fit})
+      EXPECT_EQ(import(before + heap.lines, placement).processes.at(0).report.approximated, heap.approximated)
+          << heap.lines;
+  }
+}
+
+TEST(StraceDamage, AHeapThatBeganBeforeTheLogMayShrinkBelowWhatIsKnownOfIt) {
+  const std::string log =
+      "brk(0x9000) = 0x9000\nbrk(0xb000) = 0xb000\nbrk(0x8000) = 0x8000\nbrk(0x7000) = 0x7000\n"
+      "brk(0x9000) = 0x9000\n";
+  EXPECT_EQ(ops(log), "alloc-at a0 0x9000..0xb000\nfree a0\nalloc-at a1 0x7000..0x9000\n");
+  EXPECT_EQ(import(log).processes.at(0).report.approximated,
+            (Counts{{"growth of a heap that began before the log", 1},
+                    {"shrinking of a heap that began before the log", 2}}));
 }
 
 }  // namespace
