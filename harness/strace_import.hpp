@@ -134,5 +134,7 @@ struct StraceImport {
 
 /// The report as text of several lines, for people.
 [[nodiscard]] std::string describe(const StraceImport&);
+/// The report of one address space, as the comments of its trace.
+[[nodiscard]] std::vector<std::string> describe(const ImportReport&, const StraceOptions&);
 
 }  // namespace vmapcheck
