@@ -434,6 +434,7 @@ std::optional<Violation> Executor::check_everything() {
       return broken(Invariant::tree, "the tree does not hold the free blocks that are listed");
     if (finding.augment) return broken(Invariant::augment, *std::move(finding.augment));
     const std::optional<std::uint64_t> before = std::exchange(shape_, finding.shape);
+    form_ = finding.form;
     if (!atomicity && now_.failed && !now_.released && before && before != shape_)
       return broken(Invariant::atomicity, "the call failed and changed the tree of free blocks");
   }
@@ -598,17 +599,46 @@ void Executor::count(const Op& op) {
   coverage_.free_blocks_max = std::max<std::uint64_t>(coverage_.free_blocks_max, free_blocks_);
 }
 
+std::uint64_t Executor::visible_state() const {
+  std::uint64_t hash = form_;
+  const auto mix = [&](std::uint64_t n) { hash = (hash ^ n) * 0x9e3779b97f4a7c15u + (n >> 29) + (hash >> 31); };
+  const auto mix_all = [&](const std::vector<Range>& ranges) {
+    mix(ranges.size());
+    for (const Range range : ranges) mix(range.begin), mix(range.end);
+  };
+  if (features_.observable) {
+    mix_all(layout_.busy);
+    mix_all(layout_.lazy);
+    mix_all(layout_.free);
+  }
+  // What the model knows, and a subject that shows less.
+  for (const auto& [begin, area] : model_.areas()) mix(begin), mix(area.end), mix(area.lazy ? 1 : 0);
+  for (const Address begin : model_.lazy()) mix(begin);  // in the order in which they were freed
+  for (const Hook& hook : hooks_) {
+    const Live* const live = hook.spent ? nullptr : find_live(hook.label);
+    mix(live != nullptr ? live->begin : ~std::uint64_t{0});
+  }
+  for (const std::uint64_t countdown : metadata_.armed()) mix(countdown);
+  mix(stats_.nodes_spare);
+  return hash;
+}
+
 std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
-                                                       Checking checking, Coverage* coverage) {
+                                                       Checking checking, Coverage* coverage, Beacon beacon) {
+  beacon.at(Phase::construction, 0);
   auto executor = Executor::create(trace.space, make, checking);
   if (!executor) return std::unexpected(std::move(executor.error()));
   std::optional<Failure> failure;
-  for (std::size_t step = 0; step < trace.ops.size() && !failure; ++step)
+  for (std::size_t step = 0; step < trace.ops.size() && !failure; ++step) {
+    beacon.at(Phase::op, step);
     if (auto violation = (*executor)->step(trace.ops[step]))
       failure = Failure{step, trace.ops[step], *std::move(violation)};
-  if (!failure)
+  }
+  if (!failure) {
+    beacon.at(Phase::end, trace.ops.size());
     if (auto violation = (*executor)->finish())
-      failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation)};
+      failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
+  }
   if (coverage != nullptr) *coverage += (*executor)->coverage();
   return failure;
 }

@@ -29,6 +29,8 @@
 #include <vector>
 
 #include "harness/coverage.hpp"
+#include "harness/failure.hpp"
+#include "harness/isolation.hpp"
 #include "harness/layout.hpp"
 #include "harness/metadata_resource.hpp"
 #include "harness/subject.hpp"
@@ -66,13 +68,6 @@ struct Found {
 };
 using Answer = std::variant<Nothing, Skipped, vmap::Allocation, Base, Range, Purged, Found, vmap::Error>;
 
-/// Where a run broke an invariant.
-struct Failure {
-  std::size_t step = 0;  ///< index of the op; the number of ops if it showed when the subject was destroyed
-  std::optional<Op> op;
-  vmap::Violation violation;
-};
-
 class Executor {
  public:
   /// An area that a label names.
@@ -101,6 +96,10 @@ class Executor {
   [[nodiscard]] const Coverage& coverage() const { return coverage_; }
   /// Free blocks that there should be.
   [[nodiscard]] std::size_t free_blocks() const { return free_blocks_; }
+  /// A hash of all that can be seen of the state after a step that was checked in full: what is busy, lazily freed and
+  /// free, the form and colours of the tree, hooks and metadata failures to come, spare nodes. Counters are not part of
+  /// it.
+  [[nodiscard]] std::uint64_t visible_state() const;
 
  private:
   struct Hook {
@@ -190,6 +189,7 @@ class Executor {
   std::uint64_t visited_ = 0;           ///< before it
   vmap::Stats tally_;                   ///< what the counters in stats() should be
   std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
+  std::uint64_t form_ = 0;              ///< of the tree when it was last checked in full
   std::uint64_t unchecked_ = 0;         ///< steps since everything was checked
   Layout layout_;                       ///< the subject's, when everything was checked
   Layout layout_expected_;
@@ -197,9 +197,10 @@ class Executor {
   Coverage coverage_;
 };
 
-/// Runs a trace to its end or its first violation. The error says why the subject could not be made.
+/// Runs a trace to its end or its first violation. The error says why the subject could not be made. In this process: a
+/// subject that dies takes it along (see isolated.hpp). `beacon` says where the run is.
 [[nodiscard]] std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
                                                                      Checking checking = Checking::every_step,
-                                                                     Coverage* coverage = nullptr);
+                                                                     Coverage* coverage = nullptr, Beacon beacon = {});
 
 }  // namespace vmapcheck

@@ -21,6 +21,12 @@ class MetadataResource final : public std::pmr::memory_resource {
     if (request >= requests_) armed_.push_back(request);  // else it lies beyond all requests
   }
 
+  /// How many requests from here each failure lies that is still to come, in the order in which they were armed.
+  [[nodiscard]] std::vector<std::uint64_t> armed() const {
+    std::vector<std::uint64_t> countdowns;
+    for (const std::uint64_t request : armed_) countdowns.push_back(request - requests_);
+    return countdowns;
+  }
   [[nodiscard]] std::uint64_t requests() const { return requests_; }
   [[nodiscard]] std::uint64_t failures() const { return failures_; }
   [[nodiscard]] std::size_t blocks_outstanding() const { return blocks_; }

@@ -50,6 +50,7 @@ struct TreeFinding {
   std::optional<std::string> tree;
   std::optional<std::string> augment;
   std::uint64_t shape = 0;  ///< check_all(): a hash of nodes, ranges, colours and links: equal if nothing changed
+  std::uint64_t form = 0;   ///< check_all(): a hash of ranges, colours, depths and maxima: equal for equal trees
 };
 
 /// The free blocks around an address, as check_near() met them.
@@ -135,11 +136,13 @@ auto TreeChecker<View>::walk(Node node, Node parent, int depth) -> Subtree {
   last_ = node;
   blocks_->push_back(range);
   values_.emplace_back(node, View::subtree_max_size(node));
-  const auto mix = [this](std::uint64_t n) { finding_.shape = (finding_.shape ^ n) * 0x9e3779b97f4a7c15u + (n >> 29); };
-  mix(reinterpret_cast<std::uintptr_t>(node));
-  mix(range.begin);
-  mix(range.end);
-  mix(static_cast<std::uint64_t>(depth) * 2 + (red(node) ? 1 : 0));
+  const auto mix = [](std::uint64_t& hash, std::uint64_t n) { hash = (hash ^ n) * 0x9e3779b97f4a7c15u + (n >> 29); };
+  for (std::uint64_t* const hash : {&finding_.shape, &finding_.form}) {
+    mix(*hash, hash == &finding_.shape ? reinterpret_cast<std::uintptr_t>(node) : View::subtree_max_size(node));
+    mix(*hash, range.begin);
+    mix(*hash, range.end);
+    mix(*hash, static_cast<std::uint64_t>(depth) * 2 + (red(node) ? 1 : 0));
+  }
   const Subtree right = walk(View::right(node), node, depth + 1);
 
   if (left.black_height != right.black_height)

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a run failed: by a broken invariant, or because it died. Whatever the way, it has a signature: a short text that
+// is the same each time that the same fault shows, by which failures are told apart, kept while minimizing, and
+// counted.
+//
+//     violation      the invariant                                answer
+//     sanitizer      what it calls it, and the subject's frames   heap-use-after-free in Mine::free
+//     signal         its name, and the frames                     SIGSEGV in Mine::find < Mine::allocate
+//     exception      its type, and the frames                     exception std::out_of_range in Mine::free
+//     exit           the status                                   exit 3
+//     memory_limit   and the frames                               memory-limit in Mine::grow
+//     hang           the kind of op: where a loop is when it is stopped differs from run to run        hang in alloc
+//
+// Frames are functions without parameters and template arguments, the innermost first; those of the standard library
+// and of the harness do not count.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/op.hpp"
+#include "vmap/violation.hpp"
+
+namespace vmapcheck {
+
+enum class FailureKind : std::uint8_t { violation, sanitizer, signal, exception, exit, memory_limit, hang };
+
+inline constexpr std::array<std::string_view, 7> failure_kind_names{"violation", "sanitizer",    "signal", "exception",
+                                                                    "exit",      "memory-limit", "hang"};
+
+[[nodiscard]] constexpr std::string_view name(FailureKind kind) {
+  return failure_kind_names[static_cast<std::size_t>(kind)];
+}
+
+/// What the subject was asked for when a run failed.
+enum class Phase : std::uint8_t {
+  construction,  ///< to be made
+  op,            ///< the op of Failure::step
+  end,           ///< after the last op: a last check, and to be destroyed
+};
+
+struct Failure {
+  std::size_t step = 0;         ///< index of the op; 0 for construction; the number of ops for the end
+  std::optional<Op> op;         ///< at Phase::op
+  vmap::Violation violation{};  ///< of FailureKind::violation; else its detail says how the run died, for people
+  FailureKind kind = FailureKind::violation;
+  Phase phase = Phase::op;
+  std::string what{};                 ///< of a death: "SIGSEGV", "heap-use-after-free", "std::out_of_range", "3"
+  std::vector<std::string> frames{};  ///< of the subject where it died, the innermost first
+  std::string report{};               ///< what was printed on standard error while it died: lines
+};
+
+/// See above. Never empty; one line.
+[[nodiscard]] std::string signature(const Failure& failure);
+
+/// The name of what failed, for file names and statistics: the invariant, or "sigsegv", "heap-use-after-free", "hang".
+[[nodiscard]] std::string short_name(const Failure& failure);
+
+/// "mine::Tree::rotate" of "void mine::Tree<Node, Max>::rotate(Node*) [clone .part.0]".
+[[nodiscard]] std::string function_name(std::string_view demangled);
+
+}  // namespace vmapcheck

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Traces run in child processes: whatever a subject does, what comes back is a Failure, or that there was none.
+//
+//     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
+//     const auto failure = run_isolated(trace, model_subject());
+//     if (failure && *failure) std::puts(signature(**failure).c_str());
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "harness/executor.hpp"
+#include "harness/failure.hpp"
+#include "harness/isolation.hpp"
+#include "harness/subject.hpp"
+#include "model/op.hpp"
+
+namespace vmapcheck {
+
+/// The failure that a death in the middle of `trace` is.
+[[nodiscard]] Failure failure_of(const Death& death, const Trace& trace);
+
+struct IsolatedOptions {
+  Checking checking = Checking::every_step;
+  Limits limits{};
+  std::function<bool()> keep_going{};  ///< false ends the run, which then has found nothing
+};
+
+/// run() in a child. The error says why the subject could not be made.
+[[nodiscard]] std::expected<std::optional<Failure>, std::string> run_isolated(const Trace& trace,
+                                                                              const SubjectFactory& make,
+                                                                              const IsolatedOptions& options = {});
+
+/// A trace of a list that failed.
+struct Hit {
+  std::uint64_t index = 0;
+  Trace trace;  ///< up to the op that failed
+  Failure failure;
+};
+
+/// The first of `count` traces whose failure `wanted` accepts: it failed so in a run of its own, too, after it did in a
+/// child that had run others before. `candidate(i)` is called in the child, and again here for the one that is
+/// returned. A candidate whose space has a defect is passed by. Cost: one child, and one more for each candidate that
+/// dies or hits.
+[[nodiscard]] std::optional<Hit> first_failing(std::uint64_t count,
+                                               const std::function<Trace(std::uint64_t)>& candidate,
+                                               const std::function<bool(const Failure&)>& wanted,
+                                               const SubjectFactory& make, const IsolatedOptions& options = {});
+
+/// Ends a trace with the op that failed. Where the failure showed only at the end, every op may matter.
+void cut_behind(Trace& trace, const Failure& failure);
+
+// The failures that children report, as bytes: what is a violation comes back as it was.
+[[nodiscard]] std::string pack(const std::optional<Failure>& failure);
+[[nodiscard]] std::optional<Failure> unpack(const std::string& bytes, const Trace& trace);
+
+}  // namespace vmapcheck

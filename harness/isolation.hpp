@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Work in a child process, which may crash, hang, exit, throw or exhaust memory: the parent learns how, and goes on.
+//
+// The child is a fork: it sees all that its parent sees, and what it does to it is gone with it. It says where it is
+// in shared memory before it goes there (a write-ahead index), so that after its death the parent knows which item and
+// which step killed it. A list of items is walked by one child; another is forked only after one that died.
+//
+//     const Walked walked = walk(1, [](std::uint64_t, Beacon&) -> std::optional<std::string> { return "done"; });
+//     if (!walked.death) std::puts(walked.answer->c_str());   // "done"
+//
+// How a child that does not end is noticed: it has processor time for each step (a timer of the child; so the result
+// does not depend on how busy the machine is), and, for one that sleeps, a wall clock that its parent reads.
+//
+// Under AddressSanitizer and UndefinedBehaviorSanitizer their report is the death. Reports are not symbolized by the
+// sanitizer, which would take a second for each: harness/symbols.hpp does that for those that are kept.
+//
+// Requires one thread: a fork has no other. POSIX.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "harness/failure.hpp"
+
+namespace vmapcheck {
+
+/// What a child may use up.
+struct Limits {
+  std::chrono::milliseconds cpu{1000};        ///< processor time of one step
+  std::chrono::milliseconds wall{20'000};     ///< real time of one step, should it sleep
+  std::size_t memory = std::size_t{2} << 30;  ///< bytes, beyond what the parent has
+};
+
+/// How a child died, and where it was.
+struct Death {
+  FailureKind kind = FailureKind::signal;
+  Phase phase = Phase::op;
+  std::uint64_t step = 0;
+  std::string what;                    ///< as Failure::what
+  std::string detail;                  ///< what the exception said
+  std::vector<std::uintptr_t> frames;  ///< return addresses, the innermost first
+  std::string report;                  ///< standard error
+};
+
+/// Where the child is: written by it, read by its parent. A default one says it to nobody.
+class Beacon {
+ public:
+  struct Shared;
+
+  Beacon() = default;
+  explicit Beacon(Shared* shared) : shared_(shared) {}
+
+  /// The next thing that happens is this.
+  void at(Phase phase, std::uint64_t step);
+  /// The parent asks for an early end.
+  [[nodiscard]] bool stop_wanted() const;
+
+ private:
+  Shared* shared_ = nullptr;
+};
+
+/// Returns an answer to end the walk with, or nothing to go on.
+using Work = std::function<std::optional<std::string>(std::uint64_t item, Beacon& beacon)>;
+
+struct Walked {
+  std::uint64_t items = 0;  ///< that were completed; where an answer or a death ended it, the index of that item
+  std::optional<std::string> answer;  ///< of the item at which work ended the walk
+  std::optional<Death> death;         ///< at which `on_death` ended the walk
+  bool interrupted = false;           ///< `keep_going` ended it
+};
+
+struct WalkOptions {
+  Limits limits{};
+  /// True ends the walk (the default: at the first death); false goes on behind the item that died.
+  std::function<bool(std::uint64_t item, const Death& death)> on_death{};
+  /// Asked in the parent every few hundredths of a second; false ends the walk.
+  std::function<bool()> keep_going{};
+  /// How long a child may still come to its end after that, and Beacon::stop_wanted(). None: it is killed at once.
+  std::chrono::milliseconds grace{0};
+  std::uint64_t first = 0;  ///< item
+};
+
+/// Calls `work` in children for each item below `count`, in order, until it answers. What a child that came to its end
+/// printed on standard error is passed on then.
+/// Throws std::system_error if there can be no child (no process, no memory).
+[[nodiscard]] Walked walk(std::uint64_t count, const Work& work, const WalkOptions& options = {});
+
+/// Zeroed memory that this process shares with children that it forks later. Throws std::system_error.
+[[nodiscard]] void* share_memory(std::size_t bytes);
+void unshare_memory(void* memory, std::size_t bytes);
+
+/// Values that children write and their parent reads. At first they are all zero.
+template <class T>
+  requires std::is_trivially_copyable_v<T>
+class SharedArray {
+ public:
+  explicit SharedArray(std::size_t size) : size_(size), first_(static_cast<T*>(share_memory(size * sizeof(T)))) {}
+  SharedArray(const SharedArray&) = delete;
+  SharedArray& operator=(const SharedArray&) = delete;
+  ~SharedArray() { unshare_memory(first_, size_ * sizeof(T)); }
+
+  [[nodiscard]] std::size_t size() const { return size_; }
+  T& operator[](std::size_t i) const { return first_[i]; }
+
+ private:
+  std::size_t size_;
+  T* first_;
+};
+
+/// For the child of a fork: it dies with its parent, which was `parent`.
+void die_with_parent(int parent);
+
+/// This program was built with AddressSanitizer.
+[[nodiscard]] bool is_sanitized();
+
+}  // namespace vmapcheck
