@@ -2,73 +2,254 @@
 #include "harness/minimize.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "harness/isolated.hpp"
+#include "harness/shorter.hpp"
 #include "model/trace.hpp"
 
 namespace vmapcheck {
 namespace {
 
-/// Ends a trace with the op that fails. Where the failure showed only at the end, every op may matter.
-void cut_behind(Trace& trace, const Failure& failure) {
-  if (failure.step < trace.ops.size()) trace.ops.resize(failure.step + 1);
+using Clock = std::chrono::steady_clock;
+
+/// Longer traces are only shortened by deletion.
+constexpr std::size_t simplified_ops_max = 64;
+/// Random sequences are shorter than this; where deletion leaves more, the fault needs them.
+constexpr std::size_t searched_ops_max = 24;
+
+class Minimizer {
+ public:
+  Minimizer(const Trace& trace, const Failure& failure, const SubjectFactory& make, const MinimizeOptions& options);
+  Minimized run();
+
+ private:
+  void delete_ops(Trace& trace, Failure& failure);
+  template <class List>
+  void delete_runs(Trace& trace, Failure& failure, List list_of);
+  bool delete_concretised();
+  bool simplify();
+  bool find_shorter();
+  bool take(Hit hit);
+
+  std::optional<Hit> first(std::uint64_t count, const std::function<Trace(std::uint64_t)>& candidate);
+  [[nodiscard]] bool time_is_left();
+  void stage(std::string_view text) { progress_.stage = text; }
+
+  const SubjectFactory& make_;
+  const MinimizeOptions& options_;
+  const Clock::time_point begin_ = Clock::now();
+  std::function<bool(const Failure&)> wanted_;
+  IsolatedOptions isolated_;
+  MinimizeProgress progress_{};
+  Minimized best_;
+  bool ended_ = false;
+};
+
+Minimizer::Minimizer(const Trace& trace, const Failure& failure, const SubjectFactory& make,
+                     const MinimizeOptions& options)
+    : make_(make), options_(options) {
+  best_.trace = trace;
+  best_.trace.comments.clear();
+  best_.failure = failure;
+  cut_behind(best_.trace, failure);
+  if (options.any)
+    wanted_ = [](const Failure&) { return true; };
+  else if (failure.kind == FailureKind::violation)
+    wanted_ = [invariant = failure.violation.invariant](const Failure& other) {
+      return other.kind == FailureKind::violation && other.violation.invariant == invariant;
+    };
+  else
+    wanted_ = [wanted = signature(failure)](const Failure& other) { return signature(other) == wanted; };
+  isolated_.limits = options.limits;
+  if (failure.kind == FailureKind::hang) {
+    // An op of a short trace takes microseconds: what is taken in the end runs again with all of its time.
+    isolated_.limits.cpu = std::min(options.limits.cpu, std::chrono::milliseconds(is_sanitized() ? 100 : 20));
+    isolated_.limits.wall = std::min(options.limits.wall, std::chrono::milliseconds(1000));
+  }
+  isolated_.keep_going = [this] { return time_is_left(); };
+}
+
+Minimized Minimizer::run() {
+  stage("deleting ops");
+  delete_ops(best_.trace, best_.failure);
+  do {
+    stage("making placements concrete");
+    while (delete_concretised()) {}
+    stage("simplifying");
+    while (simplify()) {}
+    stage("searching for a shorter one");
+  } while (find_shorter());
+  best_.trace = relabel(best_.trace);
+  // With all of its time, and with the labels that it has now.
+  const auto last = run_isolated(best_.trace, make_, {.limits = options_.limits, .keep_going = {}});
+  if (last && *last && wanted_(**last)) best_.failure = **last;
+  best_.elapsed = Clock::now() - begin_;
+  return std::move(best_);
+}
+
+bool Minimizer::time_is_left() {
+  if (ended_) return false;
+  progress_.length = best_.trace.ops.size();
+  if (options_.time && Clock::now() - begin_ >= *options_.time) ended_ = true;
+  if (options_.on_progress && !options_.on_progress(progress_)) ended_ = true;
+  return !ended_;
+}
+
+std::optional<Hit> Minimizer::first(std::uint64_t count, const std::function<Trace(std::uint64_t)>& candidate) {
+  if (count == 0 || !time_is_left()) return std::nullopt;
+  return first_failing(count, candidate, wanted_, make_, isolated_);
+}
+
+/// A simpler one is the best from here on.
+bool Minimizer::take(Hit hit) {
+  hit.trace = relabel(hit.trace);
+  if (!(simplicity(hit.trace) < simplicity(best_.trace))) return false;
+  best_.trace = std::move(hit.trace);
+  best_.failure = std::move(hit.failure);
+  best_.elapsed_to_best = Clock::now() - begin_;
+  return true;
+}
+
+// ---- Deletion
+// ----------------------------------------------------------------------------------------------------------
+
+/// Deletes what can be spared of `trace`, which fails with `failure`.
+void Minimizer::delete_ops(Trace& trace, Failure& failure) {
+  delete_runs(trace, failure, [](Trace& t) -> std::vector<Range>& { return t.space.busy; });
+  delete_runs(trace, failure, [](Trace& t) -> std::vector<Op>& { return t.ops; });
+}
+
+/// Runs of what `list_of(trace)` holds: halves first, down to single ones until none can be spared. From the end: what
+/// stands late depends on what stands early.
+template <class List>
+void Minimizer::delete_runs(Trace& trace, Failure& failure, List list_of) {
+  for (std::size_t length = std::max<std::size_t>(1, list_of(trace).size() / 2); time_is_left();) {
+    bool spared = false;
+    for (std::size_t end = list_of(trace).size(); end > 0;) {
+      const auto begin_of = [&](std::uint64_t i) {
+        const std::size_t behind = static_cast<std::size_t>(i + 1) * length;
+        return behind < end ? end - behind : 0;
+      };
+      const auto without = [&](std::uint64_t i) {
+        Trace candidate = trace;
+        auto& list = list_of(candidate);
+        const auto first = list.begin();
+        list.erase(first + static_cast<std::ptrdiff_t>(begin_of(i)),
+                   first + static_cast<std::ptrdiff_t>(end - static_cast<std::size_t>(i) * length));
+        return candidate;
+      };
+      auto hit = first((end + length - 1) / length, without);
+      if (!hit) break;
+      spared = true;
+      end = begin_of(hit->index);
+      trace = std::move(hit->trace);
+      failure = std::move(hit->failure);
+      end = std::min(end, list_of(trace).size());
+      best_.elapsed_to_best = Clock::now() - begin_;
+    }
+    if (length == 1 && !spared) break;
+    length = std::max<std::size_t>(1, length / 2);
+  }
+}
+
+/// Deletes from the trace with concrete placements, and keeps the result if it is shorter.
+bool Minimizer::delete_concretised() {
+  if (!time_is_left()) return false;
+  const Trace concrete = concretised(best_.trace, placements(best_.trace, make_, isolated_.limits));
+  if (concrete == best_.trace) return false;
+  auto hit = first(1, [&](std::uint64_t) { return concrete; });
+  if (!hit) return false;
+  const std::size_t length = best_.trace.ops.size() + best_.trace.space.busy.size();
+  delete_ops(hit->trace, hit->failure);
+  if (hit->trace.ops.size() + hit->trace.space.busy.size() >= length) return false;
+  return take(*std::move(hit));
+}
+
+// ---- Simplification
+// ----------------------------------------------------------------------------------------------------
+
+/// The best move that there is.
+bool Minimizer::simplify() {
+  if (best_.trace.ops.size() > simplified_ops_max || !time_is_left()) return false;
+  const std::vector<Trace> candidates = simpler(best_.trace, placements(best_.trace, make_, isolated_.limits));
+  auto hit = first(candidates.size(), [&](std::uint64_t i) { return candidates[i]; });
+  return hit && take(*std::move(hit));
+}
+
+// ---- Search
+// ------------------------------------------------------------------------------------------------------------
+
+/// True if a shorter one was found; else says how sure it is that there is none.
+bool Minimizer::find_shorter() {
+  const std::size_t length = best_.trace.ops.size() + best_.trace.space.busy.size();
+  best_.minimality = Minimality::time_is_up;
+  if (!options_.search || length > searched_ops_max) {
+    if (time_is_left()) best_.minimality = Minimality::too_many;
+    return false;
+  }
+  if (length <= 1) {  // no op at all was tried when the last was deleted
+    if (time_is_left()) best_.minimality = Minimality::proved;
+    return false;
+  }
+  const Vocabulary vocabulary(best_.trace, placements(best_.trace, make_, isolated_.limits));
+  const SearchOptions search{.seed = options_.seed, .breadth_first_max = options_.sequences_max, .run = isolated_};
+  const auto is_shorter = [&](const std::optional<Hit>& hit) {
+    return hit && hit->trace.ops.size() + hit->trace.space.busy.size() < length;
+  };
+  if (!time_is_left()) return false;
+  if (auto hit = search_randomly(vocabulary, length, wanted_, make_, search); is_shorter(hit)) {
+    delete_ops(hit->trace, hit->failure);
+    return take(*std::move(hit));
+  }
+  if (!time_is_left()) return false;
+  Explored explored = search_breadth_first(vocabulary, length, wanted_, make_, search);
+  best_.states = explored.states;
+  best_.sequences = explored.sequences;
+  best_.granules = vocabulary.grid_size() - 1;
+  if (is_shorter(explored.hit)) return take(*std::move(explored.hit));
+  if (explored.complete)
+    best_.minimality = Minimality::proved;
+  else if (time_is_left())
+    best_.minimality = Minimality::too_many;
+  return false;
 }
 
 }  // namespace
 
-Minimized minimize(const Trace& trace, const Failure& failure, const SubjectFactory& make, std::size_t runs_max,
-                   const std::function<bool()>& keep_going) {
-  Minimized best{.trace = trace, .failure = failure};
-  cut_behind(best.trace, best.failure);
-  const auto may_run = [&] { return best.runs < runs_max && (!keep_going || keep_going()); };
+Minimized minimize(const Trace& trace, const Failure& failure, const SubjectFactory& make,
+                   const MinimizeOptions& options) {
+  return Minimizer(trace, failure, make, options).run();
+}
 
-  /// Adopts a smaller trace if it fails in the same way.
-  const auto adopt = [&](Trace candidate) {
-    ++best.runs;
-    const auto outcome = run(candidate, make);
-    if (!outcome || !*outcome || (**outcome).violation.invariant != failure.violation.invariant) return false;
-    best.trace = std::move(candidate);
-    best.failure = **outcome;
-    cut_behind(best.trace, best.failure);
-    return true;
-  };
-  const auto spare = [&](std::size_t begin, std::size_t length) {
-    Trace candidate{best.trace.comments, best.trace.space, {}};
-    candidate.ops.reserve(best.trace.ops.size() - length);
-    const auto ops = best.trace.ops.begin();
-    candidate.ops.assign(ops, ops + static_cast<std::ptrdiff_t>(begin));
-    candidate.ops.insert(candidate.ops.end(), ops + static_cast<std::ptrdiff_t>(begin + length), best.trace.ops.end());
-    return adopt(std::move(candidate));
-  };
-  const auto spare_busy = [&](std::size_t begin, std::size_t length) {
-    Trace candidate = best.trace;
-    const auto first = candidate.space.busy.begin() + static_cast<std::ptrdiff_t>(begin);
-    candidate.space.busy.erase(first, first + static_cast<std::ptrdiff_t>(length));
-    return adopt(std::move(candidate));
-  };
-
-  // What was busy from the start: all of it, or run by run.
-  for (std::size_t length = best.trace.space.busy.size(); length > 0 && may_run(); length /= 2)
-    for (std::size_t end = best.trace.space.busy.size(); end >= length && may_run(); end -= length)
-      spare_busy(end - length, length);
-
-  for (std::size_t length = std::max<std::size_t>(1, best.trace.ops.size() / 2); may_run();) {
-    bool spared = false;
-    // From the end: what stands late depends on what stands early.
-    for (std::size_t end = best.trace.ops.size(); end > 0 && may_run();) {
-      end = std::min(end, best.trace.ops.size());
-      const std::size_t begin = end > length ? end - length : 0;
-      spared = spare(begin, end - begin) || spared;
-      end = begin;
+Placements placements(const Trace& trace, const SubjectFactory& make, const Limits& limits) {
+  const SharedArray<Range> placed(trace.ops.size());
+  const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
+    auto executor = Executor::create(trace.space, make, Checking::amortized);
+    if (!executor) return "";
+    for (std::size_t step = 0; step < trace.ops.size(); ++step) {
+      beacon.at(Phase::op, step);
+      const bool failed = (*executor)->step(trace.ops[step]).has_value();
+      const Answer& answer = (*executor)->answer();
+      if (const auto* const allocation = std::get_if<vmap::Allocation>(&answer)) placed[step] = allocation->range;
+      const auto* const congruent = std::get_if<Congruent>(&trace.ops[step]);
+      if (const auto* const base = std::get_if<Base>(&answer); base != nullptr && congruent != nullptr) {
+        Range hull{vmap::address_max, 0};
+        for (const vmap::Block& block : congruent->blocks)
+          hull = {std::min(hull.begin, base->address + block.offset),
+                  std::max(hull.end, base->address + block.offset + block.size)};
+        placed[step] = hull;
+      }
+      if (failed) break;
     }
-    if (length == 1 && !spared) break;
-    length = std::max<std::size_t>(1, spared && length == 1 ? 1 : length / 2);
-  }
-  best.complete = may_run();
-  best.trace = relabel(best.trace);
-  if (best.failure.step < best.trace.ops.size()) best.failure.op = best.trace.ops[best.failure.step];
-  return best;
+    return "";
+  };
+  (void)walk(1, work, {.limits = limits, .on_death = {}, .keep_going = {}});
+  Placements copy(trace.ops.size());
+  for (std::size_t i = 0; i < copy.size(); ++i) copy[i] = placed[i];
+  return copy;
 }
 
 }  // namespace vmapcheck

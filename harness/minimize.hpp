@@ -1,33 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Deletes ops, and what was busy from the start, from a failing trace while it still breaks the same invariant.
+// The smallest trace that still fails in the same way.
 //
-// Every subsequence of a trace is a trace (see model/op.hpp), so deletion needs no repair. Runs of ops are deleted,
-// halves first, down to single ones, until no single op can be spared. Source: Zeller and Hildebrandt, "Simplifying and
-// isolating failure-inducing input" (2002).
+//   1. Delete: runs of ops, halves first, down to single ones. Every subsequence of a trace is a trace (model/op.hpp),
+//      so deletion needs no repair. Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input"
+//      (2002).
+//   2. Make placements concrete, and delete again: an area that stays where it was needs no others to get there.
+//   3. Simplify: all single moves of simplify.hpp, the best first, until none is left.
+//   4. Search below the length, at random and then breadth first (shorter.hpp); from a hit, go on with 1.
+//
+// Every candidate runs in a child process, many to a child: a candidate that crashes or hangs costs one fork. What is
+// taken was run again in a child of its own. The signature is kept (failure.hpp). Deterministic for a seed; where time
+// did not run out, minimizing the result again changes nothing.
+//
+//     const SubjectFactory make = model_subject();
+//     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
+//     if (const auto failure = run_isolated(trace, make); failure && *failure)
+//       std::puts(print(minimize(trace, **failure, make).trace).c_str());
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <optional>
+#include <string_view>
 
 #include "harness/executor.hpp"
+#include "harness/isolation.hpp"
+#include "harness/simplify.hpp"
 #include "harness/subject.hpp"
 #include "model/op.hpp"
-#include "vmap/violation.hpp"
 
 namespace vmapcheck {
 
-struct Minimized {
-  Trace trace;      ///< relabelled; ends with the op that fails
-  Failure failure;  ///< of that trace
-  std::size_t runs = 0;
-  bool complete = true;  ///< no single op can be spared; false where `runs_max` ended it before that was known
+/// How sure it is that there is no shorter trace.
+enum class Minimality : std::uint8_t {
+  proved,      ///< all shorter sequences were looked at, in the sense of shorter.hpp
+  time_is_up,  ///< or the caller ended it: a longer run may find a shorter one
+  too_many,    ///< there are more shorter sequences than are looked at; no single op can be spared
 };
 
-/// Requires that `trace` breaks `failure.violation.invariant` with this subject: the failure as run() reported it,
-/// checked at every step. `runs_max` bounds the number of candidates; `keep_going`, called between them, ends it early
-/// by false.
+struct MinimizeProgress {
+  std::string_view stage;  ///< what is going on: "deleting ops"
+  std::size_t length = 0;  ///< of the best so far, in ops
+};
+
+struct MinimizeOptions {
+  std::uint64_t seed = 20240229;
+  std::optional<std::chrono::nanoseconds> time = std::chrono::seconds(30);
+  bool any = false;    ///< any failure will do; otherwise one with the signature of the first
+  bool search = true;  ///< below the length, too; else only what simplification reaches
+  /// Sequences that are looked at breadth first, at most, before the search gives up.
+  std::uint64_t sequences_max = 200'000;
+  Limits limits{};
+  /// Called every few hundredths of a second; false ends it with the best so far.
+  std::function<bool(const MinimizeProgress&)> on_progress{};
+};
+
+struct Minimized {
+  Trace trace;      ///< relabelled, without comments; ends with the op that fails
+  Failure failure;  ///< of that trace
+  Minimality minimality = Minimality::time_is_up;
+  std::uint64_t states = 0;     ///< that were visited breadth first, below the length
+  std::uint64_t sequences = 0;  ///< that were run for that
+  std::size_t granules = 0;     ///< of the space that was searched
+  std::chrono::nanoseconds elapsed{};
+  std::chrono::nanoseconds elapsed_to_best{};  ///< until the result was found
+};
+
+/// Requires that `trace` fails with this subject as `failure` says: as run_isolated() reported it.
 [[nodiscard]] Minimized minimize(const Trace& trace, const Failure& failure, const SubjectFactory& make,
-                                 std::size_t runs_max = 100'000, const std::function<bool()>& keep_going = {});
+                                 const MinimizeOptions& options = {});
+
+/// Where each op of a run places something, up to the op that fails or kills it.
+[[nodiscard]] Placements placements(const Trace& trace, const SubjectFactory& make, const Limits& limits = {});
 
 }  // namespace vmapcheck

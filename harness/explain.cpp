@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/explain.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <tuple>
+#include <utility>
+
+#include "harness/describe.hpp"
+#include "harness/isolated.hpp"
+#include "model/trace.hpp"
+
+namespace vmapcheck {
+namespace {
+
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+
+/// A trace that differs in one thing.
+struct Variant {
+  std::size_t op = 0;        ///< in Explanation::ops
+  std::size_t argument = 0;  ///< of that op; `whole` where the op is left out
+  std::string value;
+  std::uint64_t distance = 0;
+  Trace trace;
+  Effect effect = Effect::other;
+
+  static constexpr std::size_t whole = std::numeric_limits<std::size_t>::max();
+};
+
+class Explainer {
+ public:
+  Explainer(const Trace& trace, const Failure& failure, const SubjectFactory& make, const Limits& limits)
+      : trace_(trace), failure_(failure), make_(make), limits_(limits) {}
+
+  Explanation run();
+
+ private:
+  void vary_op(std::size_t step);
+  void vary(std::size_t step, const std::string& name, std::uint64_t value, const std::vector<std::uint64_t>& others,
+            const std::function<void(Op&, std::uint64_t)>& set);
+  [[nodiscard]] std::vector<std::uint64_t> nearby(std::uint64_t value) const;
+  [[nodiscard]] std::vector<std::uint64_t> powers_of_two() const;
+  void run_variants();
+  void sort_out();
+
+  const Trace& trace_;
+  const Failure& failure_;
+  const SubjectFactory& make_;
+  const Limits& limits_;
+  Explanation explanation_;
+  std::vector<Variant> variants_;
+};
+
+Explanation Explainer::run() {
+  // A long trace is explained by its last ops.
+  constexpr std::size_t ops_max = 40;
+  const std::size_t n = trace_.ops.size();
+  for (std::size_t step = n > ops_max ? n - ops_max : 0; step < n; ++step) vary_op(step);
+  run_variants();
+  sort_out();
+  return std::move(explanation_);
+}
+
+/// Values around `value`, on granules.
+std::vector<std::uint64_t> Explainer::nearby(std::uint64_t value) const {
+  const Size g = trace_.space.granule;
+  const Range space = trace_.space.range;
+  std::vector<std::uint64_t> values;
+  for (std::uint64_t k = 1; k <= 4; ++k) {
+    if (value >= k * g) values.push_back(value - k * g);
+    if (value <= vmap::address_max - k * g) values.push_back(value + k * g);
+  }
+  for (const std::uint64_t v : {value / 2 / g * g, value <= vmap::address_max / 2 ? 2 * value : value, Size{0},
+                                space.begin, space.end, space.size()})
+    values.push_back(v);
+  return values;
+}
+
+std::vector<std::uint64_t> Explainer::powers_of_two() const {
+  std::vector<std::uint64_t> values;
+  for (Size power = 1; power != 0 && values.size() < 20; power *= 2)
+    if (power == 1 || power >= trace_.space.granule) values.push_back(power);
+  values.push_back(Size{1} << 63);
+  return values;
+}
+
+void Explainer::vary(std::size_t step, const std::string& name, std::uint64_t value,
+                     const std::vector<std::uint64_t>& others, const std::function<void(Op&, std::uint64_t)>& set) {
+  std::vector<ArgumentRole>& arguments = explanation_.ops.back().arguments;
+  arguments.push_back({name, describe(value), {}, {}, {}});
+  std::vector<std::uint64_t> tried{value};
+  for (const std::uint64_t other : others) {
+    if (std::ranges::find(tried, other) != tried.end()) continue;
+    tried.push_back(other);
+    Variant variant{
+        .op = explanation_.ops.size() - 1, .argument = arguments.size() - 1, .value = describe(other), .trace = trace_};
+    variant.distance = std::max(value, other) - std::min(value, other);
+    set(variant.trace.ops[step], other);
+    variants_.push_back(std::move(variant));
+  }
+}
+
+void Explainer::vary_op(std::size_t step) {
+  const Op& op = trace_.ops[step];
+  explanation_.ops.push_back({step, print(op), Effect::other, {}});
+  Variant without{.op = explanation_.ops.size() - 1, .argument = Variant::whole, .value = {}, .trace = trace_};
+  without.trace.ops.erase(without.trace.ops.begin() + static_cast<std::ptrdiff_t>(step));
+  variants_.push_back(std::move(without));
+
+  std::visit(Overloaded{
+                 [&](const Alloc& o) {
+                   const vmap::Request& r = o.request;
+                   vary(step, "size", r.size, nearby(r.size),
+                        [](Op& to, std::uint64_t v) { std::get<Alloc>(to).request.size = v; });
+                   vary(step, "align", r.align, powers_of_two(),
+                        [](Op& to, std::uint64_t v) { std::get<Alloc>(to).request.align = v; });
+                   if (r.within == vmap::everywhere) return;
+                   vary(step, "within begin", r.within.begin, nearby(r.within.begin),
+                        [](Op& to, std::uint64_t v) { std::get<Alloc>(to).request.within.begin = v; });
+                   std::vector<std::uint64_t> ends = nearby(r.within.end);
+                   ends.push_back(vmap::address_max);
+                   vary(step, "within end", r.within.end, ends,
+                        [](Op& to, std::uint64_t v) { std::get<Alloc>(to).request.within.end = v; });
+                 },
+                 [&](const AllocAt& o) {
+                   vary(step, "begin", o.range.begin, nearby(o.range.begin),
+                        [](Op& to, std::uint64_t v) { std::get<AllocAt>(to).range.begin = v; });
+                   vary(step, "end", o.range.end, nearby(o.range.end),
+                        [](Op& to, std::uint64_t v) { std::get<AllocAt>(to).range.end = v; });
+                 },
+                 [&](const Congruent& o) {
+                   vary(step, "align", o.align, powers_of_two(),
+                        [](Op& to, std::uint64_t v) { std::get<Congruent>(to).align = v; });
+                   for (std::size_t k = 0; k < o.blocks.size(); ++k) {
+                     const std::string block = "block " + std::to_string(k);
+                     vary(step, block + " offset", o.blocks[k].offset, nearby(o.blocks[k].offset),
+                          [k](Op& to, std::uint64_t v) { std::get<Congruent>(to).blocks[k].offset = v; });
+                     vary(step, block + " size", o.blocks[k].size, nearby(o.blocks[k].size),
+                          [k](Op& to, std::uint64_t v) { std::get<Congruent>(to).blocks[k].size = v; });
+                   }
+                 },
+                 [&](const FreeAt& o) {
+                   vary(step, "address", o.address, nearby(o.address),
+                        [](Op& to, std::uint64_t v) { std::get<FreeAt>(to).address = v; });
+                 },
+                 [&](const FreeLazilyAt& o) {
+                   vary(step, "address", o.address, nearby(o.address),
+                        [](Op& to, std::uint64_t v) { std::get<FreeLazilyAt>(to).address = v; });
+                 },
+                 [&](const Find& o) {
+                   vary(step, "address", o.address, nearby(o.address),
+                        [](Op& to, std::uint64_t v) { std::get<Find>(to).address = v; });
+                 },
+                 [&](const FailMetadata& o) {
+                   vary(step, "countdown", o.countdown, {1, 2, 3, 4},
+                        [](Op& to, std::uint64_t v) { std::get<FailMetadata>(to).countdown = v; });
+                 },
+                 [](const auto&) {},
+             },
+             op);
+}
+
+/// Each in children that may die of it.
+void Explainer::run_variants() {
+  const SharedArray<Effect> effects(variants_.size());
+  const std::string wanted = signature(failure_);
+  const auto effect_of = [&](const Failure& failure) {
+    return signature(failure) == wanted ? Effect::same : Effect::other;
+  };
+  const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
+    const auto outcome = vmapcheck::run(variants_[item].trace, make_, Checking::every_step, nullptr, beacon);
+    effects[item] = !outcome ? Effect::other : *outcome ? effect_of(**outcome) : Effect::passes;
+    return std::nullopt;
+  };
+  WalkOptions options{.limits = limits_, .on_death = {}, .keep_going = {}};
+  if (failure_.kind == FailureKind::hang) options.limits.cpu = std::min(limits_.cpu, std::chrono::milliseconds(50));
+  options.on_death = [&](std::uint64_t item, const Death& death) {
+    effects[item] = effect_of(failure_of(death, variants_[item].trace));
+    return false;
+  };
+  (void)walk(variants_.size(), work, options);
+  for (std::size_t i = 0; i < variants_.size(); ++i) variants_[i].effect = effects[i];
+}
+
+void Explainer::sort_out() {
+  const Variant* nearest = nullptr;
+  for (const Variant& variant : variants_) {
+    OpRole& role = explanation_.ops[variant.op];
+    if (variant.effect == Effect::passes && role.step < trace_.ops.size()) {
+      // An argument of a late op is nearer than one of an early op, and both are nearer than an op left out.
+      const auto rank = [&](const Variant& v) {
+        return std::tuple(v.argument == Variant::whole, v.distance, trace_.ops.size() - explanation_.ops[v.op].step);
+      };
+      if (nearest == nullptr || rank(variant) < rank(*nearest)) nearest = &variant;
+    }
+    if (variant.argument == Variant::whole) {
+      role.without = variant.effect;
+      continue;
+    }
+    ArgumentRole& argument = role.arguments[variant.argument];
+    (variant.effect == Effect::same     ? argument.same
+     : variant.effect == Effect::passes ? argument.passes
+                                        : argument.other)
+        .push_back(variant.value);
+  }
+  if (nearest == nullptr) return;
+  const OpRole& role = explanation_.ops[nearest->op];
+  const std::string difference =
+      nearest->argument == Variant::whole
+          ? "without step " + std::to_string(role.step) + ", " + role.op
+          : "with `" + print(nearest->trace.ops[role.step]) + "` at step " + std::to_string(role.step);
+  explanation_.passing = {nearest->trace, difference};
+}
+
+std::string list(const std::vector<std::string>& values) {
+  constexpr std::size_t shown_max = 6;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(shown_max, values.size()); ++i) text += (i == 0 ? "" : ", ") + values[i];
+  return values.size() > shown_max ? text + ", ..." : text;
+}
+
+std::string role_of(const ArgumentRole& argument) {
+  const std::size_t tried = argument.same.size() + argument.passes.size() + argument.other.size();
+  if (argument.same.size() == tried) return "any other works as well (" + std::to_string(tried) + " tried)";
+  std::string text =
+      argument.same.empty() ? "only this of " + std::to_string(tried + 1) + " tried" : "also " + list(argument.same);
+  if (!argument.passes.empty()) text += "; passes with " + list(argument.passes);
+  if (!argument.other.empty()) text += "; fails otherwise with " + list(argument.other);
+  return text;
+}
+
+}  // namespace
+
+Explanation explain(const Trace& trace, const Failure& failure, const SubjectFactory& make, const Limits& limits) {
+  return Explainer(trace, failure, make, limits).run();
+}
+
+std::string print(const Explanation& explanation) {
+  std::string text;
+  for (const OpRole& role : explanation.ops) {
+    text += "  step " + std::to_string(role.step) + "  " + role.op + "\n";
+    const char* const without = role.without == Effect::passes ? "needed: without it the trace passes"
+                                : role.without == Effect::same ? "could be left out"
+                                                               : "needed: without it the trace fails otherwise";
+    text += "    " + std::string(without) + "\n";
+    for (const ArgumentRole& argument : role.arguments)
+      text += "    " + argument.name + "=" + argument.value + ": " + role_of(argument) + "\n";
+  }
+  if (explanation.passing) text += "  nearest that passes: the same " + explanation.passing->difference + "\n";
+  return text;
+}
+
+}  // namespace vmapcheck

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is simpler than a trace, and the traces that are one step simpler: the moves of the minimizer. They know nothing
+// of subjects; whether a simpler trace still fails is for others to find out.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/op.hpp"
+
+namespace vmapcheck {
+
+/// How much there is to read in a trace, in the order of what counts most. It is a total order in which every descent
+/// ends: a minimizer that takes only what is simpler comes to an end, and there leaves its own result alone.
+struct Simplicity {
+  std::size_t length = 0;  ///< ops, and ranges that are busy from the start
+  std::size_t words = 0;   ///< options in the text: alignments, windows, limits
+  std::uint64_t span = 0;  ///< granules in the space
+  std::size_t bytes = 0;   ///< of the text
+  std::string text;        ///< without comments
+  friend auto operator<=>(const Simplicity&, const Simplicity&) = default;
+};
+[[nodiscard]] Simplicity simplicity(const Trace& trace);
+
+/// What each op of a run placed: empty where it placed nothing; for a congruent op the hull of its blocks.
+using Placements = std::vector<Range>;
+
+/// The same trace with placements that were chosen by the subject made explicit: an allocation becomes `alloc-at` where
+/// it was placed, so that it stays there when others are deleted. The last op stays what it is.
+[[nodiscard]] Trace concretised(const Trace& trace, const Placements& placed);
+
+/// Every trace one move away that is simpler, the simplest first, each once. The moves: delete up to three ops, or what
+/// was busy; drop or lower an argument; a simpler kind of op; two placements as one; ops in another order; take
+/// granules out of the space, or move it to 0, or divide everything by the granule. Their number grows with the cube of
+/// a short trace's length; in a long one fewer deletions are tried together.
+[[nodiscard]] std::vector<Trace> simpler(const Trace& trace, const Placements& placed);
+
+}  // namespace vmapcheck
