@@ -2,11 +2,15 @@
 #include "harness/check.hpp"
 
 #include <algorithm>
+#include <cstdio>
+#include <string_view>
 #include <utility>
 
 #include "harness/choices.hpp"
 #include "harness/draw.hpp"
+#include "harness/isolated.hpp"
 #include "harness/model_subject.hpp"
+#include "model/trace.hpp"
 
 namespace vmapcheck {
 namespace {
@@ -23,67 +27,159 @@ struct Case {
   std::optional<Failure> failure;
 };
 
-/// `keep_going` is asked now and then; false ends the case early.
-std::expected<Case, std::string> run_case(const SubjectFactory& make, Random random, std::uint64_t ops,
-                                          Checking checking, Coverage& coverage,
-                                          const std::function<bool()>& keep_going) {
+struct CaseOptions {
+  std::uint64_t ops = 0;
+  Checking checking = Checking::amortized;
+  std::function<bool()> keep_going = [] { return true; };  ///< asked now and then; false ends the case early
+  std::function<void(const Op&)> on_op{};                  ///< called before it is performed
+  Beacon beacon{};
+};
+
+std::expected<Case, std::string> run_case(const SubjectFactory& make, Random random, const CaseOptions& options,
+                                          Coverage& coverage, const std::function<void(const Space&)>& on_space = {}) {
   Generator generator(random, draw_shape(random));
   Case result{.trace = {.comments = {}, .space = generator.shape().space, .ops = {}}, .failure = {}};
-  auto executor = Executor::create(result.trace.space, make, checking);
+  if (on_space) on_space(result.trace.space);
+  auto executor = Executor::create(result.trace.space, make, options.checking);
   if (!executor) return std::unexpected(std::move(executor.error()));
-  result.trace.ops.reserve(std::min<std::uint64_t>(ops, 1 << 16));
-  while (result.trace.ops.size() < ops && !result.failure) {
-    if (result.trace.ops.size() % 4096 == 4095 && !keep_going()) break;
+  result.trace.ops.reserve(std::min<std::uint64_t>(options.ops, 1 << 16));
+  while (result.trace.ops.size() < options.ops && !result.failure) {
+    const std::size_t step = result.trace.ops.size();
+    if (step % 4096 == 4095 && !options.keep_going()) break;
     result.trace.ops.push_back(generator.next(**executor));
     const Op& op = result.trace.ops.back();
-    if (auto violation = (*executor)->step(op))
-      result.failure = {result.trace.ops.size() - 1, op, *std::move(violation)};
+    if (options.on_op) options.on_op(op);
+    Beacon(options.beacon).at(Phase::op, step);
+    if (auto violation = (*executor)->step(op)) result.failure = {step, op, *std::move(violation)};
   }
-  if (!result.failure)
+  if (!result.failure) {
+    const std::size_t end = result.trace.ops.size();
+    Beacon(options.beacon).at(Phase::end, end);
     if (auto violation = (*executor)->finish())
-      result.failure = {result.trace.ops.size(), std::nullopt, *std::move(violation)};
+      result.failure = {end, std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
+  }
   coverage += (*executor)->coverage();
   return result;
+}
+
+// ---- In children
+// -------------------------------------------------------------------------------------------------------
+
+/// What a child has done so far, for its parent to read.
+struct Tally {
+  std::uint64_t cases = 0;
+  Coverage coverage;
+};
+
+constexpr char mark_error = 'e', mark_done = 'd', mark_found = 'f';
+
+/// Text that a child writes bit by bit, and its parent reads after its death.
+class Record {
+ public:
+  Record() : file_(std::tmpfile()) {}
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+  ~Record() {
+    if (file_ != nullptr) std::fclose(file_);
+  }
+  void write(const std::string& text) {
+    if (file_ == nullptr) return;
+    std::fwrite(text.data(), 1, text.size(), file_);
+    std::fflush(file_);
+  }
+  [[nodiscard]] std::string text() {
+    std::string all;
+    if (file_ == nullptr) return all;
+    std::rewind(file_);
+    char bytes[1 << 14];
+    while (const std::size_t got = std::fread(bytes, 1, sizeof bytes, file_)) all.append(bytes, got);
+    return all;
+  }
+
+ private:
+  std::FILE* file_;
+};
+
+/// The case again, written down before each op is performed: what it came to is the trace of its death.
+Trace record_case(const SubjectFactory& make, const CheckOptions& options, std::uint64_t index) {
+  Record record;
+  const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
+    CaseOptions case_options{.ops = options.ops, .checking = options.checking};
+    case_options.beacon = beacon;
+    case_options.on_op = [&](const Op& op) { record.write(print(op) + "\n"); };
+    Coverage coverage;
+    const auto on_space = [&](const Space& space) { record.write(print(Trace{{}, space, {}})); };
+    (void)run_case(make, random_of(options.seed, index), case_options, coverage, on_space);
+    return "";
+  };
+  (void)walk(1, work, {.limits = options.limits, .on_death = {}, .keep_going = {}});
+  auto trace = parse_trace(record.text());
+  return trace ? *std::move(trace) : Trace{};
 }
 
 }  // namespace
 
 Trace generate_trace(std::uint64_t seed, std::uint64_t case_index, std::uint64_t ops) {
   Coverage coverage;
-  return run_case(model_subject(), random_of(seed, case_index), ops, Checking::amortized, coverage, [] { return true; })
-      ->trace;
+  return run_case(model_subject(), random_of(seed, case_index), {.ops = ops}, coverage)->trace;
 }
 
 std::expected<CheckReport, std::string> check(const SubjectFactory& make, const CheckOptions& options) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();
+  const SharedArray<Tally> tally(1);
   CheckReport report;
-  for (std::uint64_t index = 0; index < options.cases && !report.found; ++index) {
-    // Also within a case that is long.
-    bool stopped = false;
-    const auto keep_going = [&] {
-      report.elapsed = Clock::now() - begin;
-      stopped = options.on_progress && !options.on_progress(report);
-      return !stopped && !(options.time && report.elapsed >= *options.time);
-    };
-    auto one =
-        run_case(make, random_of(options.seed, index), options.ops, options.checking, report.coverage, keep_going);
-    if (!one) return std::unexpected(std::move(one.error()));
-    ++report.cases;
+  const auto update = [&] {
+    report.cases = tally[0].cases;
+    report.coverage = tally[0].coverage;
     report.ops = report.coverage.steps();
     report.elapsed = Clock::now() - begin;
-    if (one->failure) {
-      // A full check names the step; the amortized one may have come a few steps later.
-      const auto again = run(one->trace, make, Checking::every_step);
-      const bool reproduced = again && *again;
-      report.found = {index, std::move(one->trace), reproduced ? **again : *std::move(one->failure), reproduced};
-    }
-    if (stopped || (options.on_progress && !options.on_progress(report))) {
-      report.interrupted = !report.found;
-      break;
-    }
-    if (options.time && report.elapsed >= *options.time) break;
+  };
+
+  const auto work = [&](std::uint64_t index, Beacon& beacon) -> std::optional<std::string> {
+    bool stopped = false;
+    const auto keep_going = [&] {  // also within a case that is long
+      stopped = beacon.stop_wanted() || (options.time && Clock::now() - begin >= *options.time);
+      return !stopped;
+    };
+    CaseOptions case_options{.ops = options.ops, .checking = options.checking, .keep_going = keep_going};
+    case_options.beacon = beacon;
+    const auto one = run_case(make, random_of(options.seed, index), case_options, tally[0].coverage);
+    if (!one) return std::string{mark_error} + one.error();
+    ++tally[0].cases;
+    if (one->failure) return std::string{mark_found} + print(one->trace) + '\0' + pack(one->failure);
+    return stopped || !keep_going() ? std::optional(std::string{mark_done}) : std::nullopt;
+  };
+  WalkOptions walk_options{.limits = options.limits, .on_death = {}, .keep_going = {}};
+  walk_options.grace = std::chrono::milliseconds(500);
+  walk_options.keep_going = [&] {
+    update();
+    return !options.on_progress || options.on_progress(report);
+  };
+  const Walked walked = walk(options.cases, work, walk_options);
+  update();
+  report.interrupted = walked.interrupted;
+  if (walked.answer && walked.answer->front() == mark_error) return std::unexpected(walked.answer->substr(1));
+  const bool found = walked.death || (walked.answer && walked.answer->front() == mark_found);
+  if (!found) return report;
+
+  CheckReport::Found one{.case_index = walked.items, .trace = {}, .failure = {}};
+  if (walked.death) {
+    ++report.cases;
+    one.trace = record_case(make, options, walked.items);
+    one.failure = failure_of(*walked.death, one.trace);
+  } else {
+    const std::size_t end = walked.answer->find('\0');
+    one.trace = parse_trace(std::string_view(*walked.answer).substr(1, end - 1)).value();
+    one.failure = *unpack(walked.answer->substr(end + 1), one.trace);
   }
+  // A full check names the step; the amortized one may have come a few steps later.
+  const auto again = run_isolated(one.trace, make, {.limits = options.limits, .keep_going = {}});
+  one.reproduced = again && *again;
+  if (one.reproduced) one.failure = **again;
+  cut_behind(one.trace, one.failure);
+  report.found = std::move(one);
+  report.interrupted = false;
   return report;
 }
 

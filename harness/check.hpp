@@ -3,6 +3,9 @@
 // Random traces against a subject: the driver behind `vmapcheck check`.
 //
 // Deterministic: case k of seed s is the same trace for every subject that answers alike, whatever ran before it.
+//
+// All cases run in one child process, which says in shared memory where it is: should the subject kill it, the case is
+// run again, op by op on record, so that nothing is lost.
 #pragma once
 
 #include <chrono>
@@ -29,7 +32,8 @@ struct CheckOptions {
   std::uint64_t ops = 1000;                      ///< of each case
   std::optional<std::chrono::nanoseconds> time;  ///< ends the run; a case that runs is cut short
   Checking checking = Checking::amortized;
-  /// Called between cases, and now and then within a long one; false ends the run.
+  Limits limits{};
+  /// Called every few hundredths of a second; false ends the run.
   std::function<bool(const struct CheckReport&)> on_progress;
 };
 
@@ -39,7 +43,8 @@ struct CheckReport {
   std::chrono::nanoseconds elapsed{};
   Coverage coverage;
   bool interrupted = false;  ///< on_progress() ended it
-  /// The first failing case, as it was found; the failure is that of checking at every step, where that shows it, too.
+  /// The first failing case, up to the op that failed; the failure is that of checking at every step, where that shows
+  /// it, too.
   struct Found {
     std::uint64_t case_index = 0;
     Trace trace;

@@ -14,6 +14,7 @@
 
 #include "harness/check.hpp"
 #include "harness/executor.hpp"
+#include "harness/isolated.hpp"
 #include "harness/minimize.hpp"
 #include "model/op.hpp"
 #include "model/trace.hpp"
@@ -43,9 +44,9 @@ inline rc::Gen<Trace> traces(const SubjectFactory& make, std::uint64_t ops) {
   return rc::Gen<Trace>([make, ops](const rc::Random& random, int) {
     rc::Random numbers = random;
     return rc::shrinkable::shrinkRecur(generate_trace(numbers.next(), 0, ops), [make](const Trace& trace) {
-      const auto outcome = run(trace, make);
+      const auto outcome = run_isolated(trace, make);
       if (!outcome || !*outcome) return rc::Seq<Trace>();
-      Minimized minimal = minimize(trace, **outcome, make);
+      Minimized minimal = minimize(trace, **outcome, make, {.search = false});
       if (minimal.trace.ops.size() >= trace.ops.size()) return rc::Seq<Trace>();
       return rc::seq::just(std::move(minimal.trace));
     });
@@ -60,7 +61,7 @@ inline std::filesystem::path failures_folder() {
 
 /// Keeps a failing trace under `name`: the last that a property keeps is the smallest. Returns where.
 inline std::string keep(Trace trace, const Failure& failure, const std::string& name) {
-  trace.comments = {"Breaks " + std::string(vmap::name(failure.violation.invariant)) + ": " + failure.violation.detail};
+  trace.comments = {"Fails with " + signature(failure) + ": " + failure.violation.detail};
   std::error_code ignored;
   std::filesystem::create_directories(failures_folder(), ignored);
   const std::filesystem::path path = failures_folder() / (name + ".trace");
@@ -68,14 +69,15 @@ inline std::string keep(Trace trace, const Failure& failure, const std::string& 
   return path.string();
 }
 
-/// "Every answer to every trace is right and no invariant breaks", for RapidCheck.
+/// "Every answer to every trace is right, no invariant breaks, and nothing dies", for RapidCheck, which itself sees
+/// only exceptions: the trace runs in a child.
 inline void keeps_every_invariant(const Trace& trace, const SubjectFactory& make, const std::string& name) {
-  const auto outcome = run(trace, make);
+  const auto outcome = run_isolated(trace, make);
   if (!outcome) RC_FAIL(outcome.error());
   if (!*outcome) return;
   const Failure& failure = **outcome;
-  RC_FAIL(std::string(vmap::name(failure.violation.invariant)) + " at step " + std::to_string(failure.step) + ": " +
-          failure.violation.detail + "\n" + print(trace) + "kept as " + keep(trace, failure, name));
+  RC_FAIL(signature(failure) + " at step " + std::to_string(failure.step) + ": " + failure.violation.detail + "\n" +
+          print(trace) + "kept as " + keep(trace, failure, name));
 }
 
 }  // namespace vmapcheck
