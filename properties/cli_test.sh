@@ -58,6 +58,7 @@ says() {  # FILE PATTERN
   head -n 20 "$1"
 }
 
+one_line_of() { verdict "lines of $1" 1 "$(wc -l <"$1")"; says "$1" "$2"; }
 one_line() { verdict "lines on standard error" 1 "$(wc -l <err)"; says err "$1"; }
 silent() { verdict "bytes of $1" 0 "$(wc -c <"$1")"; }
 
@@ -200,7 +201,7 @@ END
   silent err
   verdict "the steps" "" "$(head -n 3 out | diff golden -)"
   verdict "lines" 4 "$(wc -l <out)"
-  says out '^\{"verdict":"violation","invariant":"answer","step":2,"detail":"[^"]+"\}$'
+  says out '^\{"verdict":"violation","invariant":"answer","step":2,"detail":"[^"]+","signature":"answer"\}$'
   run 0 replay --json fault.trace
 }
 
@@ -300,28 +301,42 @@ check_finds_nothing() {
 check_finds_something() {
   run 10 check --subject seed_2019
   silent err
-  says out '^shortened from [0-9]+ to [0-9]+ ops$'
+  says out '^minimized from 26 to 2 ops in [0-9.]+ s\. No shorter trace fails so: [0-9]+ sequences of ops over [0-9]+ granules'
+  says out '^what matters$'
+  says out "replay --subject seed_2019 vmapcheck-failures/seed_2019-answer-[0-9a-f]{8}.trace\$"
+  says out '^  nearest that passes: '
   says out '^violation of answer at step '
   verdict "saved traces" 1 "$(find vmapcheck-failures -type f | grep -cE '/seed_2019-answer-[0-9a-f]{8}\.trace$')"
-  verdict "other files" 0 "$(find vmapcheck-failures -type f | grep -cvE '\.trace$')"
+  verdict "saved traces, originals and reports" 3 "$(find vmapcheck-failures -type f | wc -l)"
   local trace
   trace="$(echo vmapcheck-failures/*.trace)"
-  says out "replay --subject seed_2019 $trace\$"
+  run 10 replay --subject seed_2019 "vmapcheck-failures/originals/${trace##*/}"
+  says out '26 ops'
+  says "${trace%.trace}.md" '^\* Signature: `answer`$'
+  says "${trace%.trace}.md" "replay --subject seed_2019 $trace\$"
+  says "${trace%.trace}.md" '^TEST\(Traces, Seed2019Answer'
+  run 10 check --subject seed_2019
+  says out "^$trace, which was saved by an earlier run, still fails:\$"
+  says out '^violation of answer at step '
+  run 10 check --subject seed_2019 --json
+  one_line_of out '"saved":true'
+  run 10 check --subject seed_2019 --no-saved
   says "$trace" '^# Breaks answer \(subject seed_2019\): '
   says "$trace" '^# Found by vmapcheck check --subject seed_2019 --seed 20240229 '
   run 10 replay --subject seed_2019 "$trace"
   run 0 replay "$trace"
   run 10 check --subject seed_2019 --json --save-dir a/b
   verdict "lines" 1 "$(wc -l <out)"
-  says out '"verdict":"violation","found":\{"invariant":"answer",.*"trace":"vmapcheck-trace 1.n'
+  says out '"verdict":"violation","found":\{"kind":"violation","invariant":"answer",.*"trace":"vmapcheck-trace 1.n'
   [ -e "a/b/${trace##*/}" ]
   verdict "the same name for the same trace" 0 "$?"
   run 10 check --subject seed_2019 --no-minimize -o c
-  says out '^not shortened$'
-  run 4 check --subject seed_2019 -o /dev/null/x
-  one_line '^vmapcheck: cannot make the directory /dev/null/x'
+  says out '^not minimized$'
+  run 10 check --subject seed_2019 -o /dev/null/x
+  says err '^vmapcheck: cannot make the directory /dev/null/x'
+  says err '^vmapcheck: the trace is not saved: --save-dir names'
   says out '^alloc a1 '
-  run 10 check --subject canary_augment
+  run 10 check --subject canary_augment --no-saved
   says out '^violation of augment '
 }
 
@@ -443,7 +458,8 @@ campaign() {
   run 0 encode fault.trace -o crash
   CRASH="$scratch/crash"
   run 10 campaign --time 20s -j 2 --target ./target --dir new --subject seed_2019
-  says out 'crash-[0-9]+ breaks answer; shortened from 4 to [0-9] ops$'
+  says out 'crash-[0-9]+ fails: answer$'
+  says out '^minimized from 4 to 2 ops '
   says out '^violation of answer '
   verdict "reported once" 1 "$(grep -c '^found:' out)"
   run 10 replay --subject seed_2019 new/findings/seed_2019-answer-*.trace

@@ -6,17 +6,15 @@
 //     DIR/seeds/        the corpus of the checkout, encoded anew at each start
 //     DIR/corpus/       what fuzzing has kept; the next campaign goes on from it
 //     DIR/crashes/      inputs that ended a worker, as bytes
-//     DIR/findings/     the same, shortened, as traces
+//     DIR/findings/     the same, minimized, as traces with reports
 //     DIR/worker-K.log  what libFuzzer said
 //
 // Plain processes that reload a shared corpus do several times the work of libFuzzer's own -fork on a target this fast.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +32,7 @@
 #include <utility>
 
 #include "fuzz/records.hpp"
+#include "harness/isolated.hpp"
 #include "model/trace.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
@@ -80,7 +79,7 @@ class Campaign {
   void start_workers();
   void watch();
   void report_artifacts();
-  bool report_violation(const std::string& artifact, const Trace& trace);
+  bool report_failure(const std::string& artifact, const Trace& trace);
   void report_crash(const std::string& artifact, const Trace& trace, const std::string& summary);
   Exit conclude() const;
 
@@ -112,7 +111,8 @@ void add_campaign(CLI::App& app, Session& session) {
   CLI::App& command =
       add_command(app, session, "campaign", "Fuzz the allocator on all cores", uses_subject | uses_seed | uses_json,
                   "vmapcheck campaign --time 10m\n"
-                  "vmapcheck campaign --time 8h -j 4 --dir DIR     goes on from what DIR has kept");
+                  "vmapcheck campaign --time 8h -j 4 --dir DIR     goes on from what DIR has kept",
+                  {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation});
   const auto options = std::make_shared<Options>();
   add_duration(command, "--time", options->time, "How long: 60s (default), 10m, 8h");
   add_count(command, "-j,--jobs", options->workers, "Processes (default: one for each core)", 1, 1024);
@@ -263,7 +263,7 @@ void Campaign::report_artifacts() {
     for (const std::string& artifact : worker->artifacts()) {
       const std::string text = read_file(artifact, trace_bytes_max);
       const Trace trace = decode(std::vector<std::uint8_t>(text.begin(), text.end()));
-      if (!report_violation(artifact, trace)) report_crash(artifact, trace, worker->summary());
+      if (!report_failure(artifact, trace)) report_crash(artifact, trace, worker->summary());
     }
   }
   if (ended_ != nullptr && ended_->artifacts().empty() && reported_.empty())
@@ -272,71 +272,18 @@ void Campaign::report_artifacts() {
                            ended_->last_line().empty() ? "" : ": " + ended_->last_line(), one_line(ended_->log()))};
 }
 
-/// What a child process found out about a trace, which may crash it, or hang it.
-std::optional<std::string> in_child(std::chrono::seconds patience, const std::function<std::string()>& work) {
-  int channel[2];
-  if (::pipe2(channel, O_CLOEXEC) != 0) return std::nullopt;
-  flush_out();
-  const pid_t parent = ::getpid();
-  const pid_t child = ::fork();
-  if (child == 0) {
-    die_with_parent(parent);
-    std::string answer = work();
-    for (std::string_view rest = answer; !rest.empty();) {
-      const ssize_t written = ::write(channel[1], rest.data(), rest.size());
-      if (written <= 0) break;
-      rest.remove_prefix(static_cast<std::size_t>(written));
-    }
-    ::_exit(0);
-  }
-  ::close(channel[1]);
-  std::string answer;
-  const Clock::time_point end = Clock::now() + patience;
-  bool complete = false, told = interrupted();
-  while (child > 0 && !complete && Clock::now() < end) {
-    if (interrupted() && !std::exchange(told, true)) ::kill(child, SIGTERM);
-    pollfd ready{channel[0], POLLIN, 0};
-    if (::poll(&ready, 1, 100) <= 0) continue;
-    char bytes[4096];
-    const ssize_t got = ::read(channel[0], bytes, sizeof bytes);
-    if (got > 0) answer.append(bytes, static_cast<std::size_t>(got));
-    complete = got == 0;
-  }
-  ::close(channel[0]);
-  int status = 0;
-  if (child > 0) {
-    if (!complete) ::kill(child, SIGKILL);
-    ::waitpid(child, &status, 0);
-  }
-  if (!complete || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
-  return answer;
-}
-
-/// True if the trace breaks an invariant, here and without sanitizers.
-bool Campaign::report_violation(const std::string& artifact, const Trace& trace) {
-  const std::string found_by = fmt::format("vmapcheck campaign --subject {} --seed {}", subject_.name, seed_);
-  const auto find = [&](bool minimizing) -> std::string {
-    const auto failure = vmapcheck::run(trace, subject_.make);
-    if (!failure || !*failure) return "";
-    const Finding finding = make_finding(subject_, trace, **failure, minimizing, found_by);
-    return finding.shortened + "\n" + print(finding.trace);
-  };
-  auto answer = in_child(60s, [&] { return find(true); });
-  if (!answer) answer = in_child(20s, [&] { return find(false); });
-  if (!answer || answer->empty()) return false;
-
-  const std::size_t newline = answer->find('\n');
-  auto shortened = parse_trace(std::string_view(*answer).substr(newline + 1));
-  if (!shortened) return false;
-  const auto failure = vmapcheck::run(*shortened, subject_.make);
+/// True if the trace fails here, too, without the target's sanitizers.
+bool Campaign::report_failure(const std::string& artifact, const Trace& trace) {
+  const auto failure = run_isolated(trace, subject_.make, {.keep_going = [] { return !interrupted(); }});
   if (!failure || !*failure) return false;
-  const Finding finding{&subject_, *std::move(shortened), **failure, answer->substr(0, newline)};
-  const std::string signature(name((**failure).violation.invariant));
-  if (!signatures_.insert(signature).second) return true;
-  const std::string path = save(finding, in("findings"));
-  reported_.push_back({signature, path, replay_command(finding, common_, path)});
+  const std::string found_by = fmt::format("vmapcheck campaign --subject {} --seed {}", subject_.name, seed_);
+  const Finding finding = make_finding(subject_, trace, **failure, {}, found_by);
+  const std::string what = signature(finding.failure);
+  if (!signatures_.insert(what).second) return true;
+  const std::string path = save(finding, common_, in("findings"));
+  reported_.push_back({what, path, replay_command(common_, subject_.name, path)});
   if (common_.json) return true;
-  out(fmt::format("found: {} breaks {}; {}\n{}", one_line(artifact), signature, finding.shortened, text_of(finding)));
+  out(fmt::format("found: {} fails: {}\n{}", one_line(artifact), what, text_of(finding)));
   out(fmt::format("  {:<10} {}\n", "replay", reported_.back().replay));
   return true;
 }
@@ -350,7 +297,7 @@ void Campaign::report_crash(const std::string& artifact, const Trace& trace, con
   Trace kept = trace;
   kept.comments = {
       fmt::format("No violation, but {} (subject {}): {}", kind, subject_.name, what),
-      fmt::format("Found by vmapcheck campaign --subject {} --seed {}; not shortened.", subject_.name, seed_)};
+      fmt::format("Found by vmapcheck campaign --subject {} --seed {}; not minimized.", subject_.name, seed_)};
   const std::string path = in(fmt::format("findings/{}-{}-{}.trace", subject_.name, kind, hash_of(print(trace))));
   write_file(path, print(kept));
   const std::string replay =

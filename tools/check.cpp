@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `check`: random traces against a subject. What it finds is shortened, shown and saved; what it has exercised is
-// counted.
+// `check`: random traces against a subject, after the failing ones that earlier runs have saved. What it finds is
+// minimized, explained, shown and saved; what it has exercised is counted.
 #include "harness/check.hpp"
 
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -31,6 +32,8 @@ struct Options {
   std::optional<Checking> checking;
   std::string save_dir = "vmapcheck-failures";
   bool no_minimize = false;
+  std::optional<std::chrono::nanoseconds> minimize_time;
+  bool no_saved = false;
 };
 
 /// One run, as it is reported.
@@ -44,6 +47,8 @@ struct Run {
 };
 
 Exit run_check(const Common& common, const Options& options);
+std::optional<Exit> replay_saved(const Common& common, const Options& options, const SubjectEntry& subject);
+Exit report_found(const Common& common, const Options& options, Run& run);
 CheckReport check_random(const SubjectEntry& subject, std::uint64_t seed, Checking checking, const Options& options);
 Exit status_of(const Run& run);
 std::string summary_of(const Run& run);
@@ -60,8 +65,9 @@ void add_check(CLI::App& app, Session& session) {
   CLI::App& command =
       add_command(app, session, "check", "Random traces against a subject", uses_subject | uses_seed | uses_json,
                   "vmapcheck check                            1000 cases of 1000 ops, a fixed seed\n"
-                  "vmapcheck check --subject seed_2019        finds, shortens and saves a violation\n"
-                  "vmapcheck check --time 10m --seed random");
+                  "vmapcheck check --subject seed_2019        finds, minimizes and saves a violation\n"
+                  "vmapcheck check --time 10m --seed random",
+                  {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky});
   const auto options = std::make_shared<Options>();
   add_count(command, "--cases", options->cases, "Cases (default: 1000; with --time: as many as there is time for)");
   add_count(command, "--ops", options->ops, "Ops of each case (default: 1000)", 1, 10'000'000);
@@ -74,7 +80,11 @@ void add_check(CLI::App& app, Session& session) {
                   "Where a trace that shows a violation is saved (default: vmapcheck-failures)")
       ->type_name("DIR")
       ->take_last();
-  command.add_flag("--no-minimize", options->no_minimize, "Keep the trace as it was found, up to the violation");
+  command.add_flag("--no-minimize", options->no_minimize, "Keep the trace as it was found, up to the op that failed");
+  add_duration(command, "--minimize-time", options->minimize_time,
+               "End minimizing when this has passed (default: 30s)");
+  command.add_flag("--no-saved", options->no_saved,
+                   "Do not first replay the failing traces that are kept in the directory");
   command.callback(
       [&session, options] { session.run = [&session, options] { return run_check(session.common, *options); }; });
 }
@@ -83,35 +93,83 @@ namespace {
 
 Exit run_check(const Common& common, const Options& options) {
   const SubjectEntry& subject = subject_named(common.subject);
+  if (!options.no_saved)
+    if (const auto status = replay_saved(common, options, subject)) return *status;
   Run run{subject, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {}, {}};
   run.report = check_random(subject, run.seed, run.checking, options);
   if (!common.json) out(summary_of(run));
-  if (run.report.found) {
-    const CheckReport::Found& found = *run.report.found;
-    if (!common.json)
-      out(fmt::format("\nfound: case {} breaks {} at step {}: {}\n{}", found.case_index,
-                      name(found.failure.violation.invariant), found.failure.step,
-                      one_line(found.failure.violation.detail),
-                      found.reproduced ? "" : "flaky: run again by itself, this trace did not fail\n"));
-    flush_out();
-    const std::string found_by = fmt::format("vmapcheck check --subject {} --seed {} --cases {} --ops {}", subject.name,
-                                             run.seed, found.case_index + 1, options.ops);
-    run.finding = make_finding(subject, found.trace, found.failure, found.reproduced && !options.no_minimize, found_by);
-    if (!common.json) out(run.finding->shortened + "\n" + text_of(*run.finding));
-    std::optional<Stop> unsaved;
-    try {
-      run.path = save(*run.finding, options.save_dir);
-    } catch (const Stop& stop) {
-      unsaved = stop;
-    }
-    if (!common.json && !run.path.empty())
-      out(fmt::format("  {:<10} {}\n", "replay", replay_command(*run.finding, common, run.path)));
-    if (common.json) out(json_of(run, common).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
-    if (unsaved) throw *unsaved;
-    return status_of(run);
-  }
+  if (run.report.found) return report_found(common, options, run);
   if (common.json) out(json_of(run, common).dump() + "\n");
   if (run.report.interrupted) say("vmapcheck: interrupted");
+  return status_of(run);
+}
+
+/// What earlier runs have found, and is still so. Nothing if none of it fails.
+std::optional<Exit> replay_saved(const Common& common, const Options& options, const SubjectEntry& subject) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(options.save_dir, ignored)) return std::nullopt;
+  std::size_t replayed = 0;
+  for (const std::string& name : traces_in(options.save_dir)) {
+    const std::string path = (std::filesystem::path(options.save_dir) / name).string();
+    Trace trace;
+    try {
+      trace = read_trace(path);
+    } catch (const Stop& stop) {  // a trace that cannot be read is no reason not to check
+      report(stop);
+      continue;
+    }
+    ++replayed;
+    const auto failure = replay(trace, subject, Checking::every_step, {});
+    if (!failure) continue;
+    const std::string command = replay_command(common, subject.name, path);
+    if (common.json) {
+      ordered_json found = tool::json_of(*failure);
+      found["file"] = path;
+      found["replay"] = command;
+      out(ordered_json{{"subject", subject.name}, {"verdict", "violation"}, {"saved", true}, {"found", found}}.dump(
+              -1, ' ', false, ordered_json::error_handler_t::replace) +
+          "\n");
+    } else {
+      out(fmt::format("{}, which was saved by an earlier run, still fails:\n{}  {:<10} {}\n", one_line(path),
+                      text_of(*failure, trace, subject), "replay", command));
+      out("Nothing else was run; --no-saved passes it by.\n");
+    }
+    return Exit::violation;
+  }
+  if (replayed != 0 && !common.json)
+    out(fmt::format("{} saved in {} replayed: none fails\n",
+                    replayed == 1 ? "1 trace" : fmt::format("{} traces", replayed), one_line(options.save_dir)));
+  return std::nullopt;
+}
+
+Exit report_found(const Common& common, const Options& options, Run& run) {
+  const CheckReport::Found& found = *run.report.found;
+  if (!common.json)
+    out(fmt::format("\nfound: case {} fails at step {}: {}\n{}", found.case_index, found.failure.step,
+                    signature(found.failure) + ": " + one_line(found.failure.violation.detail),
+                    found.reproduced ? "" : "flaky: run again by itself, this trace did not fail\n"));
+  flush_out();
+  const std::string found_by = fmt::format("vmapcheck check --subject {} --seed {} --cases {} --ops {}",
+                                           run.subject.name, run.seed, found.case_index + 1, options.ops);
+  Minimizing minimizing{.wanted = found.reproduced && !options.no_minimize};
+  minimizing.options.seed = run.seed;
+  if (options.minimize_time) minimizing.options.time = options.minimize_time;
+  run.finding = make_finding(run.subject, found.trace, found.failure, minimizing, found_by);
+  if (!common.json) out(text_of(*run.finding));
+  // The violation is what matters: that it could not be saved does not change the status.
+  try {
+    run.path = save(*run.finding, common, options.save_dir);
+  } catch (const Stop& stop) {
+    if (stop.status != Exit::io || out_is_broken()) throw;
+    report(stop);
+    say("vmapcheck: the trace is not saved: --save-dir names a directory that can be written");
+  }
+  if (!common.json && !run.path.empty()) {
+    out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, run.subject.name, run.path)));
+    out(fmt::format("  {:<10} {}\n", "report",
+                    one_line(std::filesystem::path(run.path).replace_extension(".md").string())));
+  }
+  if (common.json) out(json_of(run, common).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
   return status_of(run);
 }
 
@@ -183,7 +241,7 @@ ordered_json json_of(const Run& run, const Common& common) {
   found["ops"] = run.finding->trace.ops.size();
   found["trace"] = print(run.finding->trace);
   found["file"] = run.path.empty() ? ordered_json() : ordered_json(run.path);
-  if (!run.path.empty()) found["replay"] = replay_command(*run.finding, common, run.path);
+  if (!run.path.empty()) found["replay"] = replay_command(common, run.subject.name, run.path);
   json["found"] = std::move(found);
   return json;
 }

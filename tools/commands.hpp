@@ -10,9 +10,13 @@ namespace vmapcheck::tool {
 void add_check(CLI::App& app, Session& session);
 void add_campaign(CLI::App& app, Session& session);
 void add_replay(CLI::App& app, Session& session);
+void add_minimize(CLI::App& app, Session& session);
 void add_corpus(CLI::App& app, Session& session);
 void add_encode(CLI::App& app, Session& session);
 void add_decode(CLI::App& app, Session& session);
 void add_subjects(CLI::App& app, Session& session);
+
+// A command of `corpus`.
+void add_corpus_add(CLI::App& corpus, Session& session);
 
 }  // namespace vmapcheck::tool

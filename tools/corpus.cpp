@@ -41,16 +41,19 @@ const ImportedProcess& process_of(const StraceImport& imported, const ImportOpti
 }  // namespace
 
 void add_corpus(CLI::App& app, Session& session) {
-  CLI::App& corpus = add_command(app, session, "corpus", "List named traces; import recorded ones", uses_json,
-                                 "vmapcheck corpus list\n"
-                                 "vmapcheck corpus import --strace LOG -o FILE.trace",
-                                 corpus_statuses);
+  CLI::App& corpus =
+      add_command(app, session, "corpus", "List named traces; add to them; import recorded ones", uses_json,
+                  "vmapcheck corpus list\n"
+                  "vmapcheck corpus add FILE.trace --because \"what it is about\"\n"
+                  "vmapcheck corpus import --strace LOG -o FILE.trace",
+                  corpus_statuses);
   corpus.require_subcommand(0, 1);
   corpus.callback([&session, &corpus] {
     if (corpus.get_subcommands().empty())
-      session.run = []() -> Exit { throw Stop{Exit::usage, "corpus needs a command: list or import"}; };
+      session.run = []() -> Exit { throw Stop{Exit::usage, "corpus needs a command: list, add or import"}; };
   });
   add_list(corpus, session);
+  add_corpus_add(corpus, session);
   add_import(corpus, session);
 }
 

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "harness/isolation.hpp"
 #include "model/trace.hpp"
 #include "tools/interruption.hpp"
 
@@ -52,9 +53,26 @@ bool write_all(int descriptor, std::string_view text) {
   return true;
 }
 
-std::string buffer;
+/// In memory that is shared with children, so that what one had to say is not lost when it dies.
+struct OutBuffer {
+  static constexpr std::size_t capacity = std::size_t{1} << 16;
+  std::size_t size;
+  char bytes[capacity];
+};
+
+OutBuffer& out_buffer() {
+  static const SharedArray<OutBuffer> buffer(1);
+  return buffer[0];
+}
+
 bool out_failed = false;
-constexpr std::size_t buffer_bytes = std::size_t{1} << 16;
+
+void write_out(std::string_view text) {
+  if (write_all(1, text)) return;
+  out_failed = true;
+  if (errno == EPIPE) throw Stop{Exit::io, ""};
+  cannot("write to", "standard output");
+}
 
 }  // namespace
 
@@ -108,6 +126,12 @@ std::vector<std::string> traces_below(const std::string& directory) {
   return names;
 }
 
+std::vector<std::string> traces_in(const std::string& directory) {
+  std::vector<std::string> names = traces_below(directory);
+  std::erase_if(names, [](const std::string& name) { return name.find('/') != std::string::npos; });
+  return names;
+}
+
 // ---- Writing
 // -----------------------------------------------------------------------------------------------------------
 
@@ -135,6 +159,19 @@ void write_file(const std::string& path, std::string_view contents) {
   }
 }
 
+void check_writable(const std::string& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    errno = EISDIR;
+    cannot("write", path);
+  }
+  const bool exists = fs::exists(path, error);
+  fs::path directory = exists ? fs::canonical(path, error).parent_path() : fs::path(path).parent_path();
+  if (directory.empty()) directory = ".";
+  const bool special = exists && !fs::is_regular_file(path, error);
+  if (::access(special ? path.c_str() : directory.c_str(), W_OK) != 0) cannot("write", path);
+}
+
 void make_directory(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -147,21 +184,23 @@ void make_directory(const std::string& path) {
 
 void out(std::string_view text) {
   if (out_failed) return;
-  buffer += text;
-  if (buffer.size() >= buffer_bytes) flush_out();
+  OutBuffer& buffer = out_buffer();
+  if (text.size() > OutBuffer::capacity - buffer.size) flush_out();
+  if (text.size() > OutBuffer::capacity) return write_out(text);
+  std::ranges::copy(text, buffer.bytes + buffer.size);
+  buffer.size += text.size();
 }
 
 void flush_out() {
   if (out_failed) return;
-  const bool written = write_all(1, buffer);
-  buffer.clear();
-  if (written) return;
-  out_failed = true;
-  if (errno == EPIPE) throw Stop{Exit::io, ""};
-  cannot("write to", "standard output");
+  OutBuffer& buffer = out_buffer();
+  const std::size_t size = std::exchange(buffer.size, 0);
+  write_out({buffer.bytes, size});
 }
 
 bool out_is_broken() { return out_failed; }
+
+void give_up_out() { out_failed = true; }
 
 bool out_is_terminal() { return ::isatty(1) == 1; }
 

@@ -29,18 +29,26 @@ inline constexpr std::size_t log_bytes_max = std::size_t{1} << 30;
 /// regular file (a pipe, a device) is written directly.
 void write_file(const std::string& path, std::string_view contents);
 
+/// Stops with Exit::io if write_file() could not write there; changes nothing.
+void check_writable(const std::string& path);
+
 /// With its parents, unless it is there.
 void make_directory(const std::string& path);
 
 /// Every *.trace below a directory, as paths relative to it, in the order of their names.
 [[nodiscard]] std::vector<std::string> traces_below(const std::string& directory);
+/// The same without those in its subdirectories.
+[[nodiscard]] std::vector<std::string> traces_in(const std::string& directory);
 
-/// Standard output, buffered. A failed write is a Stop with Exit::io; it is silent where nobody reads any more.
+/// Standard output, buffered, also across a fork: what a child has said before it died is written by its parent. A
+/// failed write is a Stop with Exit::io; it is silent where nobody reads any more.
 void out(std::string_view text);
 void flush_out();
 [[nodiscard]] bool out_is_terminal();
 /// A write has failed; nothing more is written.
 [[nodiscard]] bool out_is_broken();
+/// For the parent of a child whose write has failed.
+void give_up_out();
 
 /// One line for standard error, after what standard output has so far.
 void say(std::string_view line);

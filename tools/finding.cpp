@@ -3,11 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <filesystem>
 #include <utility>
 
-#include "harness/minimize.hpp"
 #include "model/trace.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
@@ -15,34 +16,68 @@
 #include "tools/report.hpp"
 
 namespace vmapcheck::tool {
+namespace {
 
-Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure, bool minimizing,
-                     const std::string& found_by) {
-  Finding finding{&subject, trace, failure, "not shortened"};
-  if (minimizing) {
+namespace fs = std::filesystem;
+
+std::string report_of(const Finding& finding, const Common& common, const std::string& path);
+
+std::string what_it_shows(const Failure& failure) {
+  if (failure.kind != FailureKind::violation) return "Dies of " + signature(failure);
+  return fmt::format("Breaks {}", name(failure.violation.invariant));
+}
+
+double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+
+}  // namespace
+
+Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
+                     const Minimizing& minimizing, const std::string& found_by) {
+  Finding finding{&subject, trace, trace, failure, std::nullopt, found_by, std::nullopt};
+  if (minimizing.wanted) {
     Progress progress;
-    std::size_t runs = 0;
-    const auto keep_going = [&] {
-      progress.update([&] { return fmt::format("shortening {} ops: {} candidates so far", trace.ops.size(), runs); });
-      ++runs;
+    MinimizeOptions options = minimizing.options;
+    options.on_progress = [&](const MinimizeProgress& now) {
+      progress.update(
+          [&] { return fmt::format("minimizing {} ops: {} so far, {}", trace.ops.size(), now.length, now.stage); });
       return !interrupted();
     };
-    Minimized shorter = minimize(trace, failure, subject.make, 100'000, keep_going);
-    finding.trace = std::move(shorter.trace);
-    finding.failure = std::move(shorter.failure);
-    finding.shortened = fmt::format("shortened from {} to {} ops{}", trace.ops.size(), finding.trace.ops.size(),
-                                    shorter.complete ? "" : ", and not to the end");
+    finding.minimized = minimize(trace, failure, subject.make, options);
+    finding.trace = std::exchange(finding.minimized->trace, {});
+    finding.failure = std::exchange(finding.minimized->failure, {});
+    if (!interrupted()) finding.explanation = explain(finding.trace, finding.failure, subject.make);
   }
-  finding.trace.comments = {fmt::format("Breaks {} (subject {}): {}", name(finding.failure.violation.invariant),
-                                        subject.name, one_line(finding.failure.violation.detail)),
-                            fmt::format("Found by {}; {}.", found_by, finding.shortened)};
+  finding.trace.comments = {fmt::format("{} (subject {}): {}", what_it_shows(finding.failure), subject.name,
+                                        one_line(finding.failure.violation.detail)),
+                            fmt::format("Found by {}; {}.", found_by, how_minimal(finding))};
   return finding;
 }
 
-std::string file_name(const Finding& finding) {
+std::string how_minimal(const Finding& finding) {
+  if (!finding.minimized) return "not minimized";
+  return fmt::format("minimized from {} to {} ops", finding.original.ops.size(), finding.trace.ops.size());
+}
+
+namespace {
+
+/// How sure it is that there is no shorter one: a sentence.
+std::string minimality_of(const Minimized& minimized) {
+  switch (minimized.minimality) {
+    case Minimality::proved:
+      if (minimized.sequences == 0) return "No shorter trace fails so.";
+      return fmt::format("No shorter trace fails so: {} sequences of ops over {} granules, with {} states, were run.",
+                         minimized.sequences, minimized.granules, minimized.states);
+    case Minimality::time_is_up: return "Time was up: there may be a shorter one.";
+    case Minimality::too_many: return "No op can be spared; there may be a shorter one of other ops.";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string base_name(const Finding& finding) {
   const Trace bare{{}, finding.trace.space, finding.trace.ops};
-  return fmt::format("{}-{}-{}.trace", finding.subject->name, name(finding.failure.violation.invariant),
-                     hash_of(print(bare)));
+  return fmt::format("{}-{}-{}", finding.subject->name, short_name(finding.failure), hash_of(print(bare)));
 }
 
 /// Source: the hash FNV-1a of Fowler, Noll and Vo, folded to 32 bits.
@@ -52,20 +87,98 @@ std::string hash_of(std::string_view bytes) {
   return fmt::format("{:08x}", static_cast<std::uint32_t>(hash ^ hash >> 32));
 }
 
-std::string save(const Finding& finding, const std::string& directory) {
+std::string save(const Finding& finding, const Common& common, const std::string& directory) {
   make_directory(directory);
-  const std::string path = (std::filesystem::path(directory) / file_name(finding)).string();
-  write_file(path, print(finding.trace));
-  return path;
+  const std::string base = (fs::path(directory) / base_name(finding)).string();
+  write_file(base + ".trace", print(finding.trace));
+  if (finding.minimized) {
+    const std::string originals = (fs::path(directory) / "originals").string();
+    make_directory(originals);
+    write_file((fs::path(originals) / (base_name(finding) + ".trace")).string(), print(finding.original));
+  }
+  write_file(base + ".md", report_of(finding, common, base + ".trace"));
+  return base + ".trace";
 }
 
 std::string text_of(const Finding& finding) {
-  const Replayed replayed = replay(finding.trace, *finding.subject, Checking::every_step, {});
-  return fmt::format("\n{}\n{}", print(finding.trace), replayed.failure_text);
+  std::string text = how_minimal(finding);
+  if (finding.minimized)
+    text += fmt::format(" in {:.2f} s. {}", seconds(finding.minimized->elapsed), minimality_of(*finding.minimized));
+  text += fmt::format("\n\n{}\n{}", print(finding.trace), text_of(finding.failure, finding.trace, *finding.subject));
+  if (finding.explanation) text += "\nwhat matters\n" + print(*finding.explanation);
+  return text;
 }
 
-std::string replay_command(const Finding& finding, const Common& common, const std::string& path) {
-  return fmt::format("{} replay --subject {} {}", shell_word(common.program), finding.subject->name, shell_word(path));
+std::string replay_command(const Common& common, const std::string& subject, const std::string& path) {
+  return fmt::format("{} replay{} --subject {} {}", shell_word(common.program), is_sanitized() ? " --sanitize" : "",
+                     shell_word(subject), shell_word(path));
 }
 
+std::string test_case(const Trace& trace, const std::string& subject, const std::string& name, bool whole) {
+  std::string identifier;
+  bool upper = true;
+  for (const char c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) {
+      upper = true;
+      continue;
+    }
+    identifier += upper ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c;
+    upper = false;
+  }
+  std::string text;
+  if (whole)
+    text =
+        "#include <gtest/gtest.h>\n\n#include \"harness/isolated.hpp\"\n#include \"model/trace.hpp\"\n"
+        "#include \"subjects/registry.hpp\"\n\n";
+  for (const std::string& comment : trace.comments) text += fmt::format("// {}\n", one_line(comment, 2000));
+  const Trace bare{{}, trace.space, trace.ops};
+  text += fmt::format(
+      "TEST(Traces, {}) {{\n"
+      "  const auto trace = vmapcheck::parse_trace(R\"({})\");\n"
+      "  ASSERT_TRUE(trace) << trace.error().expected;\n"
+      "  const auto* const subject = vmapcheck::find_subject(\"{}\");\n"
+      "  ASSERT_NE(subject, nullptr);\n"
+      "  const auto failure = vmapcheck::run_isolated(*trace, subject->make);\n"
+      "  ASSERT_TRUE(failure) << failure.error();\n"
+      "  EXPECT_FALSE(failure->has_value()) << vmapcheck::signature(**failure) << \" at step \" << (*failure)->step << "
+      "\": \"\n"
+      "                                     << (*failure)->violation.detail;\n"
+      "}}\n",
+      identifier.empty() || std::isdigit(static_cast<unsigned char>(identifier[0])) != 0 ? "Trace" + identifier
+                                                                                         : identifier,
+      print(bare), subject);
+  return text;
+}
+
+namespace {
+
+/// All that an engineer needs to go on: Markdown.
+std::string report_of(const Finding& finding, const Common& common, const std::string& path) {
+  const auto block = [](std::string_view language, std::string_view text) {
+    std::string fence = "```";
+    while (text.find(fence) != std::string_view::npos) fence += '`';
+    return fmt::format("{}{}\n{}{}{}\n", fence, language, text, text.ends_with('\n') ? "" : "\n", fence);
+  };
+  const std::string name = fs::path(path).stem().string();
+  std::string text = fmt::format("# {}\n\n", name);
+  text += fmt::format("* Subject: `{}`\n* Signature: `{}`\n* Found by: `{}`\n* Length: {}", finding.subject->name,
+                      signature(finding.failure), finding.found_by, how_minimal(finding));
+  if (finding.minimized) text += ". " + minimality_of(*finding.minimized);
+  text += fmt::format("\n\nReplay it:\n\n{}\n", block("sh", replay_command(common, finding.subject->name, path)));
+  text += "## The trace\n\n" + block("", print(finding.trace)) + "\n";
+  text += "## How it fails\n\n" + block("", text_of(finding.failure, finding.trace, *finding.subject)) + "\n";
+  if (finding.explanation) {
+    text += "## What matters\n\n" + block("", print(*finding.explanation)) + "\n";
+    if (finding.explanation->passing)
+      text +=
+          fmt::format("The nearest trace that passes is the same {}:\n\n{}\n", finding.explanation->passing->difference,
+                      block("", print(finding.explanation->passing->trace)));
+  }
+  if (!finding.failure.report.empty())
+    text += "## What was printed when it died\n\n" + block("", finding.failure.report) + "\n";
+  text += "## As a test\n\n" + block("cpp", test_case(finding.trace, finding.subject->name, name, true));
+  return text;
+}
+
+}  // namespace
 }  // namespace vmapcheck::tool

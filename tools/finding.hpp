@@ -1,39 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A violation that a driver has found: shortened, shown, and kept as a trace that says what it breaks.
+// A failure that a driver has found: minimized, explained, shown, and kept as a trace with a report beside it.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 
-#include "harness/executor.hpp"
+#include "harness/explain.hpp"
+#include "harness/minimize.hpp"
 #include "model/op.hpp"
 #include "subjects/registry.hpp"
 #include "tools/options.hpp"
 
 namespace vmapcheck::tool {
 
-struct Finding {
-  const SubjectEntry* subject = nullptr;
-  Trace trace;  ///< its comments say what it breaks and what found it
-  Failure failure;
-  std::string shortened;  ///< "shortened from 512 to 5 ops", and whether that is the end of it
+/// Whether and how a finding is to be minimized.
+struct Minimizing {
+  bool wanted = true;
+  MinimizeOptions options{};
 };
 
-/// The failure as it was found, unless `minimizing` without a single op that can be spared. `found_by` is the second
-/// comment. Ctrl-C ends the shortening early.
-[[nodiscard]] Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
-                                   bool minimizing, const std::string& found_by);
+struct Finding {
+  const SubjectEntry* subject = nullptr;
+  Trace original;  ///< as it was found, up to the op that failed
+  Trace trace;     ///< its comments say what it shows and what found it
+  Failure failure;
+  std::optional<Minimized> minimized;  ///< without its trace and failure, which are those above
+  std::string found_by;                ///< the command
+  std::optional<Explanation> explanation;
+};
 
-/// "vmap-answer-1a2b3c4d.trace": equal traces have equal names.
-[[nodiscard]] std::string file_name(const Finding& finding);
+/// Minimizes and explains what failed. Progress is shown; Ctrl-C ends the minimizing with the best so far.
+[[nodiscard]] Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
+                                   const Minimizing& minimizing, const std::string& found_by);
+
+/// "minimized from 512 to 5 ops; no shorter trace fails so: ...", or why that is not known.
+[[nodiscard]] std::string how_minimal(const Finding& finding);
+
+/// "vmap-answer-1a2b3c4d": equal traces have equal names.
+[[nodiscard]] std::string base_name(const Finding& finding);
 [[nodiscard]] std::string hash_of(std::string_view bytes);
 
-/// Writes it into `directory`; returns the path. Stops with Exit::io if that cannot be.
-[[nodiscard]] std::string save(const Finding& finding, const std::string& directory);
+/// Writes NAME.trace, NAME.md with all that is known, and, where it was minimized, originals/NAME.trace, into
+/// `directory`; returns the path of the first. Stops with Exit::io if that cannot be.
+[[nodiscard]] std::string save(const Finding& finding, const Common& common, const std::string& directory);
 
-/// The trace, the violation, and where `path` was saved the command that replays it. Lines with newlines.
+/// The trace, how it failed, and why. Lines with newlines.
 [[nodiscard]] std::string text_of(const Finding& finding);
-[[nodiscard]] std::string replay_command(const Finding& finding, const Common& common, const std::string& path);
+
+/// The command that replays a trace. `subject` is a name.
+[[nodiscard]] std::string replay_command(const Common& common, const std::string& subject, const std::string& path);
+
+/// A GoogleTest case that replays the trace on a subject and expects no failure: C++ source, with its includes if
+/// `whole`.
+[[nodiscard]] std::string test_case(const Trace& trace, const std::string& subject, const std::string& name,
+                                    bool whole);
 
 }  // namespace vmapcheck::tool

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "tools/commands.hpp"
+#include "tools/debugger.hpp"
 #include "tools/exit_status.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
@@ -76,11 +77,13 @@ void describe(CLI::App& app, Session& session) {
   add_check(app, session);
   add_campaign(app, session);
   add_replay(app, session);
+  add_minimize(app, session);
   add_corpus(app, session);
   add_encode(app, session);
   add_decode(app, session);
   add_subjects(app, session);
   for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
+  add_step_to(app, session);
 }
 
 /// What a user types to run this again: the launcher says so, if it was one.

@@ -9,6 +9,7 @@
 #include <random>
 #include <system_error>
 
+#include "harness/isolation.hpp"
 #include "tools/files.hpp"
 
 namespace vmapcheck::tool {
@@ -45,6 +46,15 @@ void add_common_options(CLI::App& app, Common& common, unsigned uses) {
              ->type_name("N")
              ->take_last(),
          (uses & uses_seed) != 0);
+  const auto sanitize = [&common] {
+    common.sanitize = true;
+    if (!is_sanitized())
+      throw CLI::ValidationError("--sanitize",
+                                 "this program was built without sanitizers; ./vmapcheck at the top of a "
+                                 "checkout builds one with them");
+  };
+  shared(app.add_flag_callback("--sanitize", sanitize, "With AddressSanitizer and UndefinedBehaviorSanitizer"),
+         (uses & uses_subject) != 0);
   shared(app.add_flag_callback("--json", [&common] { common.json = true; }, "Answer in JSON"), (uses & uses_json) != 0);
 }
 

@@ -26,6 +26,7 @@ struct Common {
   std::string subject = "vmap";
   std::optional<std::uint64_t> seed;
   bool json = false;
+  bool sanitize = false;  ///< with a build of this program that has sanitizers, which this is
 };
 
 /// The command line as it is being read: a command that is recognized leaves here what is to be run.

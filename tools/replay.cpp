@@ -4,13 +4,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "model/trace.hpp"
 #include "tools/commands.hpp"
+#include "tools/debugger.hpp"
 #include "tools/files.hpp"
+#include "tools/finding.hpp"
 #include "tools/report.hpp"
 
 namespace vmapcheck::tool {
@@ -19,6 +24,9 @@ namespace {
 struct Options {
   std::vector<std::string> files;
   std::optional<Checking> checking;
+  std::uint64_t times = 1;
+  std::string format;
+  bool gdb = false;
 };
 
 /// Longer traces are checked in the amortized form, unless it is said how.
@@ -26,6 +34,8 @@ constexpr std::size_t every_step_ops_max = 100'000;
 
 Exit replay_all(const Common& common, const Options& options);
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options);
+Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntry& subject, Checking checking,
+                  const Common& common, const Options& options);
 int weight(Exit status);
 std::optional<Failure> as_json(const Trace& trace, const SubjectEntry& subject, Checking checking);
 std::optional<Failure> as_text(const Trace& trace, const SubjectEntry& subject, Checking checking);
@@ -39,26 +49,47 @@ void add_replay(CLI::App& app, Session& session) {
       "vmapcheck replay corpus/*.trace\n"
       "vmapcheck replay --subject seed_2019 FILE.trace\n"
       "vmapcheck replay --json FILE.trace        one object for each op, and one with the verdict\n"
+      "vmapcheck replay -n 10 FILE.trace         how often does it fail?\n"
+      "vmapcheck replay --gdb FILE.trace         in gdb, stopped before the op that fails\n"
+      "vmapcheck replay --format cpp FILE.trace  a GoogleTest case, not run\n"
       "vmapcheck replay -                        the trace on standard input\n"
-      "All files are replayed. The status is 10 if one of them shows a violation; else 4, 3 or 2 if one fails so.");
+      "All files are replayed. The status is 10 if one of them fails; else 12, 4, 3 or 2 if one ends so.",
+      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky,
+       Exit::not_reproduced});
   const auto options = std::make_shared<Options>();
   command.add_option("FILE", options->files, "Traces; - is standard input")->required()->type_name("");
   add_checking(command, options->checking,
                "every-step: check the whole state at every step; amortized: what the step touched,\n"
                "and the whole state now and then. Default: every-step up to 100000 ops, amortized above");
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return replay_all(session.common, *options); }; });
+  add_count(command, "-n,--times", options->times, "Run each so often, and say only how often it failed", 1, 1'000'000);
+  command
+      .add_option("--format", options->format, "text (default); json, as --json; cpp: a GoogleTest case of each trace")
+      ->type_name("FORMAT")
+      ->take_last()
+      ->check(CLI::IsMember({"text", "json", "cpp"}));
+  command.add_flag("--gdb", options->gdb, "Open the one trace in gdb, stopped before the op that fails");
+  command.callback([&session, options] {
+    if (options->format == "json") session.common.json = true;
+    session.run = [&session, options] { return replay_all(session.common, *options); };
+  });
 }
 
 namespace {
 
 Exit replay_all(const Common& common, const Options& options) {
   const SubjectEntry& subject = subject_named(common.subject);
+  if (options.gdb) return debug(options.files, subject, common);
   Exit worst = Exit::ok;
+  bool first = true;
   for (const std::string& file : options.files) {
     Exit status = Exit::ok;
     try {
-      status = replay_file(file, subject, common, options);
+      if (options.format == "cpp")
+        out((first ? "" : "\n") +
+            test_case(read_trace(file), subject.name, std::filesystem::path(file).stem().string(), first));
+      else
+        status = replay_file(file, subject, common, options);
+      first = false;
     } catch (const Stop& stop) {
       if (stop.status == Exit::interrupted || out_is_broken()) throw;
       report(stop);
@@ -76,7 +107,8 @@ int weight(Exit status) {
     case Exit::usage: return 1;
     case Exit::subject: return 2;
     case Exit::io: return 3;
-    default: return 4;
+    case Exit::flaky: return 4;
+    default: return 5;
   }
 }
 
@@ -84,26 +116,50 @@ Exit replay_file(const std::string& file, const SubjectEntry& subject, const Com
   const Trace trace = read_trace(file);
   const Checking checking =
       options.checking.value_or(trace.ops.size() <= every_step_ops_max ? Checking::every_step : Checking::amortized);
+  if (options.times > 1) return replay_times(file, trace, subject, checking, common, options);
   if (common.json) return as_json(trace, subject, checking) ? Exit::violation : Exit::ok;
   out(fmt::format("{}: {} ops in {}, subject {}\n", one_line(file), trace.ops.size(), print(trace.space.range),
                   subject.name));
   if (!as_text(trace, subject, checking)) return Exit::ok;
-  out(fmt::format("  {:<10} {} replay --subject {}{} {}\n", "replay", shell_word(common.program), subject.name,
-                  options.checking ? fmt::format(" --checking {}", name(checking)) : "", shell_word(file)));
+  out(fmt::format("  {:<10} {}{}\n", "replay", replay_command(common, subject.name, file),
+                  options.checking ? fmt::format(" --checking {}", name(checking)) : ""));
   if (checking == Checking::amortized)
     out("  It was checked in the amortized form: --checking every-step may name an earlier step.\n");
   return Exit::violation;
 }
 
+/// Fails each time in the same way, or never, or is flaky.
+Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntry& subject, Checking checking,
+                  const Common& common, const Options& options) {
+  std::map<std::string, std::uint64_t> failed;  // by signature
+  std::uint64_t failures = 0;
+  for (std::uint64_t n = 0; n < options.times; ++n)
+    if (const auto failure = replay(trace, subject, checking, {})) ++failed[signature(*failure)], ++failures;
+  const Exit status = failures == 0                                     ? Exit::ok
+                      : failures == options.times && failed.size() == 1 ? Exit::violation
+                                                                        : Exit::flaky;
+  const std::string_view verdict = status == Exit::ok ? "ok" : status == Exit::flaky ? "flaky" : "violation";
+  if (common.json) {
+    nlohmann::ordered_json json{{"file", file}, {"runs", options.times}, {"failed", failures}, {"verdict", verdict}};
+    json["signatures"] = nlohmann::ordered_json(failed);
+    out(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    return status;
+  }
+  out(fmt::format("{}: failed {} of {} times, subject {}{}\n", one_line(file), failures, options.times, subject.name,
+                  status == Exit::flaky ? ": flaky" : ""));
+  for (const auto& [what, count] : failed) out(fmt::format("{:>6}  {}\n", count, what));
+  return status;
+}
+
 std::optional<Failure> as_json(const Trace& trace, const SubjectEntry& subject, Checking checking) {
   std::string line;
-  const Replayed replayed = replay(trace, subject, checking, [&](std::size_t step, const Op& op, const Answer& answer) {
+  const auto failure = replay(trace, subject, checking, [&](std::size_t step, const Op& op, const Answer& answer) {
     line.clear();
     append_json(line, step, op, answer);
     out(line);
   });
-  out(verdict_json(replayed.failure));
-  return replayed.failure;
+  out(verdict_json(failure));
+  return failure;
 }
 
 //   step  op                       answer
@@ -116,11 +172,17 @@ std::optional<Failure> as_text(const Trace& trace, const SubjectEntry& subject, 
     width = std::min(width_max, std::max(width, print(op).size()));
   }
   out(fmt::format("{:>6}  {:<{}}  {}\n", "step", "op", width, "answer"));
-  const Replayed replayed = replay(trace, subject, checking, [&](std::size_t step, const Op& op, const Answer& answer) {
+  const auto failure = replay(trace, subject, checking, [&](std::size_t step, const Op& op, const Answer& answer) {
     out(fmt::format("{:>6}  {:<{}}  {}\n", step, print(op), width, text_of(op, answer)));
   });
-  out(replayed.failure ? replayed.failure_text : fmt::format("ok: {} steps, no violation\n", trace.ops.size()));
-  return replayed.failure;
+  if (!failure) {
+    out(fmt::format("ok: {} steps, no violation\n", trace.ops.size()));
+    return failure;
+  }
+  if (failure->kind != FailureKind::violation && failure->op)
+    out(fmt::format("{:>6}  {:<{}}  none: {}\n", failure->step, print(*failure->op), width, signature(*failure)));
+  out(text_of(*failure, trace, subject));
+  return failure;
 }
 
 }  // namespace

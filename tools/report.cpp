@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <cstdlib>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "harness/describe.hpp"
+#include "harness/isolated.hpp"
 #include "model/trace.hpp"
 #include "tools/exit_status.hpp"
 #include "tools/files.hpp"
@@ -43,28 +45,53 @@ constexpr std::array<std::string_view, vmap::invariant_count> invariant_meanings
     "nodes visited by an operation stay under their bound"};
 
 std::string draw_around(const ReferenceModel& model, Address focus);
-Address focus_of(const Failure& failure, const Answer& answer, Range space);
+Address focus_of(const Failure& failure, Range space);
 
 }  // namespace
 
 // ---- Running
 // -----------------------------------------------------------------------------------------------------------
 
-Replayed replay(const Trace& trace, const SubjectEntry& subject, Checking checking, const OnStep& on_step) {
-  auto executor = Executor::create(trace.space, subject.make, checking);
-  if (!executor) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(executor.error()))};
-  Replayed result;
-  for (std::size_t step = 0; step < trace.ops.size() && !result.failure; ++step) {
-    if (interrupted()) throw Stop{Exit::interrupted, fmt::format("interrupted at step {}", step)};
-    const Op& op = trace.ops[step];
-    if (auto violation = (*executor)->step(op)) result.failure = Failure{step, op, *std::move(violation)};
-    if (on_step) on_step(step, op, (*executor)->answer());
+std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, Checking checking,
+                              const OnStep& on_step) {
+  constexpr char mark_stop = 's', mark_unmade = 'u';
+  flush_out();
+  const auto run_all = [&](Beacon& beacon) -> std::string {
+    auto executor = Executor::create(trace.space, subject.make, checking);
+    if (!executor) return mark_unmade + executor.error();
+    std::optional<Failure> failure;
+    for (std::size_t step = 0; step < trace.ops.size() && !failure; ++step) {
+      const Op& op = trace.ops[step];
+      beacon.at(Phase::op, step);
+      if (auto violation = (*executor)->step(op)) failure = Failure{step, op, *std::move(violation)};
+      if (on_step) on_step(step, op, (*executor)->answer());
+    }
+    beacon.at(Phase::end, trace.ops.size());
+    if (!failure)
+      if (auto violation = (*executor)->finish())
+        failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
+    return pack(failure);
+  };
+  const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
+    try {
+      std::string answer = run_all(beacon);
+      flush_out();
+      return answer;
+    } catch (const Stop& stop) {  // the output cannot be written
+      return fmt::format("{}{}\n{}", mark_stop, static_cast<int>(stop.status), stop.line);
+    }
+  };
+  const Walked walked = walk(1, work, {.limits = {}, .on_death = {}, .keep_going = [] { return !interrupted(); }});
+  if (walked.interrupted) throw Stop{Exit::interrupted, "interrupted"};
+  if (walked.death) return failure_of(*walked.death, trace);
+  const std::string& answer = *walked.answer;
+  if (answer.front() == mark_unmade)
+    throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(answer.substr(1)))};
+  if (answer.front() == mark_stop) {
+    give_up_out();
+    throw Stop{static_cast<Exit>(std::atoi(answer.c_str() + 1)), answer.substr(answer.find('\n') + 1)};
   }
-  if (!result.failure)
-    if (auto violation = (*executor)->finish())
-      result.failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation)};
-  if (result.failure) result.failure_text = text_of(*result.failure, **executor);
-  return result;
+  return unpack(answer, trace);
 }
 
 // ---- Answers
@@ -173,53 +200,116 @@ void append_json(std::string& line, std::size_t step, const Op& op, const Answer
 std::string verdict_json(const std::optional<Failure>& failure) {
   if (!failure) return "{\"verdict\":\"ok\"}\n";
   ordered_json verdict;
-  verdict["verdict"] = "violation";
-  verdict["invariant"] = name(failure->violation.invariant);
+  if (failure->kind == FailureKind::violation) {
+    verdict["verdict"] = "violation";
+    verdict["invariant"] = name(failure->violation.invariant);
+  } else {
+    verdict["verdict"] = "died";
+    verdict["kind"] = name(failure->kind);
+  }
   verdict["step"] = failure->step;
   verdict["detail"] = failure->violation.detail;
+  verdict["signature"] = signature(*failure);
   return verdict.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 ordered_json json_of(const Failure& failure) {
   ordered_json json;
-  json["invariant"] = name(failure.violation.invariant);
+  json["kind"] = name(failure.kind);
+  if (failure.kind == FailureKind::violation) json["invariant"] = name(failure.violation.invariant);
+  json["signature"] = signature(failure);
   json["step"] = failure.step;
   json["op"] = failure.op ? ordered_json(print(*failure.op)) : ordered_json();
   json["detail"] = failure.violation.detail;
+  if (failure.kind != FailureKind::violation) json["frames"] = failure.frames;
   return json;
 }
 
 // ---- Violations
 // --------------------------------------------------------------------------------------------------------
 
-std::string text_of(const Failure& failure, const Executor& executor) {
-  const vmap::Violation& violation = failure.violation;
-  std::string text = fmt::format("violation of {} at step {}: {}\n", name(violation.invariant), failure.step,
-                                 failure.op ? print(*failure.op) : "the end of the trace");
-  const auto row = [&](std::string_view title, std::string_view value) {
-    text += fmt::format("  {:<10} {}\n", title, one_line(value, 2000));
-  };
-  row("invariant", invariant_meanings[static_cast<std::size_t>(violation.invariant)]);
+namespace {
+
+std::string place_of(const Failure& failure) {
+  switch (failure.phase) {
+    case Phase::construction: return "while the subject was made";
+    case Phase::end: return fmt::format("at step {}: the end of the trace", failure.step);
+    case Phase::op: break;
+  }
+  return fmt::format("at step {}: {}", failure.step, failure.op ? print(*failure.op) : "");
+}
+
+void append_row(std::string& text, std::string_view title, std::string_view value) {
+  text += fmt::format("  {:<10} {}\n", title, one_line(value, 2000));
+}
+
+void append_violation(std::string& text, const vmap::Violation& violation) {
+  append_row(text, "invariant", invariant_meanings[static_cast<std::size_t>(violation.invariant)]);
   constexpr std::string_view expected_word = "expected ", actual_word = ", actual ";
   const std::string_view detail = violation.detail;
   const std::size_t expected = detail.rfind(expected_word), actual = detail.rfind(actual_word);
   if (expected != std::string_view::npos && actual != std::string_view::npos && expected < actual) {
     std::string_view before = detail.substr(0, expected);
     while (before.ends_with(' ') || before.ends_with(':') || before.ends_with(',')) before.remove_suffix(1);
-    if (!before.empty()) row("what", before);
-    row("expected", detail.substr(expected + expected_word.size(), actual - expected - expected_word.size()));
-    row("actual", detail.substr(actual + actual_word.size()));
+    if (!before.empty()) append_row(text, "what", before);
+    append_row(text, "expected",
+               detail.substr(expected + expected_word.size(), actual - expected - expected_word.size()));
+    append_row(text, "actual", detail.substr(actual + actual_word.size()));
   } else {
-    row("what", detail);
+    append_row(text, "what", detail);
   }
-  const ReferenceModel& model = executor.model();
-  return text + draw_around(model, focus_of(failure, executor.answer(), model.space().range));
+}
+
+void append_death(std::string& text, const Failure& failure) {
+  append_row(text, "what", failure.violation.detail);
+  for (std::size_t i = 0; i < failure.frames.size(); ++i) append_row(text, i == 0 ? "in" : "", failure.frames[i]);
+  // What was printed meanwhile: the first lines are those that say most.
+  constexpr std::size_t lines_max = 12;
+  std::string_view rest = failure.report;
+  for (std::size_t n = 0; n < lines_max && !rest.empty();) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.find_first_not_of("= ") == std::string_view::npos) continue;
+    append_row(text, n++ == 0 ? "printed" : "", line.substr(0, 160));
+  }
+}
+
+/// What there was before the step that failed.
+std::string draw_before(const Failure& failure, const Trace& trace, const SubjectEntry& subject) {
+  const std::size_t ops = std::min(failure.step, trace.ops.size());
+  const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
+    auto executor = Executor::create(trace.space, subject.make, Checking::amortized);
+    if (!executor) return "";
+    for (std::size_t step = 0; step < ops; ++step) {
+      beacon.at(Phase::op, step);
+      if ((*executor)->step(trace.ops[step])) break;
+    }
+    const ReferenceModel& model = (*executor)->model();
+    return draw_around(model, focus_of(failure, model.space().range));
+  };
+  const Walked walked = walk(1, work);
+  return walked.answer.value_or("");
+}
+
+}  // namespace
+
+std::string text_of(const Failure& failure, const Trace& trace, const SubjectEntry& subject) {
+  std::string text;
+  if (failure.kind == FailureKind::violation) {
+    text = fmt::format("violation of {} {}\n", name(failure.violation.invariant), place_of(failure));
+    append_violation(text, failure.violation);
+  } else {
+    text = fmt::format("{} {}\n", signature(failure), place_of(failure));
+    append_death(text, failure);
+  }
+  return text + draw_before(failure, trace, subject);
 }
 
 namespace {
 
-/// Where to look: the first address that the detail names, or the one that the op names, or that was answered.
-Address focus_of(const Failure& failure, const Answer& answer, Range space) {
+/// Where to look: the first address that the detail names, or the one that the op names.
+Address focus_of(const Failure& failure, Range space) {
   const std::string_view detail = failure.violation.detail;
   for (std::size_t at = detail.find("0x"); at != std::string_view::npos; at = detail.find("0x", at + 2)) {
     Address address = 0;
@@ -232,11 +322,6 @@ Address focus_of(const Failure& failure, const Answer& answer, Range space) {
     if (const auto* freed = std::get_if<FreeAt>(&*failure.op); freed != nullptr && space.contains(freed->address))
       return freed->address;
   }
-  if (const auto* range = std::get_if<Range>(&answer); range != nullptr && space.contains(range->begin))
-    return range->begin;
-  if (const auto* placed = std::get_if<vmap::Allocation>(&answer);
-      placed != nullptr && space.contains(placed->range.begin))
-    return placed->range.begin;
   return space.begin;
 }
 
@@ -304,7 +389,7 @@ std::string draw_around(const ReferenceModel& model, Address focus) {
   addresses += describe(cells.back().range.end);
   const bool more_before = cells.front().range.begin != model.space().range.begin;
   const bool more_after = cells.back().range.end != model.space().range.end;
-  return fmt::format("  {:<10}     {}\n  {:<10} {} {}|{}\n", "around", addresses, "", more_before ? "..." : "   ", bar,
+  return fmt::format("  {:<10}     {}\n  {:<10} {} {}|{}\n", "before", addresses, "", more_before ? "..." : "   ", bar,
                      more_after ? " ..." : "");
 }
 

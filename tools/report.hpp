@@ -25,24 +25,20 @@ void append_json(std::string& line, std::size_t step, const Op& op, const Answer
 /// And for the verdict.
 [[nodiscard]] std::string verdict_json(const std::optional<Failure>& failure);
 
-/// Which invariant broke where: step, op, expected, actual, and the surroundings as they should be. Lines with
-/// newlines.
-[[nodiscard]] std::string text_of(const Failure& failure, const Executor& executor);
+/// How a trace failed: step, op, invariant, expected and actual, or how the subject died; and the state before that
+/// step, drawn around the place. Lines with newlines. Runs the ops before it again, in a child.
+[[nodiscard]] std::string text_of(const Failure& failure, const Trace& trace, const SubjectEntry& subject);
 
 [[nodiscard]] std::string text_of(const Coverage& coverage);
 [[nodiscard]] nlohmann::ordered_json json_of(const Coverage& coverage);
 [[nodiscard]] nlohmann::ordered_json json_of(const Failure& failure);
 
-/// What a run of a trace showed.
-struct Replayed {
-  std::optional<Failure> failure;
-  std::string failure_text;  ///< see text_of(Failure)
-};
+/// Called in the child for each step, also for the one that shows a violation.
 using OnStep = std::function<void(std::size_t step, const Op& op, const Answer& answer)>;
 
-/// Runs a trace to its end or its first violation. Stops with Exit::subject if the subject cannot be made, with
-/// Exit::interrupted if the user wants it.
-[[nodiscard]] Replayed replay(const Trace& trace, const SubjectEntry& subject, Checking checking,
-                              const OnStep& on_step);
+/// Runs a trace in a child, to its end or its first failure. What `on_step` says through out() is not lost when the
+/// subject dies. Stops with Exit::subject if the subject cannot be made, with Exit::interrupted if the user wants it.
+[[nodiscard]] std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, Checking checking,
+                                            const OnStep& on_step);
 
 }  // namespace vmapcheck::tool

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "harness/isolation.hpp"
 #include "tools/exit_status.hpp"
 #include "tools/files.hpp"
 
@@ -49,11 +49,6 @@ std::uint64_t number_behind(std::string_view line, std::string_view key) {
 }
 
 }  // namespace
-
-void die_with_parent(pid_t parent) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(1);
-}
 
 Worker::Worker(const std::vector<std::string>& command, const std::string& subject, std::string log)
     : log_(std::move(log)) {

@@ -64,7 +64,4 @@ using Workers = std::vector<std::unique_ptr<Worker>>;
 /// They end by themselves in a moment; those that do not are killed.
 void stop(const Workers& workers);
 
-/// For the child of a fork: it dies with its parent, which was `parent`.
-void die_with_parent(pid_t parent);
-
 }  // namespace vmapcheck::tool

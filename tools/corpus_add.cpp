@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `corpus add FILE --because "..."`: keeps a trace for good, under a name that says what it is about.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "harness/isolated.hpp"
+#include "model/trace.hpp"
+#include "tools/commands.hpp"
+#include "tools/files.hpp"
+#include "tools/interruption.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string file;
+  std::string because;
+  std::string name;
+  std::string directory;
+};
+
+Exit add_trace(const Common& common, const Options& options);
+std::string corpus_directory(const Options& options);
+std::string group_of(const Trace& trace);
+std::string slug(std::string_view text);
+
+}  // namespace
+
+void add_corpus_add(CLI::App& corpus, Session& session) {
+  CLI::App& command = add_command(
+      corpus, session, "add", "Keep a trace in the corpus, with the reason for it", uses_subject,
+      "vmapcheck corpus add vmapcheck-failures/vmap-answer-1a2b3c4d.trace --because \"a window cuts the last block\"\n"
+      "Becomes corpus/windows/a-window-cuts-the-last-block.trace. A trace of the same ops is not added twice.",
+      {Exit::ok, Exit::usage, Exit::subject, Exit::io});
+  const auto options = std::make_shared<Options>();
+  command.add_option("FILE", options->file, "Trace; - is standard input")->required()->type_name("");
+  command.add_option("--because", options->because, "What the trace is about: its first comment, and its name")
+      ->required()
+      ->type_name("TEXT")
+      ->take_last();
+  command.add_option("--as", options->name, "Another name, as GROUP/NAME")->type_name("NAME")->take_last();
+  command.add_option("--dir", options->directory, "The corpus (default: corpus/ of the checkout)")
+      ->type_name("DIR")
+      ->take_last();
+  command.callback(
+      [&session, options] { session.run = [&session, options] { return add_trace(session.common, *options); }; });
+}
+
+namespace {
+
+Exit add_trace(const Common& common, const Options& options) {
+  const SubjectEntry& subject = subject_named(common.subject);
+  std::string because = one_line(options.because, 2000);
+  while (because.starts_with(' ')) because.erase(0, 1);
+  while (because.ends_with(' ')) because.pop_back();
+  const std::string words = slug(because);
+  if (words.empty()) throw Stop{Exit::usage, "--because says in words what the trace is about"};
+  Trace trace = read_trace(options.file);
+  const std::string directory = corpus_directory(options);
+
+  // The same ops under another reason would be run twice for nothing.
+  const std::string text = print(Trace{{}, relabel(trace).space, relabel(trace).ops});
+  std::error_code ignored;
+  if (fs::is_directory(directory, ignored))
+    for (const std::string& name : traces_below(directory)) {
+      const std::string path = (fs::path(directory) / name).string();
+      const auto other = parse_trace(read_file(path, trace_bytes_max));
+      if (other && print(Trace{{}, other->space, other->ops}) == text)
+        throw Stop{Exit::usage, fmt::format("{} holds the same ops", one_line(path))};
+    }
+
+  std::string name = options.name.empty() ? group_of(trace) + "/" + words : options.name;
+  if (name.ends_with(".trace")) name.resize(name.size() - 6);
+  if (fs::path(name).is_absolute() || name.find("..") != std::string::npos || fs::path(name).filename().empty())
+    throw Stop{Exit::usage, fmt::format("--as is GROUP/NAME below the corpus, not '{}'", one_line(options.name))};
+  fs::path path = fs::path(directory) / (name + ".trace");
+  for (int n = 2; fs::exists(path, ignored); ++n) {
+    if (!options.name.empty()) throw Stop{Exit::usage, fmt::format("{} is there already", one_line(path.string()))};
+    path = fs::path(directory) / fmt::format("{}-{}.trace", name, n);
+  }
+  const auto failure = run_isolated(trace, subject.make, {.keep_going = [] { return !interrupted(); }});
+  if (!failure) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(failure.error()))};
+  trace = relabel(trace);
+  trace.comments = {because};
+  make_directory(path.parent_path().string());
+  write_file(path.string(), print(trace));
+  out(fmt::format("{}: {} ops\n", one_line(path.string()), trace.ops.size()));
+  if (*failure)
+    say(fmt::format("vmapcheck: it fails on {} with {} at step {}: the tests will say so until that is mended",
+                    subject.name, signature(**failure), (*failure)->step));
+  return Exit::ok;
+}
+
+std::string corpus_directory(const Options& options) {
+  if (!options.directory.empty()) return options.directory;
+  if (const auto checkout = environment("VMAPCHECK_SOURCE_DIR")) return *checkout + "/corpus";
+  return "corpus";
+}
+
+/// The folder of the corpus that a trace belongs to: what is rarest in it decides.
+std::string group_of(const Trace& trace) {
+  const auto has = [&](auto test) { return std::ranges::any_of(trace.ops, test); };
+  if (has([](const Op& op) { return std::holds_alternative<OnExhaustion>(op); })) return "hooks";
+  if (has([](const Op& op) { return std::holds_alternative<Congruent>(op); })) return "congruent";
+  if (has([](const Op& op) {
+        return std::holds_alternative<FreeLazily>(op) || std::holds_alternative<FreeLazilyAt>(op);
+      }))
+    return "lazy";
+  if (has([](const Op& op) {
+        const auto* const alloc = std::get_if<Alloc>(&op);
+        return alloc != nullptr && alloc->request.within != vmap::everywhere;
+      }))
+    return "windows";
+  if (has([](const Op& op) { return std::holds_alternative<FailMetadata>(op); })) return "errors";
+  if (has([](const Op& op) { return std::holds_alternative<Free>(op) || std::holds_alternative<FreeAt>(op); }))
+    return "coalescing";
+  return "fits";
+}
+
+/// "a-window-cuts-the-last-block": the first words, up to some sixty letters.
+std::string slug(std::string_view text) {
+  constexpr std::size_t length_max = 60;
+  std::string words;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0) {
+      words += static_cast<char>(std::tolower(byte));
+    } else if (!words.empty() && words.back() != '-') {
+      if (words.size() >= length_max) break;
+      words += '-';
+    }
+  }
+  words.resize(std::min(words.size(), 2 * length_max));
+  while (words.ends_with('-')) words.pop_back();
+  return words;
+}
+
+}  // namespace
+}  // namespace vmapcheck::tool

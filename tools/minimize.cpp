@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `minimize FILE -o OUT`: the smallest trace that fails in the same way.
+#include "harness/minimize.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "harness/check.hpp"
+#include "harness/isolated.hpp"
+#include "model/trace.hpp"
+#include "tools/commands.hpp"
+#include "tools/files.hpp"
+#include "tools/finding.hpp"
+#include "tools/interruption.hpp"
+#include "tools/report.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+  std::string file;
+  std::string output;
+  std::optional<std::chrono::nanoseconds> time;
+  bool any = false;
+  bool same = false;
+};
+
+Exit minimize_file(const Common& common, const Options& options);
+Failure reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options);
+ordered_json json_of(const Finding& finding, const Options& options);
+std::string_view name(Minimality minimality);
+
+}  // namespace
+
+void add_minimize(CLI::App& app, Session& session) {
+  CLI::App& command = add_command(
+      app, session, "minimize", "Find the smallest trace that fails in the same way",
+      uses_subject | uses_seed | uses_json,
+      "vmapcheck minimize FILE.trace -o SMALL.trace\n"
+      "vmapcheck minimize --subject seed_2019 --time 5m FILE.trace -o SMALL.trace\n"
+      "The file itself is kept. Ctrl-C writes the best so far (status 5). A trace that does not fail ends with 13,\n"
+      "one that fails differently from run to run with 12; then nothing is written.",
+      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::flaky, Exit::not_reproduced});
+  const auto options = std::make_shared<Options>();
+  command.add_option("FILE", options->file, "Trace that fails; - is standard input")->required()->type_name("");
+  command.add_option("-o,--output", options->output, "Where to; - is standard output")
+      ->required()
+      ->type_name("OUT")
+      ->take_last();
+  add_duration(command, "--time", options->time, "End when this has passed, with the best so far (default: 30s)");
+  auto* const same = command.add_flag("--same-invariant", options->same,
+                                      "Keep the signature: the invariant, or how it died (default)");
+  command.add_flag("--any", options->any, "Take whatever fails")->excludes(same);
+  command.callback(
+      [&session, options] { session.run = [&session, options] { return minimize_file(session.common, *options); }; });
+}
+
+namespace {
+
+Exit minimize_file(const Common& common, const Options& options) {
+  const SubjectEntry& subject = subject_named(common.subject);
+  std::error_code ignored;
+  if (options.file != "-" && options.output != "-" &&
+      std::filesystem::equivalent(options.file, options.output, ignored))
+    throw Stop{Exit::usage,
+               fmt::format("{} would be overwritten: name another file with -o", one_line(options.output))};
+  const Trace trace = read_trace(options.file);
+  const Failure failure = reproduce(trace, subject, options);
+  if (options.output != "-") check_writable(options.output);  // before the work is done
+
+  Minimizing minimizing;
+  minimizing.options.seed = seed_of(common, seed_default);
+  minimizing.options.any = options.any;
+  minimizing.options.sequences_max = std::numeric_limits<std::uint64_t>::max();  // until proved, or time is up
+  if (options.time) minimizing.options.time = options.time;
+  Trace up_to_failure = trace;
+  cut_behind(up_to_failure, failure);
+  Finding finding =
+      make_finding(subject, up_to_failure, failure, minimizing,
+                   fmt::format("vmapcheck minimize --subject {} {}", subject.name, one_line(options.file)));
+  finding.trace.comments.back() =
+      fmt::format("Minimized from {} to {} ops.", trace.ops.size(), finding.trace.ops.size());
+  for (const std::string& comment : trace.comments)  // why it is kept stays true
+    if (!comment.starts_with("Breaks ") && !comment.starts_with("Dies of ") && !comment.starts_with("Minimized from "))
+      finding.trace.comments.push_back(comment);
+  write_file(options.output, print(finding.trace));
+  if (options.output == "-") {
+    flush_out();
+    say(how_minimal(finding));
+  } else if (common.json) {
+    out(json_of(finding, options).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  } else {
+    out(text_of(finding));
+    out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, subject.name, options.output)));
+  }
+  if (interrupted()) {
+    say("vmapcheck: interrupted; the best so far was written");
+    return Exit::interrupted;
+  }
+  return Exit::ok;
+}
+
+/// Twice: what does not fail in the same way again cannot be minimized.
+Failure reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options) {
+  const auto first = replay(trace, subject, Checking::every_step, {});
+  const auto second = replay(trace, subject, Checking::every_step, {});
+  if (!first && !second)
+    throw Stop{Exit::not_reproduced, fmt::format("{} does not fail on {}", one_line(options.file), subject.name)};
+  if (!first || !second)
+    throw Stop{Exit::flaky, fmt::format("{} fails on {} in one of two runs, with {}", one_line(options.file),
+                                        subject.name, signature(first ? *first : *second))};
+  if (signature(*first) != signature(*second) && !options.any)
+    throw Stop{Exit::flaky, fmt::format("{} fails on {} with {}, then with {}: --any takes whatever fails",
+                                        one_line(options.file), subject.name, signature(*first), signature(*second))};
+  return *first;
+}
+
+ordered_json json_of(const Finding& finding, const Options& options) {
+  ordered_json json = tool::json_of(finding.failure);
+  const Minimized& minimized = *finding.minimized;
+  json["ops_before"] = finding.original.ops.size();
+  json["ops"] = finding.trace.ops.size();
+  json["minimality"] = name(minimized.minimality);
+  json["states"] = minimized.states;
+  json["sequences"] = minimized.sequences;
+  json["granules"] = minimized.granules;
+  json["seconds"] = std::chrono::duration<double>(minimized.elapsed).count();
+  json["seconds_to_best"] = std::chrono::duration<double>(minimized.elapsed_to_best).count();
+  json["file"] = options.output;
+  json["trace"] = print(finding.trace);
+  return json;
+}
+
+std::string_view name(Minimality minimality) {
+  switch (minimality) {
+    case Minimality::proved: return "proved";
+    case Minimality::time_is_up: return "time_is_up";
+    case Minimality::too_many: return "too_many";
+  }
+  return "";
+}
+
+}  // namespace
+}  // namespace vmapcheck::tool
