@@ -139,20 +139,6 @@ struct FreesOnFailure : VmapSubject<FreeSpace> {
   }
 };
 
-template <class Fault>
-SubjectFactory around() {
-  return factory([](const SubjectConfig& config) -> std::expected<Fault, std::string> {
-    auto sound = VmapSubject<FreeSpace>::create(config);
-    if (!sound) return std::unexpected(sound.error());
-    return Fault(*std::move(sound));
-  });
-}
-
-template <class Index>
-SubjectFactory over() {
-  return factory(VmapSubject<Index>::create);
-}
-
 }  // namespace
 
 std::vector<SubjectEntry> canaries() {

@@ -6,6 +6,7 @@
 
 #include "harness/model_subject.hpp"
 #include "subjects/canaries.hpp"
+#include "subjects/faulty.hpp"
 #include "subjects/seed_2019.hpp"
 #include "subjects/vmap_subject.hpp"
 
@@ -20,6 +21,7 @@ std::vector<SubjectEntry> make_entries() {
   entries.push_back({"seed_2019", SubjectKind::specimen, "our tree with the search as it was first published in 2019",
                      factory(VmapSubject<Seed2019FreeSpace>::create)});
   std::ranges::move(canaries(), std::back_inserter(entries));
+  for (const FaultySubject& fault : faulty_subjects()) entries.push_back(fault.entry);
   return entries;
 }
 

@@ -3,6 +3,7 @@
 // Our allocator, over any free-space index, as a subject.
 #pragma once
 
+#include <concepts>
 #include <expected>
 #include <functional>
 #include <optional>
@@ -83,5 +84,24 @@ class VmapSubject {
 
   AddressSpace space_;
 };
+
+/// Our allocator over `Index`.
+template <class Index>
+[[nodiscard]] SubjectFactory over() {
+  return factory(VmapSubject<Index>::create);
+}
+
+/// `Derived`, which is made from the subject that it is put around, and from what that was made from if it wants that.
+template <class Derived, class Index = vmap::FreeSpace>
+[[nodiscard]] SubjectFactory around() {
+  return factory([](const SubjectConfig& config) -> std::expected<Derived, std::string> {
+    auto inner = VmapSubject<Index>::create(config);
+    if (!inner) return std::unexpected(std::move(inner.error()));
+    if constexpr (std::constructible_from<Derived, VmapSubject<Index>, const SubjectConfig&>)
+      return Derived(*std::move(inner), config);
+    else
+      return Derived(*std::move(inner));
+  });
+}
 
 }  // namespace vmapcheck

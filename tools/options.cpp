@@ -142,9 +142,11 @@ const SubjectEntry& subject_named(const std::string& name) {
     throw Stop{Exit::subject, fmt::format("{}: shared objects are not supported yet as subjects", one_line(name))};
   std::string known;
   for (const SubjectEntry& entry : subjects())
-    if (entry.kind != SubjectKind::canary) known += (known.empty() ? "" : ", ") + entry.name;
-  throw Stop{Exit::subject, fmt::format("there is no subject '{}', but {} and canaries (see vmapcheck subjects)",
-                                        one_line(name), known)};
+    if (entry.kind != SubjectKind::canary && entry.kind != SubjectKind::faulty)
+      known += (known.empty() ? "" : ", ") + entry.name;
+  throw Stop{Exit::subject,
+             fmt::format("there is no subject '{}', but {}, canaries and faulty ones (see vmapcheck subjects)",
+                         one_line(name), known)};
 }
 
 std::uint64_t seed_of(const Common& common, std::uint64_t otherwise) { return common.seed.value_or(otherwise); }

@@ -30,6 +30,7 @@ std::string_view name(SubjectKind kind) {
     case SubjectKind::sound: return "sound";
     case SubjectKind::specimen: return "specimen";
     case SubjectKind::canary: return "canary";
+    case SubjectKind::faulty: return "faulty";
   }
   return "unknown";
 }
@@ -88,7 +89,7 @@ Exit list_subjects(const Common& common) {
                                   {"features", json_of(row.features)}});
     } else {
       out(fmt::format("{:<24} {:<9} {}\n", entry.name, name(entry.kind), entry.summary));
-      if (entry.kind == SubjectKind::canary) continue;
+      if (entry.kind == SubjectKind::canary || entry.kind == SubjectKind::faulty) continue;
       out(fmt::format("{:<24} promises  {}\n{:<24} functions {}\n", "", names_of(row.promises), "",
                       names_of(row.features)));
     }
