@@ -610,7 +610,12 @@ std::vector<FaultySubject> faults_that_answer() {
   list.add("hole_cache", "answer", "keeps the start of the search when small areas merge to a hole below it",
            "space 0x0..0x10\nbusy 0x1..0x2\nbusy 0x3..0x4\nalloc a0 size=3\nfree-at 0x1\nalloc a1 size=3\n",
            over<HoleCache>());
-  list.add("retries", "cost", "repeats a search in vain once for each before", "space 0x0..0x10\nalloc a0 size=1\n",
+  list.add("retries", "cost", "repeats a search in vain once for each before",
+           "space 0x0..0x23\nbusy 0x1..0x2\nbusy 0x4..0x5\nbusy 0x9..0xa\nbusy 0xb..0xc\nbusy 0xd..0xe\n"
+           "busy 0x11..0x12\nbusy 0x14..0x15\nbusy 0x17..0x18\nalloc a0 size=4 align=0x10 within=0x9..0x21\n"
+           "alloc a1 size=4 align=0x10 within=0x9..0x21\nalloc a2 size=4 align=0x10 within=0x9..0x21\n"
+           "alloc a3 size=4 align=0x10 within=0x9..0x21\nalloc a4 size=4 align=0x10 within=0x9..0x21\n"
+           "alloc a5 size=4 align=0x10 within=0x9..0x21\nalloc a6 size=4 align=0x10 within=0x9..0x21\n",
            over<Retries>());
   list.may_be_shorter();
   list.add("unmerged", "coalescing", "does not merge downwards with a block just made of one area",
@@ -623,8 +628,9 @@ std::vector<FaultySubject> faults_that_answer() {
   list.add("parent_link", "tree", "leaves a parent link behind when it takes all of a block just freed",
            "space 0x0..0x10\nbusy 0x1..0x2\nbusy 0x2..0x3\nfree-at 0x2\nalloc-at a0 0x2..0x10\n", over<ParentLink>());
   list.add("rotation", "answer", "forgets a subtree's maximum in a rotation; closed, so that only answers tell",
-           "space 0x0..0x10\nalloc a0 size=1\n", around<Closed<Rotation>, Rotation>());
-  list.may_be_shorter();
+           "space 0x0..0x19\nbusy 0x11..0x12\nbusy 0x2..0x3\nbusy 0xe..0xf\nbusy 0x3..0x4\nbusy 0xb..0xd\n"
+           "busy 0x9..0xa\nbusy 0x6..0x8\nbusy 0x4..0x5\nfree-at 0x3\nalloc a0 size=4\n",
+           around<Closed<Rotation>, Rotation>());
   list.add("at_last_granule", "answer", "places over the last granule of the area placed last",
            "space 0x0..0x10\nalloc a0 size=1\nalloc-at a1 0x0..0x2\n", around<AtLastGranule>());
   list.add("congruent_ceiling", "answer", "looks for no congruent base above the last one",

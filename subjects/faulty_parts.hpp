@@ -79,6 +79,8 @@ class MetadataBlock {
   void give_back() {
     if (void* const memory = std::exchange(memory_, nullptr)) resource_->deallocate(memory, bytes_);
   }
+  /// It was given back by other means.
+  void let_go() { memory_ = nullptr; }
 
  private:
   std::pmr::memory_resource* resource_;
