@@ -267,23 +267,16 @@ struct MergeOverLazy : Around<> {
   }
 };
 
-/// The area that was lazily freed last can be lazily freed again.
+/// What is lazily freed can be lazily freed again.
 struct SecondLazyFree : Around<> {
   using Around<>::Around;
   Result<Range> free_lazily(Address begin) {
     auto result = Inner::free_lazily(begin);
-    if (result) {
-      last_ = *result;
-    } else if (last_ && last_->begin == begin) {
-      for_each_lazy([&](Range area) {
-        if (area == *last_) result = area;
-      });
-    }
+    for_each_lazy([&](Range area) {
+      if (!result && area.begin == begin) result = area;
+    });
     return result;
   }
-
- private:
-  std::optional<Range> last_;
 };
 
 /// A purge of several areas forgets the last.
@@ -471,20 +464,21 @@ struct HookTwice : Around<> {
   }
 };
 
-/// Out of memory, it loses a block that it got.
+/// Out of memory, it loses a block that it got, until it is destroyed.
 struct OutOfMemoryLeak : Around<> {
   using Around<>::Around;
-  Result<Allocation> allocate(const Request& request) { return leaking(Inner::allocate(request)); }
-  Result<Allocation> allocate_at(Range range) { return leaking(Inner::allocate_at(range)); }
+  Result<Allocation> allocate(const Request& request) { return losing(Inner::allocate(request)); }
+  Result<Allocation> allocate_at(Range range) { return losing(Inner::allocate_at(range)); }
 
  private:
-  Result<Allocation> leaking(Result<Allocation> result) {
+  Result<Allocation> losing(Result<Allocation> result) {
     if (result || result.error() != Error::out_of_memory) return result;
     try {
-      (void)metadata->allocate(sizeof(Node));
+      lost_.emplace_back(metadata, sizeof(Node));
     } catch (const std::bad_alloc&) {}
     return result;
   }
+  std::vector<MetadataBlock> lost_;
 };
 
 /// Out of memory, it keeps the first granule of what it was to place.
@@ -492,10 +486,18 @@ struct OutOfMemoryPart : Around<> {
   using Around<>::Around;
   Result<Allocation> allocate(const Request& request) {
     const auto result = Inner::allocate(request);
-    if (!result && result.error() == Error::out_of_memory)
-      (void)Inner::allocate({granule, request.align, request.within});
+    if (result || result.error() != Error::out_of_memory) return result;
+    if (!Inner::allocate({granule, request.align, request.within})) ++uncounted_;
     return result;
   }
+  [[nodiscard]] Stats stats() const {
+    Stats stats = Inner::stats();
+    stats.failures[static_cast<std::size_t>(Error::out_of_memory)] -= uncounted_;
+    return stats;
+  }
+
+ private:
+  std::uint64_t uncounted_ = 0;  ///< where there was no memory for the granule either
 };
 
 /// Sorts every four areas that it freed in a scratch block of metadata.

@@ -11,7 +11,7 @@
 // stale.
 //
 //     for (const FaultySubject& fault : faulty_subjects())
-//       std::printf("%s breaks %s\n", fault.entry.name.c_str(), std::string(fault.shows).c_str());
+//       std::printf("%s: %s\n", fault.entry.name.c_str(), std::string(fault.shows).c_str());
 //
 // A fault that dies takes the process with it: run it in a process of its own, with limits on its time and memory.
 #pragma once

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory_resource>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -95,9 +96,13 @@ struct FaultyList {
   /// `trace` is what follows its first line.
   void add(const std::string& name, std::string_view shows, std::string summary, std::string_view trace,
            SubjectFactory make) {
-    faults.push_back({.entry = {"fault_" + name, SubjectKind::faulty, std::move(summary), std::move(make)},
-                      .shows = shows,
-                      .trace = "vmapcheck-trace 1\n" + std::string(trace)});
+    FaultySubject& fault = faults.emplace_back();
+    fault.entry.name = "fault_" + name;
+    fault.entry.kind = SubjectKind::faulty;
+    fault.entry.summary = std::move(summary);
+    fault.entry.make = std::move(make);
+    fault.shows = shows;
+    fault.trace = "vmapcheck-trace 1\n" + std::string(trace);
   }
   /// For the last one: there may be a shorter trace.
   void may_be_shorter() { faults.back().shortest = false; }
