@@ -74,19 +74,40 @@ struct Recursion : Around<> {
   std::uint64_t depth_ = 0;
 };
 
-/// After a merge with both neighbours, a successor in the tree keeps the maximum of the block that went: the search for
-/// a congruent base follows it to below a leaf.
-struct StaleMaximum : FreeSpace {
+/// Where a block with two children goes, its successor in the tree keeps its maximum (once something was freed): the
+/// search for a congruent base follows that to below a leaf.
+struct StaleMaximum : RemembersFreed {
   Merge add(Node& area) {
     const Place place = vmap::place_of(tree_, area.range.begin, visited_);
     const bool both = place.previous != nullptr && place.previous->range.end == area.range.begin &&
                       place.next != nullptr && place.next->range.begin == area.range.end;
-    const bool replaced = both && place.next->child(Side::left) != nullptr && place.next->child(Side::right) != nullptr;
-    Node* const successor = replaced ? place.next->next() : nullptr;
-    const Size stale = replaced ? place.next->subtree_max_size : 0;
-    const Merge merge = FreeSpace::add(area);
-    if (successor != nullptr) successor->subtree_max_size = std::max(successor->subtree_max_size, stale);
+    const Stale stale = both ? left_by(*place.next) : Stale{};
+    const Merge merge = RemembersFreed::add(area);
+    keep(stale);
     return merge;
+  }
+  Node* carve(Node& block, Range placement, Node* remainder) {
+    const bool goes = freed_ && classify(block.range, placement) == FitType::full;
+    const Stale stale = goes ? left_by(block) : Stale{};
+    Node* const unneeded = FreeSpace::carve(block, placement, remainder);
+    keep(stale);
+    return unneeded;
+  }
+
+ private:
+  struct Stale {
+    Node* successor = nullptr;
+    Size maximum = 0;
+  };
+  static Stale left_by(Node& block) {
+    if (block.child(Side::left) == nullptr || block.child(Side::right) == nullptr) return {};
+    return {block.next(), block.subtree_max_size};
+  }
+  /// Those above keep it, too, so that no maximum is ever too small: it never answers wrongly.
+  void keep(const Stale& stale) {
+    if (stale.successor == nullptr || stale.successor->subtree_max_size >= stale.maximum) return;
+    stale.successor->subtree_max_size = stale.maximum;
+    if (Node* const parent = stale.successor->parent()) tree_.propagate(*parent);
   }
 };
 
