@@ -178,7 +178,9 @@ void Explainer::run_variants() {
     return std::nullopt;
   };
   WalkOptions options{.limits = limits_, .on_death = {}, .keep_going = {}};
-  if (failure_.kind == FailureKind::hang) options.limits.cpu = std::min(limits_.cpu, std::chrono::milliseconds(50));
+  if (failure_.kind == FailureKind::hang)
+    options.limits.cpu = std::min(limits_.cpu, std::chrono::milliseconds(50)),
+    options.limits.asleep = std::min(limits_.asleep, std::chrono::milliseconds(100));
   options.on_death = [&](std::uint64_t item, const Death& death) {
     effects[item] = effect_of(failure_of(death, variants_[item].trace));
     return false;

@@ -2,6 +2,7 @@
 #include "harness/isolation.hpp"
 
 #include <cxxabi.h>
+#include <dirent.h>
 #include <execinfo.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -60,6 +61,7 @@ struct Beacon::Shared {
   std::atomic<bool> stop;
   std::atomic<bool> finished;
   std::atomic<bool> answered;
+  std::atomic<bool> aside;
 
   // Written once by a child that dies.
   Cause cause;
@@ -76,6 +78,12 @@ void Beacon::at(Phase phase, std::uint64_t step) {
   shared_->step.store(step, std::memory_order_relaxed);
   shared_->phase.store(phase, std::memory_order_relaxed);
   // This thread alone writes it.
+  shared_->progress.store(shared_->progress.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+void Beacon::aside(bool now) {
+  if (shared_ == nullptr) return;
+  shared_->aside.store(now, std::memory_order_relaxed);
   shared_->progress.store(shared_->progress.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
@@ -146,7 +154,7 @@ void on_cpu_tick(int, siginfo_t*, void* context) {
   static std::uint64_t progress_before = 0;
   static int ticks = 0;
   const std::uint64_t progress = mine->progress.load(std::memory_order_relaxed);
-  ticks = progress == progress_before ? ticks + 1 : 0;
+  ticks = progress == progress_before && !mine->aside.load(std::memory_order_relaxed) ? ticks + 1 : 0;
   progress_before = progress;
   if (ticks < 4) return;
   take_frames(pc_of(context));
@@ -324,6 +332,27 @@ std::size_t resident(pid_t pid) {
   return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
+/// True if no thread of a process runs or is about to.
+bool is_asleep(pid_t pid) {
+  const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+  DIR* const directory = ::opendir(tasks.c_str());
+  if (directory == nullptr) return false;
+  bool asleep = true;
+  while (const dirent* const entry = ::readdir(directory)) {
+    if (entry->d_name[0] == '.') continue;
+    const std::string path = tasks + "/" + entry->d_name + "/stat";
+    char text[512] = {};
+    if (std::FILE* const file = std::fopen(path.c_str(), "r")) {
+      text[std::fread(text, 1, sizeof text - 1, file)] = '\0';
+      std::fclose(file);
+    }
+    const char* const state = std::strrchr(text, ')');  // "1234 (name) S ..."
+    asleep = asleep && state != nullptr && std::strlen(state) > 2 && state[2] == 'S';
+  }
+  ::closedir(directory);
+  return asleep;
+}
+
 /// "heap-use-after-free" of "SUMMARY: AddressSanitizer: heap-use-after-free (...) in f".
 std::string sanitizer_verdict(std::string_view report) {
   for (const std::string_view mark : {"SUMMARY: ", "ERROR: "}) {
@@ -356,7 +385,7 @@ std::vector<std::uintptr_t> sanitizer_frames(std::string_view report) {
   return frames;
 }
 
-enum class Killed { no, slow, large };
+enum class Killed { no, asleep, large };
 
 Death death_of(const Shared& shared, int status, Killed killed, std::string report) {
   Death death;
@@ -378,7 +407,7 @@ Death death_of(const Shared& shared, int status, Killed killed, std::string repo
     case Cause::cpu: return death.kind = FailureKind::hang, death;
     case Cause::none: break;
   }
-  if (killed == Killed::slow) return death.kind = FailureKind::hang, death;
+  if (killed == Killed::asleep) return death.kind = FailureKind::hang, death;
   if (killed == Killed::large) return death.kind = FailureKind::memory_limit, death;
   if (WIFSIGNALED(status)) return death.what = signal_name(WTERMSIG(status)), death;
   if (std::string verdict = sanitizer_verdict(death.report); !verdict.empty()) {
@@ -424,7 +453,7 @@ class Child {
   int status_ = 0;
   std::string answer_;
   std::uint64_t progress_ = 0;
-  Clock::time_point progress_at_ = Clock::now();
+  Clock::time_point asleep_since_ = Clock::now();
   Killed killed_ = Killed::no;
   bool interrupted_ = false;
   std::optional<Clock::time_point> grace_end_;
@@ -476,9 +505,10 @@ bool Child::read_some() {
 
 void Child::watch(Clock::time_point now) {
   const std::uint64_t progress = shared_.progress.load();
-  if (progress != std::exchange(progress_, progress)) progress_at_ = now;
-  if (killed_ == Killed::no && now - progress_at_ > options_.limits.wall) {
-    killed_ = Killed::slow;
+  const bool same_step = progress == std::exchange(progress_, progress) && !shared_.aside.load();
+  if (!same_step || !is_asleep(pid_)) asleep_since_ = now;
+  if (killed_ == Killed::no && now - asleep_since_ > options_.limits.asleep) {
+    killed_ = Killed::asleep;
     ::kill(pid_, SIGKILL);
   }
 #ifdef VMAPCHECK_ASAN

@@ -9,8 +9,8 @@
 //     const Walked walked = walk(1, [](std::uint64_t, Beacon&) -> std::optional<std::string> { return "done"; });
 //     if (!walked.death) std::puts(walked.answer->c_str());   // "done"
 //
-// How a child that does not end is noticed: it has processor time for each step (a timer of the child; so the result
-// does not depend on how busy the machine is), and, for one that sleeps, a wall clock that its parent reads.
+// How a child that does not end is noticed: it has processor time for each step (a timer of the child), and it may not
+// sleep for long within one (its parent looks). Neither depends on how busy the machine is.
 //
 // Under AddressSanitizer and UndefinedBehaviorSanitizer their report is the death. Reports are not symbolized by the
 // sanitizer, which would take a second for each: harness/symbols.hpp does that for those that are kept.
@@ -35,7 +35,7 @@ namespace vmapcheck {
 /// What a child may use up.
 struct Limits {
   std::chrono::milliseconds cpu{1000};        ///< processor time of one step
-  std::chrono::milliseconds wall{20'000};     ///< real time of one step, should it sleep
+  std::chrono::milliseconds asleep{1000};     ///< that a step may sleep in one piece
   std::size_t memory = std::size_t{2} << 30;  ///< bytes, beyond what the parent has
 };
 
@@ -60,6 +60,8 @@ class Beacon {
 
   /// The next thing that happens is this.
   void at(Phase phase, std::uint64_t step);
+  /// From here on, or no longer, it is not the subject that works: it takes as long as it takes.
+  void aside(bool now);
   /// The parent asks for an early end.
   [[nodiscard]] bool stop_wanted() const;
 

@@ -67,7 +67,7 @@ Minimizer::Minimizer(const Trace& trace, const Failure& failure, const SubjectFa
   if (failure.kind == FailureKind::hang) {
     // An op of a short trace takes microseconds: what is taken in the end runs again with all of its time.
     isolated_.limits.cpu = std::min(options.limits.cpu, std::chrono::milliseconds(is_sanitized() ? 100 : 20));
-    isolated_.limits.wall = std::min(options.limits.wall, std::chrono::milliseconds(1000));
+    isolated_.limits.asleep = std::min(options.limits.asleep, std::chrono::milliseconds(100));
   }
   isolated_.keep_going = [this] { return time_is_left(); };
 }
@@ -194,8 +194,12 @@ bool Minimizer::find_shorter() {
     if (time_is_left()) best_.minimality = Minimality::proved;
     return false;
   }
-  const Vocabulary vocabulary(best_.trace, placements(best_.trace, make_, isolated_.limits));
-  const SearchOptions search{.seed = options_.seed, .breadth_first_max = options_.sequences_max, .run = isolated_};
+  const SearchOptions search{.seed = options_.seed,
+                             .breadth_first_max = options_.sequences_max,
+                             .exhaustive_max = options_.exhaustive_max,
+                             .run = isolated_};
+  const Placements placed = placements(best_.trace, make_, isolated_.limits);
+  const Vocabulary vocabulary(best_.trace, placed, Vocabulary::Begin::empty);
   const auto is_shorter = [&](const std::optional<Hit>& hit) {
     return hit && hit->trace.ops.size() + hit->trace.space.busy.size() < length;
   };
@@ -204,14 +208,26 @@ bool Minimizer::find_shorter() {
     delete_ops(hit->trace, hit->failure);
     return take(*std::move(hit));
   }
-  if (!time_is_left()) return false;
-  Explored explored = search_breadth_first(vocabulary, length, wanted_, make_, search);
-  best_.states = explored.states;
-  best_.sequences = explored.sequences;
-  best_.granules = vocabulary.grid_size() - 1;
-  if (is_shorter(explored.hit)) return take(*std::move(explored.hit));
-  if (explored.complete)
+  // From what was busy at the beginning, which can be all that it takes; then from nothing.
+  best_.states = best_.sequences = 0;
+  bool all = true, states = true;
+  for (const auto begin : {Vocabulary::Begin::as_it_is, Vocabulary::Begin::empty}) {
+    if (begin == Vocabulary::Begin::as_it_is && best_.trace.space.busy.empty()) continue;
+    const Vocabulary words(best_.trace, placed, begin);
+    const std::size_t below = begin == Vocabulary::Begin::as_it_is ? best_.trace.ops.size() : length;
+    if (!time_is_left()) return false;
+    Explored explored = search_breadth_first(words, below, wanted_, make_, search);
+    best_.states += explored.states;
+    best_.sequences += explored.sequences;
+    best_.granules = words.grid_size() - 1;
+    if (explored.hit && simplicity(explored.hit->trace).length < length) return take(*std::move(explored.hit));
+    all = all && explored.complete == Explored::Complete::sequences;
+    states = states && explored.complete != Explored::Complete::no;
+  }
+  if (all)
     best_.minimality = Minimality::proved;
+  else if (states)
+    best_.minimality = Minimality::proved_visible;
   else if (time_is_left())
     best_.minimality = Minimality::too_many;
   return false;

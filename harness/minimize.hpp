@@ -34,11 +34,12 @@
 
 namespace vmapcheck {
 
-/// How sure it is that there is no shorter trace.
+/// How sure it is that there is no shorter trace, in the vocabulary of shorter.hpp.
 enum class Minimality : std::uint8_t {
-  proved,      ///< all shorter sequences were looked at, in the sense of shorter.hpp
-  time_is_up,  ///< or the caller ended it: a longer run may find a shorter one
-  too_many,    ///< there are more shorter sequences than are looked at; no single op can be spared
+  proved,          ///< all shorter sequences were run
+  proved_visible,  ///< all that lead through states that look different were run
+  time_is_up,      ///< or the caller ended it: a longer run may find a shorter one
+  too_many,        ///< there are more than are looked at; no single op can be spared
 };
 
 struct MinimizeProgress {
@@ -53,6 +54,8 @@ struct MinimizeOptions {
   bool search = true;  ///< below the length, too; else only what simplification reaches
   /// Sequences that are looked at breadth first, at most, before the search gives up.
   std::uint64_t sequences_max = 200'000;
+  /// If there are no more than this, all are run, also those after which the subject looks the same.
+  std::uint64_t exhaustive_max = 30'000;
   Limits limits{};
   /// Called every few hundredths of a second; false ends it with the best so far.
   std::function<bool(const MinimizeProgress&)> on_progress{};

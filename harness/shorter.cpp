@@ -56,9 +56,10 @@ void add_unique(std::vector<T>& values, const T& value) {
 // ---- The vocabulary
 // ----------------------------------------------------------------------------------------------------
 
-Vocabulary::Vocabulary(const Trace& trace, const Placements& placed) : space_(trace.space), own_(trace.ops) {
+Vocabulary::Vocabulary(const Trace& trace, const Placements& placed, Begin begin)
+    : space_(trace.space), own_(trace.ops) {
   grid_ = grid_of(trace, placed);
-  space_.busy.clear();
+  if (begin == Begin::empty) space_.busy.clear();
   bool kinds[op_kind_count] = {};
   kinds[0] = kinds[1] = kinds[3] = true;
   for (const Op& op : trace.ops) kinds[op.index()] = true;
@@ -197,7 +198,8 @@ class BreadthFirst {
                const SubjectFactory& make, const SearchOptions& options)
       : vocabulary_(vocabulary), wanted_(wanted), make_(make), options_(options) {}
 
-  Explored explore(std::size_t length);
+  /// All sequences below `length`; only one for each state if `by_state`.
+  Explored explore(std::size_t length, bool by_state);
 
  private:
   struct Candidate {
@@ -216,10 +218,12 @@ class BreadthFirst {
   std::vector<std::vector<Op>> frontier_;
   std::vector<std::vector<Op>> next_;
   std::unordered_set<std::uint64_t> known_;
+  bool by_state_ = true;
 };
 
-Explored BreadthFirst::explore(std::size_t length) {
+Explored BreadthFirst::explore(std::size_t length, bool by_state) {
   Explored explored;
+  by_state_ = by_state;
   frontier_ = {{}};
   for (std::size_t ops = 1; ops < length; ++ops) {
     next_.clear();
@@ -234,7 +238,7 @@ Explored BreadthFirst::explore(std::size_t length) {
     }
     frontier_.swap(next_);
   }
-  explored.complete = true;
+  explored.complete = by_state ? Explored::Complete::states : Explored::Complete::sequences;
   return explored;
 }
 
@@ -286,7 +290,7 @@ bool BreadthFirst::run_batch(const std::vector<Candidate>& batch, Explored& expl
     done = walk_options.first >= batch.size();
   }
   for (std::size_t item = 0; item < batch.size(); ++item)
-    if (reached[item].how == Reached::How::state && known_.insert(reached[item].state).second)
+    if (reached[item].how == Reached::How::state && (known_.insert(reached[item].state).second || !by_state_))
       next_.push_back(sequence(batch[item]));
   explored.states = known_.size();
   return explored.sequences < options_.breadth_first_max && explored.states < states_max;
@@ -306,7 +310,21 @@ std::optional<Hit> BreadthFirst::confirmed(const Candidate& candidate) {
 Explored search_breadth_first(const Vocabulary& vocabulary, std::size_t length,
                               const std::function<bool(const Failure&)>& wanted, const SubjectFactory& make,
                               const SearchOptions& options) {
-  return BreadthFirst(vocabulary, wanted, make, options).explore(length);
+  Explored explored = BreadthFirst(vocabulary, wanted, make, options).explore(length, true);
+  if (explored.complete == Explored::Complete::no) return explored;
+  // Each op of a sequence may bind a label more that the next can use.
+  double all = 0, of_length = 1;
+  std::vector<Op> ops;
+  for (std::size_t n = 1; n < length && all <= static_cast<double>(options.exhaustive_max); ++n) {
+    of_length *= static_cast<double>(vocabulary.size(ops));
+    all += of_length;
+    ops.push_back(AllocAt{});
+  }
+  if (all > static_cast<double>(options.exhaustive_max)) return explored;
+  Explored every = BreadthFirst(vocabulary, wanted, make, options).explore(length, false);
+  every.sequences += explored.sequences;
+  if (!every.hit && every.complete == Explored::Complete::no) every.complete = explored.complete;
+  return every;
 }
 
 }  // namespace vmapcheck

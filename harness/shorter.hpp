@@ -7,7 +7,8 @@
 // Both draw on a Vocabulary: the kinds of op that the trace has (and allocation, placement, free), placed on a grid of
 // the addresses that it touches, with the sizes, alignments and windows that these give. Two sequences after which the
 // subject looks the same (layout, tree with colours and maxima, hooks, spare nodes) are taken for the same state, and
-// only the first is continued. "No shorter one" means: in that vocabulary, through states that look different.
+// only the first is continued; then, where they are not too many, all are run, for a fault may depend on what cannot be
+// seen.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +26,10 @@ namespace vmapcheck {
 
 class Vocabulary {
  public:
-  /// Of a trace that fails, with what its ops placed.
-  Vocabulary(const Trace& trace, const Placements& placed);
+  enum class Begin : std::uint8_t { empty, as_it_is };
+
+  /// Of a trace that fails, with what its ops placed. A sequence begins with what is busy there, or with nothing.
+  Vocabulary(const Trace& trace, const Placements& placed, Begin begin);
 
   /// A sequence of `length` ops: some of the trace's, the others of its kinds.
   [[nodiscard]] Trace random_trace(Random& random, std::size_t length) const;
@@ -35,7 +38,7 @@ class Vocabulary {
   [[nodiscard]] std::size_t size(const std::vector<Op>& ops) const;
   [[nodiscard]] Op op(const std::vector<Op>& ops, std::size_t index) const;
 
-  /// The space without what is busy from the start.
+  /// The space in which a sequence begins.
   [[nodiscard]] const Space& space() const { return space_; }
   [[nodiscard]] std::size_t grid_size() const { return grid_.size(); }
 
@@ -53,6 +56,7 @@ struct SearchOptions {
   std::uint64_t seed = 0;
   std::uint64_t random_max = 20'000;          ///< sequences
   std::uint64_t breadth_first_max = 200'000;  ///< sequences
+  std::uint64_t exhaustive_max = 30'000;      ///< sequences, if all are to be run
   IsolatedOptions run{};
 };
 
@@ -64,7 +68,8 @@ struct SearchOptions {
 /// How a search breadth first ended.
 struct Explored {
   std::optional<Hit> hit;  ///< the shortest
-  bool complete = false;   ///< without a hit: every sequence below `length` was looked at
+  enum class Complete : std::uint8_t { no, states, sequences };
+  Complete complete = Complete::no;  ///< without a hit: what was run of all below `length`
   std::uint64_t states = 0;
   std::uint64_t sequences = 0;  ///< run
 };

@@ -47,6 +47,7 @@ class Moves {
  private:
   void delete_ops();
   void delete_busy();
+  void begin_busy();
   void simplify_space();
   void take_out_granules();
   void simplify_op(std::size_t i);
@@ -73,6 +74,7 @@ class Moves {
 std::vector<Trace> Moves::all() {
   delete_ops();
   delete_busy();
+  begin_busy();
   simplify_space();
   take_out_granules();
   for (std::size_t i = 0; i < trace_.ops.size(); ++i) simplify_op(i);
@@ -129,6 +131,47 @@ void Moves::delete_busy() {
     Trace candidate = trace_;
     candidate.space.busy.erase(candidate.space.busy.begin() + static_cast<std::ptrdiff_t>(i));
     add(std::move(candidate));
+  }
+}
+
+/// What an op allocates is busy from the start, and is freed by its address: one op less. Also two that are busy as
+/// one.
+void Moves::begin_busy() {
+  const auto make_busy = [&](Trace& trace, std::size_t i) {
+    const auto label = bound_by(trace.ops[i]);
+    if (!label || placed_[i].empty() || std::holds_alternative<Congruent>(trace.ops[i])) return false;
+    for (Op& op : trace.ops) {
+      const Label* const used = used_by(op);
+      if (used == nullptr || *used != *label) continue;
+      if (std::holds_alternative<OnExhaustion>(op)) return false;
+      if (std::holds_alternative<Free>(op))
+        op = FreeAt{placed_[i].begin};
+      else
+        op = FreeLazilyAt{placed_[i].begin};
+    }
+    trace.space.busy.push_back(placed_[i]);
+    std::ranges::sort(trace.space.busy, {}, &Range::begin);
+    return true;
+  };
+  Trace every = trace_;
+  std::size_t moved = 0;
+  for (std::size_t i = trace_.ops.size(); i-- > 0;) {
+    Trace one = trace_;
+    if (!make_busy(one, i)) continue;
+    one.ops.erase(one.ops.begin() + static_cast<std::ptrdiff_t>(i));
+    add(std::move(one));
+    make_busy(every, i);
+    every.ops.erase(every.ops.begin() + static_cast<std::ptrdiff_t>(i));
+    ++moved;
+  }
+  if (moved > 1) add(std::move(every));
+  for (std::size_t i = 0; i + 1 < trace_.space.busy.size(); ++i) {
+    Trace merged = trace_;
+    auto& busy = merged.space.busy;
+    std::ranges::sort(busy, {}, &Range::begin);
+    busy[i].end = busy[i + 1].end;
+    busy.erase(busy.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    add(std::move(merged));
   }
 }
 
@@ -408,6 +451,7 @@ void Moves::reorder() {
 Simplicity simplicity(const Trace& trace) {
   Simplicity measure;
   measure.length = length_of(trace);
+  measure.ops = trace.ops.size();
   const Trace bare{{}, trace.space, trace.ops};
   measure.text = print(bare);
   measure.bytes = measure.text.size();

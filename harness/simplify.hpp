@@ -18,6 +18,7 @@ namespace vmapcheck {
 /// ends: a minimizer that takes only what is simpler comes to an end, and there leaves its own result alone.
 struct Simplicity {
   std::size_t length = 0;  ///< ops, and ranges that are busy from the start
+  std::size_t ops = 0;
   std::size_t words = 0;   ///< options in the text: alignments, windows, limits
   std::uint64_t span = 0;  ///< granules in the space
   std::size_t bytes = 0;   ///< of the text
@@ -34,9 +35,9 @@ using Placements = std::vector<Range>;
 [[nodiscard]] Trace concretised(const Trace& trace, const Placements& placed);
 
 /// Every trace one move away that is simpler, the simplest first, each once. The moves: delete up to three ops, or what
-/// was busy; drop or lower an argument; a simpler kind of op; two placements as one; ops in another order; take
-/// granules out of the space, or move it to 0, or divide everything by the granule. Their number grows with the cube of
-/// a short trace's length; in a long one fewer deletions are tried together.
+/// was busy; what is allocated as busy from the start; drop or lower an argument; a simpler kind of op; two placements
+/// as one; ops in another order; take granules out of the space, or move it to 0, or divide everything by the granule.
+/// Their number grows with the cube of a short trace's length; in a long one fewer deletions are tried together.
 [[nodiscard]] std::vector<Trace> simpler(const Trace& trace, const Placements& placed);
 
 }  // namespace vmapcheck

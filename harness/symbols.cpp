@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string_view>
@@ -181,14 +182,19 @@ std::vector<std::string> look_up(std::uintptr_t address) {
 
 enum class Owner { library, subject, harness };
 
-/// Who a function belongs to, by its full name.
+/// Who a function belongs to, by its name.
 Owner owner_of(std::string_view name) {
-  for (const std::string_view entry :
-       {"vmapcheck::Executor::", "vmapcheck::Erased::", "vmapcheck::run", "vmapcheck::walk"})
-    if (name.starts_with(entry)) return Owner::harness;
-  for (const std::string_view prefix :
-       {"std::", "__gnu_cxx::", "__", "operator new", "operator delete", "vmapcheck::MetadataResource::"})
-    if (name.starts_with(prefix)) return Owner::library;
+  const auto begins_with = [name](std::initializer_list<std::string_view> prefixes) {
+    return std::ranges::any_of(prefixes, [name](std::string_view prefix) { return name.starts_with(prefix); });
+  };
+  // Members of templates and of types without a name are not always qualified.
+  if (name == "~Erased" || begins_with({"vmapcheck::Executor::", "vmapcheck::Erased::", "vmapcheck::factory",
+                                        "vmapcheck::run", "vmapcheck::walk", "vmapcheck::perform"}))
+    return Owner::harness;
+  if (name.empty() || begins_with({"std::", "__gnu_cxx::", "__", "operator new", "operator delete",
+                                   "vmapcheck::MetadataResource::", "vmapcheck::take_frames", "vmapcheck::on_terminate",
+                                   "vmapcheck::on_no_memory"}))
+    return Owner::library;
   return Owner::subject;
 }
 

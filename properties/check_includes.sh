@@ -9,7 +9,7 @@ set -euo pipefail
 
 # What a room may include, as extended regular expressions over <...> and "...".
 standard='<[a-z_0-9]+>'
-posix='<(sys/[a-z]+|unistd|fcntl|signal|poll|sched|spawn|dlfcn|termios|pthread|malloc|ucontext|execinfo|cxxabi|elf|link)\.h>'
+posix='<(sys/[a-z]+|unistd|fcntl|signal|poll|sched|spawn|dlfcn|termios|pthread|malloc|ucontext|execinfo|cxxabi|dirent|elf|link)\.h>'
 fmt='<fmt/[a-z]+\.h>'
 tests='<(gtest|gmock|rapidcheck)[./].*>|<rapidcheck\.h>'
 words='(range|error|request|violation|stats|tree_case)\.hpp' # the allocator's vocabulary: values without code

@@ -235,11 +235,8 @@ ordered_json json_of(const Run& run, const Common& common) {
   json["coverage"] = tool::json_of(report.coverage);
   json["verdict"] = verdict_of(run);
   if (!run.finding) return json;
-  ordered_json found = tool::json_of(run.finding->failure);
+  ordered_json found = tool::json_of(*run.finding);
   found["case"] = report.found->case_index;
-  found["ops_found"] = report.found->trace.ops.size();
-  found["ops"] = run.finding->trace.ops.size();
-  found["trace"] = print(run.finding->trace);
   found["file"] = run.path.empty() ? ordered_json() : ordered_json(run.path);
   if (!run.path.empty()) found["replay"] = replay_command(common, run.subject.name, run.path);
   json["found"] = std::move(found);

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "model/trace.hpp"
@@ -60,13 +61,28 @@ std::string how_minimal(const Finding& finding) {
 
 namespace {
 
+std::string_view name(Minimality minimality) {
+  switch (minimality) {
+    case Minimality::proved: return "proved";
+    case Minimality::proved_visible: return "proved_visible";
+    case Minimality::time_is_up: return "time_is_up";
+    case Minimality::too_many: return "too_many";
+  }
+  return "";
+}
+
 /// How sure it is that there is no shorter one: a sentence.
 std::string minimality_of(const Minimized& minimized) {
   switch (minimized.minimality) {
     case Minimality::proved:
       if (minimized.sequences == 0) return "No shorter trace fails so.";
-      return fmt::format("No shorter trace fails so: {} sequences of ops over {} granules, with {} states, were run.",
-                         minimized.sequences, minimized.granules, minimized.states);
+      return fmt::format("No shorter trace fails so: all sequences of its ops over {} granules were run.",
+                         minimized.granules);
+    case Minimality::proved_visible:
+      return fmt::format(
+          "No shorter trace fails so: sequences of its ops over {} granules were run through all {} states "
+          "that look different.",
+          minimized.granules, minimized.states);
     case Minimality::time_is_up: return "Time was up: there may be a shorter one.";
     case Minimality::too_many: return "No op can be spared; there may be a shorter one of other ops.";
   }
@@ -107,6 +123,24 @@ std::string text_of(const Finding& finding) {
   text += fmt::format("\n\n{}\n{}", print(finding.trace), text_of(finding.failure, finding.trace, *finding.subject));
   if (finding.explanation) text += "\nwhat matters\n" + print(*finding.explanation);
   return text;
+}
+
+nlohmann::ordered_json json_of(const Finding& finding) {
+  nlohmann::ordered_json json = json_of(finding.failure);
+  json["ops_found"] = finding.original.ops.size();
+  json["ops"] = finding.trace.ops.size();
+  json["busy"] = finding.trace.space.busy.size();
+  if (finding.minimized) {
+    const Minimized& minimized = *finding.minimized;
+    json["minimality"] = name(minimized.minimality);
+    json["states"] = minimized.states;
+    json["sequences"] = minimized.sequences;
+    json["granules"] = minimized.granules;
+    json["seconds"] = seconds(minimized.elapsed);
+    json["seconds_to_best"] = seconds(minimized.elapsed_to_best);
+  }
+  json["trace"] = print(finding.trace);
+  return json;
 }
 
 std::string replay_command(const Common& common, const std::string& subject, const std::string& path) {

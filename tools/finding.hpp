@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -49,6 +50,8 @@ struct Finding {
 
 /// The trace, how it failed, and why. Lines with newlines.
 [[nodiscard]] std::string text_of(const Finding& finding);
+
+[[nodiscard]] nlohmann::ordered_json json_of(const Finding& finding);
 
 /// The command that replays a trace. `subject` is a name.
 [[nodiscard]] std::string replay_command(const Common& common, const std::string& subject, const std::string& path);

@@ -35,8 +35,6 @@ struct Options {
 
 Exit minimize_file(const Common& common, const Options& options);
 Failure reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options);
-ordered_json json_of(const Finding& finding, const Options& options);
-std::string_view name(Minimality minimality);
 
 }  // namespace
 
@@ -80,6 +78,7 @@ Exit minimize_file(const Common& common, const Options& options) {
   minimizing.options.seed = seed_of(common, seed_default);
   minimizing.options.any = options.any;
   minimizing.options.sequences_max = std::numeric_limits<std::uint64_t>::max();  // until proved, or time is up
+  minimizing.options.exhaustive_max = 2'000'000;
   if (options.time) minimizing.options.time = options.time;
   Trace up_to_failure = trace;
   cut_behind(up_to_failure, failure);
@@ -96,7 +95,9 @@ Exit minimize_file(const Common& common, const Options& options) {
     flush_out();
     say(how_minimal(finding));
   } else if (common.json) {
-    out(json_of(finding, options).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    ordered_json json = json_of(finding);
+    json["file"] = options.output;
+    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
   } else {
     out(text_of(finding));
     out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, subject.name, options.output)));
@@ -121,31 +122,6 @@ Failure reproduce(const Trace& trace, const SubjectEntry& subject, const Options
     throw Stop{Exit::flaky, fmt::format("{} fails on {} with {}, then with {}: --any takes whatever fails",
                                         one_line(options.file), subject.name, signature(*first), signature(*second))};
   return *first;
-}
-
-ordered_json json_of(const Finding& finding, const Options& options) {
-  ordered_json json = tool::json_of(finding.failure);
-  const Minimized& minimized = *finding.minimized;
-  json["ops_before"] = finding.original.ops.size();
-  json["ops"] = finding.trace.ops.size();
-  json["minimality"] = name(minimized.minimality);
-  json["states"] = minimized.states;
-  json["sequences"] = minimized.sequences;
-  json["granules"] = minimized.granules;
-  json["seconds"] = std::chrono::duration<double>(minimized.elapsed).count();
-  json["seconds_to_best"] = std::chrono::duration<double>(minimized.elapsed_to_best).count();
-  json["file"] = options.output;
-  json["trace"] = print(finding.trace);
-  return json;
-}
-
-std::string_view name(Minimality minimality) {
-  switch (minimality) {
-    case Minimality::proved: return "proved";
-    case Minimality::time_is_up: return "time_is_up";
-    case Minimality::too_many: return "too_many";
-  }
-  return "";
 }
 
 }  // namespace

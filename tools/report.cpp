@@ -64,7 +64,10 @@ std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, C
       const Op& op = trace.ops[step];
       beacon.at(Phase::op, step);
       if (auto violation = (*executor)->step(op)) failure = Failure{step, op, *std::move(violation)};
-      if (on_step) on_step(step, op, (*executor)->answer());
+      if (!on_step) continue;
+      beacon.aside(true);  // who reads what is printed may take his time
+      on_step(step, op, (*executor)->answer());
+      beacon.aside(false);
     }
     beacon.at(Phase::end, trace.ops.size());
     if (!failure)
@@ -75,6 +78,7 @@ std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, C
   const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
     try {
       std::string answer = run_all(beacon);
+      beacon.aside(true);
       flush_out();
       return answer;
     } catch (const Stop& stop) {  // the output cannot be written
