@@ -66,6 +66,8 @@ struct Found {
 };
 using Answer = std::variant<Nothing, Skipped, vmap::Allocation, Base, Range, Purged, Found, vmap::Error>;
 
+struct Snapshot;
+
 /// Where a run broke an invariant.
 struct Failure {
   std::size_t step = 0;  ///< index of the op; the number of ops if it showed when the subject was destroyed
@@ -87,7 +89,8 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// Performs one op and checks the invariants. After a violation the executor is only good for answer() and model().
+  /// Performs one op and checks the invariants. After a violation the executor is only good for answer(), model() and
+  /// snapshot().
   [[nodiscard]] std::optional<vmap::Violation> step(const Op& op);
 
   /// A last full check; then destroys the subject, and checks that it gave all its metadata back. No step may follow.
@@ -101,6 +104,9 @@ class Executor {
   [[nodiscard]] const Coverage& coverage() const { return coverage_; }
   /// Free blocks that there should be.
   [[nodiscard]] std::size_t free_blocks() const { return free_blocks_; }
+  /// What the subject holds and should hold, for pictures (snapshot.hpp), at most `items_max` of each; also after a
+  /// violation. Of the model alone once finish() has destroyed the subject.
+  [[nodiscard]] Snapshot snapshot(std::size_t items_max) const;
 
  private:
   struct Hook {
