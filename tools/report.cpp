@@ -19,6 +19,7 @@
 #include "tools/exit_status.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
+#include "tools/map_text.hpp"
 
 namespace vmapcheck::tool {
 namespace {
@@ -192,26 +193,29 @@ ordered_json json_of(const Failure& failure) {
 // ---- Violations
 // --------------------------------------------------------------------------------------------------------
 
+std::vector<Row> rows_of(const vmap::Violation& violation) {
+  std::vector<Row> rows{{"invariant", std::string(invariant_meanings[static_cast<std::size_t>(violation.invariant)])}};
+  constexpr std::string_view expected_word = "expected ", actual_word = ", actual ";
+  const std::string_view detail = violation.detail;
+  const std::size_t expected = detail.rfind(expected_word), actual = detail.rfind(actual_word);
+  if (expected == std::string_view::npos || actual == std::string_view::npos || expected > actual) {
+    rows.push_back({"what", std::string(detail)});
+    return rows;
+  }
+  std::string_view before = detail.substr(0, expected);
+  while (before.ends_with(' ') || before.ends_with(':') || before.ends_with(',')) before.remove_suffix(1);
+  if (!before.empty()) rows.push_back({"what", std::string(before)});
+  const std::size_t value = expected + expected_word.size();
+  rows.push_back({"expected", std::string(detail.substr(value, actual - value))});
+  rows.push_back({"actual", std::string(detail.substr(actual + actual_word.size()))});
+  return rows;
+}
+
 std::string text_of(const Failure& failure, const Executor& executor) {
   const vmap::Violation& violation = failure.violation;
   std::string text = fmt::format("violation of {} at step {}: {}\n", name(violation.invariant), failure.step,
                                  failure.op ? print(*failure.op) : "the end of the trace");
-  const auto row = [&](std::string_view title, std::string_view value) {
-    text += fmt::format("  {:<10} {}\n", title, one_line(value, 2000));
-  };
-  row("invariant", invariant_meanings[static_cast<std::size_t>(violation.invariant)]);
-  constexpr std::string_view expected_word = "expected ", actual_word = ", actual ";
-  const std::string_view detail = violation.detail;
-  const std::size_t expected = detail.rfind(expected_word), actual = detail.rfind(actual_word);
-  if (expected != std::string_view::npos && actual != std::string_view::npos && expected < actual) {
-    std::string_view before = detail.substr(0, expected);
-    while (before.ends_with(' ') || before.ends_with(':') || before.ends_with(',')) before.remove_suffix(1);
-    if (!before.empty()) row("what", before);
-    row("expected", detail.substr(expected + expected_word.size(), actual - expected - expected_word.size()));
-    row("actual", detail.substr(actual + actual_word.size()));
-  } else {
-    row("what", detail);
-  }
+  for (const Row& row : rows_of(violation)) text += fmt::format("  {:<10} {}\n", row.title, one_line(row.text, 2000));
   const ReferenceModel& model = executor.model();
   return text + draw_around(model, focus_of(failure, executor.answer(), model.space().range));
 }
@@ -240,72 +244,30 @@ Address focus_of(const Failure& failure, const Answer& answer, Range space) {
   return space.begin;
 }
 
-struct Cell {
-  Range range;
-  char fill = '.';
-  std::string word;
-};
-
-Cell cell_of(Address begin, const ReferenceModel::Area& area) {
-  if (area.lazy) return {{begin, area.end}, '~', "lazy"};
-  return {{begin, area.end}, '#', area.label ? print(*area.label) : "busy"};
-}
-
-/// Up to three areas on each side of `focus`, and the gaps between them.
-std::vector<Cell> cells_around(const ReferenceModel& model, Address focus) {
+/// The model's areas near `focus`: as much as can be seen.
+std::string draw_around(const ReferenceModel& model, Address focus) {
+  const Range space = model.space().range;
   const ReferenceModel::Areas& areas = model.areas();
   auto area = areas.upper_bound(focus);
-  for (int i = 0; i < 3 && area != areas.begin(); ++i) --area;
-  Address at = area == areas.begin() ? model.space().range.begin : std::prev(area)->second.end;
-  std::vector<Cell> cells;
-  for (int i = 0; i < 7; ++i) {
-    const Address end = area == areas.end() ? model.space().range.end : area->first;
-    if (at < end) cells.push_back({{at, end}, '.', "free"});
+  for (int i = 0; i < 12 && area != areas.begin(); ++i) --area;
+  const Address begin = area == areas.begin() ? space.begin : std::prev(area)->second.end;
+  AddressMap map;
+  Address at = begin;
+  for (int i = 0; i < 25; ++i) {
+    const Address end = area == areas.end() ? space.end : area->first;
+    if (at < end) map.push_back({{at, end}, ItemKind::free, {}});
+    at = end;
     if (area == areas.end()) break;
-    cells.push_back(cell_of(area->first, area->second));
+    map.push_back({{area->first, area->second.end},
+                   area->second.lazy ? ItemKind::lazy : ItemKind::busy,
+                   area->second.lazy ? std::nullopt : area->second.label});
     at = area->second.end;
     ++area;
   }
-  return cells;
-}
-
-/// Wide enough for its own begin, and a little wider where it is larger.
-std::size_t width_of(const Cell& cell, Size granule) {
-  const auto magnitude = static_cast<std::size_t>(std::bit_width(cell.range.size() / granule));
-  return std::max(
-      {describe(cell.range.begin).size() + 1, cell.word.size() + 5, 5 + std::min<std::size_t>(magnitude, 9)});
-}
-
-//     0x1000    0x2000    0x3000              0x11000
-//     |## a0 ##|.. free ..|## a2 ##|... free ...|
-std::string draw_around(const ReferenceModel& model, Address focus) {
-  const Size granule = model.space().granule;
-  std::vector<Cell> cells = cells_around(model, focus);
-  constexpr std::size_t width_max = 108;
-  const auto total = [&] {
-    std::size_t sum = 20;
-    for (const Cell& cell : cells) sum += width_of(cell, granule);
-    return sum;
-  };
-  // What is farther from the focus goes first.
-  while (cells.size() > 1 && total() > width_max) {
-    const auto here = std::ranges::find_if(cells, [&](const Cell& cell) { return cell.range.contains(focus); });
-    const auto left = here - cells.begin(), right = cells.end() - here - 1;
-    left > right ? cells.erase(cells.begin()) : cells.erase(cells.end() - 1);
-  }
-  std::string addresses, bar;
-  for (const Cell& cell : cells) {
-    const std::size_t width = width_of(cell, granule);
-    addresses += fmt::format("{:<{}}", describe(cell.range.begin), width);
-    const std::size_t filled = width - 1 - cell.word.size() - 2, half = filled / 2;
-    bar += fmt::format("|{} {} {}", std::string(half, cell.fill), cell.word, std::string(filled - half, cell.fill));
-  }
-  if (cells.empty()) return "";
-  addresses += describe(cells.back().range.end);
-  const bool more_before = cells.front().range.begin != model.space().range.begin;
-  const bool more_after = cells.back().range.end != model.space().range.end;
-  return fmt::format("  {:<10}     {}\n  {:<10} {} {}|{}\n", "around", addresses, "", more_before ? "..." : "   ", bar,
-                     more_after ? " ..." : "");
+  if (map.empty()) return "";
+  const MapText text =
+      draw_map(cells_of(map, {begin, at}, {}), {begin, at}, model.space().granule, focus, 108, palette(false));
+  return fmt::format("  {:<10} {}\n  {:<10} {}\n", "around", text.addresses, "", text.bar);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "harness/coverage.hpp"
 #include "harness/executor.hpp"
@@ -24,6 +26,13 @@ namespace vmapcheck::tool {
 void append_json(std::string& line, std::size_t step, const Op& op, const Answer& answer);
 /// And for the verdict.
 [[nodiscard]] std::string verdict_json(const std::optional<Failure>& failure);
+
+/// A violation in words: what the invariant demands, what broke it, what was expected, what it was.
+struct Row {
+  std::string_view title;
+  std::string text;
+};
+[[nodiscard]] std::vector<Row> rows_of(const vmap::Violation& violation);
 
 /// Which invariant broke where: step, op, expected, actual, and the surroundings as they should be. Lines with
 /// newlines.
