@@ -195,19 +195,29 @@ ordered_json json_of(const Failure& failure) {
 
 std::vector<Row> rows_of(const vmap::Violation& violation) {
   std::vector<Row> rows{{"invariant", std::string(invariant_meanings[static_cast<std::size_t>(violation.invariant)])}};
-  constexpr std::string_view expected_word = "expected ", actual_word = ", actual ";
+  // "WHAT: expected E, actual A", or "WHAT is A, REMARK, expected E".
+  constexpr std::string_view expected_word = "expected ", actual_word = ", actual ", is_word = " is ";
   const std::string_view detail = violation.detail;
   const std::size_t expected = detail.rfind(expected_word), actual = detail.rfind(actual_word);
-  if (expected == std::string_view::npos || actual == std::string_view::npos || expected > actual) {
-    rows.push_back({"what", std::string(detail)});
-    return rows;
+  const std::size_t is = detail.rfind(is_word, expected);
+  std::string_view before = detail, value, wanted;
+  if (expected != std::string_view::npos && actual != std::string_view::npos && expected < actual) {
+    before = detail.substr(0, expected);
+    wanted = detail.substr(expected + expected_word.size(), actual - expected - expected_word.size());
+    value = detail.substr(actual + actual_word.size());
+  } else if (expected != std::string_view::npos && is != std::string_view::npos && is < expected) {
+    before = detail.substr(0, is);
+    wanted = detail.substr(expected + expected_word.size());
+    value = detail.substr(is + is_word.size(), expected - is - is_word.size());
   }
-  std::string_view before = detail.substr(0, expected);
-  while (before.ends_with(' ') || before.ends_with(':') || before.ends_with(',')) before.remove_suffix(1);
-  if (!before.empty()) rows.push_back({"what", std::string(before)});
-  const std::size_t value = expected + expected_word.size();
-  rows.push_back({"expected", std::string(detail.substr(value, actual - value))});
-  rows.push_back({"actual", std::string(detail.substr(actual + actual_word.size()))});
+  const auto trimmed = [](std::string_view text) {
+    while (text.ends_with(' ') || text.ends_with(':') || text.ends_with(',')) text.remove_suffix(1);
+    return std::string(text);
+  };
+  if (std::string what = trimmed(before); !what.empty()) rows.push_back({"what", std::move(what)});
+  if (wanted.empty()) return rows;
+  rows.push_back({"expected", std::string(wanted)});
+  rows.push_back({"actual", trimmed(value)});
   return rows;
 }
 
