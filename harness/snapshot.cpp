@@ -12,6 +12,7 @@ namespace vmapcheck {
 namespace {
 
 AddressMap as_map(const Layout& layout, const ReferenceModel& model);
+void keep_what_is_whole(AddressMap& map, const Layout& layout, std::size_t items_max);
 const MapItem* covering(const AddressMap& items, Address address);
 
 }  // namespace
@@ -25,6 +26,7 @@ Snapshot Executor::snapshot(std::size_t items_max) const {
   if (!snapshot.observable && !snapshot.inspectable) return snapshot;
   Holding holding = subject_->holding(items_max);
   snapshot.actual = as_map(holding.layout, model_);
+  if (!holding.complete) keep_what_is_whole(snapshot.actual, holding.layout, items_max);
   snapshot.actual_complete = holding.complete;
   snapshot.tree = std::move(holding.tree);
   return snapshot;
@@ -96,6 +98,14 @@ AddressMap as_map(const Layout& layout, const ReferenceModel& model) {
   for (const Range range : layout.free) map.push_back({range, ItemKind::free, {}});
   std::ranges::sort(map, comes_before);
   return map;
+}
+
+/// Drops what lies beyond the end of a list that was cut off: there, the map would have holes that are none.
+void keep_what_is_whole(AddressMap& map, const Layout& layout, std::size_t items_max) {
+  Address end = vmap::address_max;
+  for (const std::vector<Range>* list : {&layout.busy, &layout.lazy, &layout.free})
+    if (list->size() == items_max && items_max > 0) end = std::min(end, list->back().end);
+  std::erase_if(map, [&](const MapItem& item) { return item.range.begin >= end; });
 }
 
 /// Of few items: those that one step changed.

@@ -42,7 +42,7 @@ using AddressMap = std::vector<MapItem>;
 
 struct Snapshot {
   AddressMap expected;            ///< by the model
-  bool expected_complete = true;  ///< false: cut off after the items that were wanted
+  bool expected_complete = true;  ///< false: cut off above the items that were wanted
   AddressMap actual;              ///< by the subject; empty where it is not observable
   bool actual_complete = true;
   TreeListing tree;  ///< empty where the subject is not inspectable
@@ -51,6 +51,9 @@ struct Snapshot {
 
   /// What to draw: the subject's map, or the model's where the subject does not show its own.
   [[nodiscard]] const AddressMap& map() const { return observable ? actual : expected; }
+  [[nodiscard]] bool complete() const { return expected_complete && (actual_complete || !observable); }
+  /// The subject holds something else than it should, as far as that is listed.
+  [[nodiscard]] bool differs() const { return observable && complete() && actual != expected; }
 };
 
 /// The model's areas and gaps, at most `items_max` of them. False if there were more.

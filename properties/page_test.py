@@ -30,11 +30,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("vmapcheck")
     parser.add_argument("--screenshots", type=pathlib.Path)
+    parser.add_argument("--chromium", default=shutil.which("chromium"))
+    parser.add_argument("--chromedriver", default=shutil.which("chromedriver"))
     arguments = parser.parse_args()
     checks = Checks()
     with tempfile.TemporaryDirectory() as scratch:
         pages = Pages(arguments.vmapcheck, pathlib.Path(scratch))
-        with Browser(pathlib.Path(scratch)) as browser:
+        with Browser(arguments, pathlib.Path(scratch)) as browser:
             checks.browser, checks.pictures = browser, arguments.screenshots
             of_a_trace_that_passes(checks, pages)
             of_a_wrong_answer(checks, pages)
@@ -364,21 +366,21 @@ def take_pictures(page, path, directory):
 
 
 class Browser:
-    def __init__(self, scratch):
-        self.scratch = scratch
+    def __init__(self, programs, scratch):
+        self.programs, self.scratch = programs, scratch
 
     def __enter__(self):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.driver = subprocess.Popen(
-            ["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [self.programs.chromedriver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.base = f"http://127.0.0.1:{port}"
         try:
             self.wait_for_driver()
             options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                        f"--user-data-dir={self.scratch}/profile", "--host-resolver-rules=MAP * ~NOTFOUND"]
-            chrome = {"args": options, "binary": shutil.which("chromium")}
+            chrome = {"args": options, "binary": self.programs.chromium}
             wanted = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": chrome,
                                       "goog:loggingPrefs": {"browser": "ALL"}}}
             session = self.send("POST", "/session", {"capabilities": wanted})

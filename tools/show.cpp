@@ -41,6 +41,12 @@ struct Steps {
   std::size_t to = std::numeric_limits<std::size_t>::max();
 };
 
+/// What was recorded for a page, and how the run ended.
+struct Lines {
+  std::vector<std::string> text;
+  Ended ended;
+};
+
 /// Longer traces are checked in the amortized form, unless it is said how.
 constexpr std::size_t every_step_ops_max = 100'000;
 /// Steps of a page: so many of the last ones unless it is said which, and at most.
@@ -54,7 +60,8 @@ Steps selected(const Trace& trace, const Options& options);
 Ended record_with(const Trace& trace, const SubjectEntry& subject, const RecordOptions& options, const Sink& sink);
 Exit as_text(Shown& shown, const SubjectEntry& subject, const RecordOptions& recording, const Options& options);
 Exit as_page(Shown& shown, const SubjectEntry& subject, RecordOptions recording, const Options& options);
-void narrow(Shown& shown, const SubjectEntry& subject, RecordOptions& recording, const Options& options);
+void narrow(const Trace& trace, const SubjectEntry& subject, RecordOptions& recording, const Options& options);
+Lines record_lines(Shown& shown, const SubjectEntry& subject, const RecordOptions& recording);
 std::size_t columns();
 
 }  // namespace
@@ -138,6 +145,7 @@ Ended record_with(const Trace& trace, const SubjectEntry& subject, const RecordO
     if (sink) sink(piece);
   });
   if (!recorded) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(recorded.error()))};
+  if (last.interrupted) throw Stop{Exit::interrupted, fmt::format("interrupted at step {}", last.steps)};
   return last;
 }
 
@@ -150,9 +158,8 @@ Exit as_text(Shown& shown, const SubjectEntry& subject, const RecordOptions& rec
   TextShow text(shown, style, [](std::string_view lines) { out(lines); });
   text.begin();
   const Ended ended = record_with(shown.trace, subject, recording, [&](const Piece& piece) { text(piece); });
-  if (ended.interrupted) throw Stop{Exit::interrupted, fmt::format("interrupted at step {}", ended.steps)};
   if (ended.steps <= recording.from && !shown.trace.ops.empty())
-    out(fmt::format("\nThe run ends at step {}, before the first that was to be shown.\n", ended.step));
+    out(fmt::format("\nThe run ends at step {}, before the first that was to be shown.\n", ended.steps - 1));
   text.end(verdict_of(shown.trace, ended));
   return ended.violation ? Exit::violation : Exit::ok;
 }
@@ -173,26 +180,25 @@ std::size_t columns() {
 
 Exit as_page(Shown& shown, const SubjectEntry& subject, RecordOptions recording, const Options& options) {
   const Trace& trace = shown.trace;
-  if (!trace.ops.empty() && std::min(recording.to, trace.ops.size() - 1) - recording.from >= page_steps_usual &&
-      !(options.from && options.to))
-    narrow(shown, subject, recording, options);
-  std::vector<std::string> lines;
-  std::size_t bytes = 0;
-  PageLines to_lines(trace, [&](std::string line) {
-    bytes += line.size();
-    lines.push_back(std::move(line));
-  });
-  bool full = false;
-  const Ended ended = record_with(trace, subject, recording, [&](const Piece& piece) {
-    const auto* answered = std::get_if<Answered>(&piece);
-    if (answered != nullptr && bytes > page_bytes_max && !std::exchange(full, true))
-      shown.notes.push_back(fmt::format(
-          "The page would become too large: it ends before step {}. --from and --to select others.", answered->step));
-    if (!full) to_lines(piece);
-  });
-  if (ended.interrupted) throw Stop{Exit::interrupted, fmt::format("interrupted at step {}", ended.steps)};
-  const Verdict verdict = verdict_of(trace, ended);
-  const std::string text = page(shown, lines, verdict);
+  const std::size_t last = trace.ops.empty() ? 0 : trace.ops.size() - 1;
+  if (std::min(recording.to, last) - recording.from >= page_steps_usual && !(options.from && options.to))
+    narrow(trace, subject, recording, options);
+  Lines lines = record_lines(shown, subject, recording);
+  if (lines.text.empty() && lines.ended.steps > 0) {
+    // The run ends before the first step that was wanted: at a violation, which is what one wants to see.
+    recording.to = lines.ended.steps - 1;
+    recording.from = recording.to < page_steps_usual ? 0 : recording.to - page_steps_usual + 1;
+    lines = record_lines(shown, subject, recording);
+  }
+  const std::size_t to = std::min({recording.to, last, std::max<std::size_t>(lines.ended.steps, 1) - 1});
+  if (recording.from > 0 || to < last)
+    shown.notes.push_back(
+        fmt::format("Of {} ops this page holds the steps {} to {}{}.", trace.ops.size(), recording.from, to,
+                    to + 1 == lines.ended.steps && lines.ended.violation ? ", where the run ends"
+                                                                         : "; --from and --to select others"));
+
+  const Verdict verdict = verdict_of(trace, lines.ended);
+  const std::string text = page(shown, lines.text, verdict);
   write_file(*options.html, text);
   if (*options.html != "-") {
     out(fmt::format("{}\n", one_line(verdict.title, 2000)));
@@ -203,21 +209,36 @@ Exit as_page(Shown& shown, const SubjectEntry& subject, RecordOptions recording,
 }
 
 /// To what a page usually holds: from --from, up to --to, or else what comes last in the run, which a first run tells.
-void narrow(Shown& shown, const SubjectEntry& subject, RecordOptions& recording, const Options& options) {
-  const std::size_t ops = shown.trace.ops.size();
+void narrow(const Trace& trace, const SubjectEntry& subject, RecordOptions& recording, const Options& options) {
   if (options.from) {
     recording.to = recording.from + page_steps_usual - 1;
-  } else {
-    if (!options.to) {
-      const Ended ended = record_with(shown.trace, subject,
-                                      {.from = ops, .checking = recording.checking, .interrupted = interrupted}, {});
-      if (ended.interrupted) throw Stop{Exit::interrupted, fmt::format("interrupted at step {}", ended.steps)};
-      recording.to = std::max<std::size_t>(ended.steps, 1) - 1;
-    }
-    recording.from = recording.to < page_steps_usual ? 0 : recording.to - page_steps_usual + 1;
+    return;
   }
-  shown.notes.push_back(fmt::format("Of {} steps this page holds {} to {}; --from and --to select others.", ops,
-                                    recording.from, recording.to));
+  if (!options.to) {
+    // The fast form of checking: should it end later than the run that is recorded, that one is done again.
+    const Ended ended = record_with(
+        trace, subject, {.from = trace.ops.size(), .checking = Checking::amortized, .interrupted = interrupted}, {});
+    recording.to = std::max<std::size_t>(ended.steps, 1) - 1;
+  }
+  recording.from = recording.to < page_steps_usual ? 0 : recording.to - page_steps_usual + 1;
+}
+
+Lines record_lines(Shown& shown, const SubjectEntry& subject, const RecordOptions& recording) {
+  Lines lines;
+  std::size_t bytes = 0;
+  PageLines to_lines(shown.trace, [&](std::string line) {
+    bytes += line.size();
+    lines.text.push_back(std::move(line));
+  });
+  bool full = false;
+  lines.ended = record_with(shown.trace, subject, recording, [&](const Piece& piece) {
+    const auto* answered = std::get_if<Answered>(&piece);
+    if (answered != nullptr && bytes > page_bytes_max && !std::exchange(full, true))
+      shown.notes.push_back(
+          fmt::format("The page would become too large: step {} and what follows is left out.", answered->step));
+    if (!full) to_lines(piece);
+  });
+  return lines;
 }
 
 }  // namespace

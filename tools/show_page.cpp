@@ -68,8 +68,8 @@ void PageLines::add_state(ordered_json& line, const Snapshot& snapshot) {
   if (ordered_json map = splices(map_, snapshot.map()); !map.empty()) line["map"] = std::move(map);
   map_ = snapshot.map();
   if (snapshot.inspectable) add_tree(line, snapshot.tree);
-  if (snapshot.observable && snapshot.actual != snapshot.expected) line["expected"] = json_of(snapshot.expected);
-  if (!snapshot.actual_complete || !snapshot.expected_complete || !snapshot.tree.complete) line["cut"] = true;
+  if (snapshot.differs()) line["expected"] = json_of(snapshot.expected);
+  if (!snapshot.complete() || !snapshot.tree.complete) line["cut"] = true;
 }
 
 /// The nodes that were not there, or were different, when the tree was last listed.

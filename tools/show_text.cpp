@@ -81,18 +81,20 @@ void TextShow::end(const Verdict& verdict) {
 }
 
 void TextShow::draw(const Snapshot& snapshot, bool broken) {
-  const bool differs = snapshot.observable && snapshot.actual != snapshot.expected;
-  draw_map_of(differs ? "subject" : "", snapshot.map(), changed_);
-  if (differs && broken) draw_map_of("model", snapshot.expected, changed(before_, snapshot.expected));
-  if (!snapshot.actual_complete || !snapshot.expected_complete)
+  const bool both = snapshot.differs() && broken;
+  draw_map_of(both ? "subject" : "", snapshot.map(), snapshot.complete(), changed_);
+  if (both) draw_map_of("model", snapshot.expected, true, changed(before_, snapshot.expected));
+  if (!snapshot.complete())
     write_(fmt::format("        (only the first {} areas and free blocks are listed)\n", snapshot.map().size()));
   draw_tree_of(snapshot, broken);
 }
 
-void TextShow::draw_map_of(std::string_view title, const AddressMap& map, std::span<const Range> marked) {
+void TextShow::draw_map_of(std::string_view title, const AddressMap& map, bool complete,
+                           std::span<const Range> marked) {
   const Space& space = shown_.trace.space;
-  const MapText text =
-      draw_map(cells_of(map, space.range, marked), space.range, space.granule, focus_, style_.columns - 8, colours_);
+  Range seen = space.range;
+  if (!complete) seen.end = map.empty() ? seen.begin : std::min(seen.end, map.back().range.end);
+  const MapText text = draw_map(cells_of(map, seen, marked), seen, space.granule, focus_, style_.columns - 8, colours_);
   if (text.bar.empty()) return write_("        (nothing is listed)\n");
   write_(
       fmt::format("{:<8}{}\n{:<8}{}\n", "", text.addresses, title.empty() ? "" : fmt::format(" {}", title), text.bar));

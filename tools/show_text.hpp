@@ -47,7 +47,7 @@ class TextShow {
   void show(const Held& held);
   void show(const Ended&) {}
   void draw(const Snapshot& snapshot, bool broken);
-  void draw_map_of(std::string_view title, const AddressMap& map, std::span<const Range> marked);
+  void draw_map_of(std::string_view title, const AddressMap& map, bool complete, std::span<const Range> marked);
   void draw_tree_of(const Snapshot& snapshot, bool broken);
 
   const Shown& shown_;

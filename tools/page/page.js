@@ -105,11 +105,10 @@ const kindClasses = {b: 'busy', l: 'lazy', f: 'free', lost: 'lost'};
 
 function bytesText(size) {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
-  let unit = 0;
-  let whole = size;
-  while (whole >= 10240n && unit < units.length - 1) whole >>= 10n, ++unit;
-  if (whole >= 1024n && unit < units.length - 1 && whole % 1024n === 0n) whole >>= 10n, ++unit;
-  return `${whole} ${units[unit]}`;
+  const unit = Math.max(0, Math.min(units.length - 1, Math.floor((size.toString(2).length - 1) / 10)));
+  const whole = size >> BigInt(10 * unit);
+  if (whole << BigInt(10 * unit) === size) return `${whole} ${units[unit]}`;
+  return `≈ ${(Number(size) / 2 ** (10 * unit)).toFixed(1)} ${units[unit]}`;
 }
 
 const rangeText = (range) => `${hex(range.begin)}..${hex(range.end)}`;
@@ -186,7 +185,7 @@ function drawFailure() {
 // ---- The map: an overview of all of it, and the surroundings of what changed
 
 /// With what is nobody's between the items, and which of them overlap what comes before.
-function withGaps(map) {
+function withGaps(map, cut) {
   const all = [];
   let covered = space.begin;
   for (const item of map) {
@@ -194,21 +193,21 @@ function withGaps(map) {
     all.push(item.begin < covered ? {...item, overlaps: true} : item);
     if (item.end > covered) covered = item.end;
   }
-  if (covered < space.end) all.push({begin: covered, end: space.end, kind: 'lost'});
+  if (covered < space.end && !cut) all.push({begin: covered, end: space.end, kind: 'lost'});
   return all;
 }
 
 function drawMap(entry, state, before) {
   const rows = [];
-  if (index > 0 && entry.bytes.length > 0) rows.push({title: 'before', items: withGaps(before.map), faint: true});
+  if (index > 0 && entry.bytes.length > 0) rows.push({title: 'before', items: withGaps(before.map, entry.cut), faint: true});
   const source = start.observable === false ? 'model' : 'subject';
-  rows.push({title: index === 0 ? 'now' : entry.model && index === failingIndex ? `after: ${source}` : 'after', items: withGaps(state.map), strong: true, overlapping: true});
-  if (entry.model) rows.push({title: 'expected: model', items: withGaps(entry.model), strong: true});
+  rows.push({title: index === 0 ? 'now' : entry.model && index === failingIndex ? `after: ${source}` : 'after', items: withGaps(state.map, entry.cut), strong: true, overlapping: true});
+  if (entry.model) rows.push({title: 'expected: model', items: withGaps(entry.model, false), strong: true});
   const window_ = drawDetail(entry, rows);
-  drawOverview(entry, withGaps(state.map), window_);
+  drawOverview(entry, withGaps(state.map, entry.cut), window_);
   const notes = [];
   if (start.observable === false) notes.push('The subject does not list its areas: this is the model’s map.');
-  if (entry.cut) notes.push('The lists are cut off: there is more than is drawn.');
+  if (entry.cut) notes.push('The lists are cut off: above the highest address that is drawn there is more.');
   if (entry.model) notes.push('What the subject holds is not what the model expects.');
   else if (start.observable !== false && index > 0 && entry.after !== undefined) notes.push('The model expects the same map.');
   byId('map-note').textContent = notes.join(' ');
@@ -288,11 +287,10 @@ function drawDetail(entry, rows) {
     .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   if (bounds.length < 2) return {begin: space.begin, end: space.end};
   const columns = bounds.length - 1;
-  const character = 7.6;
+  const character = printing ? 6.4 : 7.6;
   const titleWidth = 84;
-  const digits = hex(bounds.at(-1)).length;
-  const narrowest = Math.max(digits * character + 8, 66);
-  const room = Math.max((widthOf(detail) - titleWidth - narrowest, narrowest);
+  const narrowest = Math.max(Math.min(hex(bounds.at(-1)).length, tickDigits) * character + 8, 66);
+  const room = Math.max(widthOf(detail) - titleWidth - narrowest, narrowest);
   const most = Math.max(1, Math.floor(room / narrowest));
 
   const columnOf = (address) => {
@@ -332,8 +330,7 @@ function drawDetail(entry, rows) {
   };
 
   let line = 1;
-  for (let i = from; i <= to; ++i) put(element('div', 'tick', hex(bounds[i])), line, i - from + 2);
-  put(element('div', 'tick end', hex(view.end)), line, to - from + 3);
+  for (let i = from; i <= to + 1; ++i) put(tickOf(bounds[i]), line, i - from + 2);
   for (const row of rows) {
     ++line;
     const titleLine = line;
@@ -360,6 +357,17 @@ function drawDetail(entry, rows) {
 
 let lastView = {begin: space.begin, lower: null, higher: null};
 
+/// An address; a long one on two lines, its lower 32 bits below.
+const tickDigits = 10;
+
+function tickOf(address) {
+  const text = hex(address);
+  if (text.length <= tickDigits) return element('div', 'tick', text);
+  const tick = element('div', 'tick', text.slice(0, -8));
+  tick.append(document.createElement('br'), text.slice(-8));
+  return tick;
+}
+
 function drawBrackets(entry, view, columnOf, from, line, put) {
   const seen = entry.bytes.filter((bytes) => bytes.begin < view.end && view.begin < bytes.end);
   if (seen.length === 0) return line;
@@ -381,7 +389,7 @@ function cellOf(item, view, row) {
   if (item.end > view.end) cell.classList.add('on');
   if (item.overlaps) cell.classList.add('overlaps');
   const word = item.label ?? kindWords[item.kind];
-  cell.append(element('b', '', item.overlaps ? `${word} overlaps` : word), element('span', '', hex(size)));
+  cell.append(element('b', '', item.overlaps ? `${word} overlaps` : word), element('span', '', hex(size).length <= tickDigits ? hex(size) : bytesText(size)));
   cell.title = `${item.label ? item.label + ', ' : ''}${kindWords[item.kind]} ${rangeText(item)}, ${hex(size)} = ${bytesText(size)}`;
   return cell;
 }
@@ -471,7 +479,7 @@ function treeRows(entry, state, before) {
   return rows;
 }
 
-const rowHeight = 24, indent = 24;
+const rowHeight = 24, indent = 20;
 const xOf = (depth) => 12 + Math.min(depth, 60) * indent;
 
 function treeLinks(rows) {
