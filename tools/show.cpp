@@ -69,7 +69,7 @@ std::size_t columns();
 void add_show(CLI::App& app, Session& session) {
   CLI::App& command = add_command(
       app, session, "show", "Draw the address map step by step, in the terminal or as a page", uses_subject,
-      "vmapcheck show FILE.trace | less -R\n"
+      "vmapcheck show FILE.trace | less\n"
       "vmapcheck show --at 7 FILE.trace                  one step, with the tree of free blocks\n"
       "vmapcheck show --from 10 --to 20 FILE.trace\n"
       "vmapcheck show --html OUT.html FILE.trace         one page, to be opened in a browser\n"
