@@ -3,10 +3,8 @@
 // A run of a trace, recorded step by step for pictures.
 //
 // What happens goes to a sink, piece by piece, as soon as it is known; so that what came before a crash makes a
-// picture, too. The answer of a step is told before the state that it left, because listing the state of a broken
-// subject may be what crashes.
-//
-//     Begun, Answered, Held, Answered, Held, ..., Ended
+// picture, too. First comes Begun, then Answered and Held for each step, at last Ended. The answer of a step is told
+// before the state that it left, because listing the state of a broken subject may be what crashes.
 //
 //     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
 //     std::size_t pieces = 0;
