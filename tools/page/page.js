@@ -61,27 +61,30 @@ const failingIndex = verdict.ok ? -1 : entries.findIndex((entry) => entry.step =
 const checkpoints = [];
 let recent = {index: -1, state: null};
 
-function after(state, entry) {
-  const map = state.map.slice();
-  for (const [at, gone, come] of entry.splices) map.splice(at, gone, ...come);
-  const nodes = new Map(state.nodes);
-  for (const id of entry.gone ?? []) nodes.delete(id);
-  for (const node of entry.nodes ?? []) nodes.set(node[0], node);
-  return {map, nodes, root: entry.root ?? state.root};
+const copyOf = (state) => ({map: state.map.slice(), nodes: new Map(state.nodes), root: state.root});
+
+/// Changes `state` to what the entry left.
+function apply(state, entry) {
+  for (const [at, gone, come] of entry.splices) state.map.splice(at, gone, ...come);
+  for (const id of entry.gone ?? []) state.nodes.delete(id);
+  for (const node of entry.nodes ?? []) state.nodes.set(node[0], node);
+  state.root = entry.root ?? state.root;
 }
 
+/// Not to be changed: it may be asked for again.
 function stateAt(index) {
   if (recent.index === index) return recent.state;
   let from = checkpoints.findLast((one) => one.index <= index);
   if (recent.state && recent.index <= index && recent.index > from.index) from = recent;
-  let state = from.state;
-  for (let i = from.index + 1; i <= index; ++i) state = after(state, entries[i]);
+  const state = copyOf(from.state);
+  for (let i = from.index + 1; i <= index; ++i) apply(state, entries[i]);
   recent = {index, state};
   return state;
 }
 
 {
-  const state = after({map: [], nodes: new Map(), root: -1}, start);
+  const state = {map: [], nodes: new Map(), root: -1};
+  apply(state, start);
   checkpoints.push({index: 0, state});
   // The sizes are known without the states.
   let size = state.map.length + state.nodes.size, changes = 0;
@@ -129,14 +132,13 @@ let center = null;  ///< an address that was chosen to be looked at, instead of 
 
 function draw() {
   const entry = entries[index];
+  const before = index > 0 ? stateAt(index - 1) : null;
   const state = stateAt(index);
-  const before = index > 0 ? stateAt(index - 1) : state;
-  recent = {index, state};
   drawControls(entry);
   drawNow(entry);
   drawFailure(entry);
-  drawMap(entry, state, before);
-  drawTree(entry, state, before);
+  drawMap(entry, state, before ?? state);
+  drawTree(entry, state, before ?? state);
   drawSteps();
 }
 
