@@ -68,6 +68,8 @@ struct Found {
 };
 using Answer = std::variant<Nothing, Skipped, vmap::Allocation, Base, Range, Purged, Found, vmap::Error>;
 
+struct Snapshot;
+
 class Executor {
  public:
   /// An area that a label names.
@@ -82,7 +84,8 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// Performs one op and checks the invariants. After a violation the executor is only good for answer() and model().
+  /// Performs one op and checks the invariants. After a violation the executor is only good for answer(), model() and
+  /// snapshot().
   [[nodiscard]] std::optional<vmap::Violation> step(const Op& op);
 
   /// A last full check; then destroys the subject, and checks that it gave all its metadata back. No step may follow.
@@ -100,6 +103,9 @@ class Executor {
   /// free, the form and colours of the tree, hooks and metadata failures to come, spare nodes. Counters are not part of
   /// it.
   [[nodiscard]] std::uint64_t visible_state() const;
+  /// What the subject holds and should hold, for pictures (snapshot.hpp), at most `items_max` of each; also after a
+  /// violation. Of the model alone once finish() has destroyed the subject.
+  [[nodiscard]] Snapshot snapshot(std::size_t items_max) const;
 
  private:
   struct Hook {

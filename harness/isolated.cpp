@@ -51,6 +51,15 @@ Failure failure_of(const Death& death, const Trace& trace) {
   return failure;
 }
 
+Failure failure_of(const vmap::Violation& violation, std::size_t step, const Trace& trace) {
+  Failure failure{step, std::nullopt, violation};
+  if (step < trace.ops.size())
+    failure.op = trace.ops[step];
+  else
+    failure.phase = Phase::end;
+  return failure;
+}
+
 std::string pack(const std::optional<Failure>& failure) {
   if (!failure) return {mark_ok};
   std::string bytes{mark_violation};

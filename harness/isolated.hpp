@@ -24,6 +24,9 @@ namespace vmapcheck {
 /// The failure that a death in the middle of `trace` is.
 [[nodiscard]] Failure failure_of(const Death& death, const Trace& trace);
 
+/// The failure that a violation at `step` of `trace` is; the end of the trace if there is no such step.
+[[nodiscard]] Failure failure_of(const vmap::Violation& violation, std::size_t step, const Trace& trace);
+
 struct IsolatedOptions {
   Checking checking = Checking::every_step;
   Limits limits{};

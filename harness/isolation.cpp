@@ -62,6 +62,8 @@ struct Beacon::Shared {
   std::atomic<bool> finished;
   std::atomic<bool> answered;
   std::atomic<bool> aside;
+  std::atomic<std::uint64_t> told;  ///< bytes
+  int answer_to;                    ///< file, in the child
 
   // Written once by a child that dies.
   Cause cause;
@@ -85,6 +87,20 @@ void Beacon::aside(bool now) {
   if (shared_ == nullptr) return;
   shared_->aside.store(now, std::memory_order_relaxed);
   shared_->progress.store(shared_->progress.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+void Beacon::tell(std::string_view bytes) {
+  if (shared_ == nullptr) return;
+  aside(true);
+  const std::string_view all = bytes;
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(shared_->answer_to, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) break;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  shared_->told.fetch_add(all.size() - bytes.size());
+  aside(false);
 }
 
 bool Beacon::stop_wanted() const { return shared_ != nullptr && shared_->stop.load(std::memory_order_relaxed); }
@@ -269,6 +285,7 @@ void* perform(void* argument) {
 [[noreturn]] void be_the_child(Shared& shared, const Task& task, int errors, const Limits& limits, pid_t parent) {
   die_with_parent(parent);
   mine = &shared;
+  shared.answer_to = task.answer_to;
   ::dup2(errors, 2);
   // Ticks are for the thread that works.
   sigset_t ticks;
@@ -550,6 +567,8 @@ Walked walk(std::uint64_t count, const Work& work, const WalkOptions& options) {
     Child child(shared, work, walked.items, count, options);
     child.attend();
     const std::uint64_t item = shared.item.load();
+    walked.told = child.answer().substr(0, static_cast<std::size_t>(shared.told.load()));
+    child.answer().erase(0, walked.told.size());
     if (child.finished()) {
       walked.items = item;
       if (shared.answered.load()) walked.answer = std::move(child.answer());

@@ -60,6 +60,8 @@ class Beacon {
 
   /// The next thing that happens is this.
   void at(Phase phase, std::uint64_t step);
+  /// Sends bytes at once: they are not lost when the child dies.
+  void tell(std::string_view bytes);
   /// From here on, or no longer, it is not the subject that works: it takes as long as it takes.
   void aside(bool now);
   /// The parent asks for an early end.
@@ -75,6 +77,7 @@ using Work = std::function<std::optional<std::string>(std::uint64_t item, Beacon
 struct Walked {
   std::uint64_t items = 0;  ///< that were completed; where an answer or a death ended it, the index of that item
   std::optional<std::string> answer;  ///< of the item at which work ended the walk
+  std::string told;                   ///< by the last child
   std::optional<Death> death;         ///< at which `on_death` ended the walk
   bool interrupted = false;           ///< `keep_going` ended it
 };

@@ -37,6 +37,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/holding.hpp"
 #include "harness/tree_view.hpp"
 #include "model/op.hpp"
 #include "model/promises.hpp"
@@ -130,6 +131,8 @@ class AnySubject {
   virtual void lazy(std::vector<Range>& ranges) const = 0;
   virtual TreeFinding check_tree(std::size_t blocks_max, std::vector<Range>& blocks) = 0;
   virtual TreeFinding check_tree_near(Address address, Near& near) = 0;
+  /// What it holds, for pictures: at most `items_max` of each list.
+  [[nodiscard]] virtual Holding holding(std::size_t items_max) const = 0;
   virtual void stats(vmap::Stats& stats) const = 0;
   /// What the subject's own check says; nullopt without one.
   [[nodiscard]] virtual std::optional<vmap::Violation> verify() const = 0;
@@ -205,6 +208,26 @@ class Erased final : public AnySubject {
   TreeFinding check_tree_near(Address address, Near& near) override {
     if constexpr (Inspectable<S>) return checker_.check_near(subject_.tree(), address, near);
     return {};
+  }
+  [[nodiscard]] Holding holding(std::size_t items_max) const override {
+    Holding held;
+    if constexpr (Observable<S>) {
+      const bool all_busy = list_ranges(
+          held.layout.busy, items_max,
+          [&](auto visit) noexcept(noexcept(subject_.for_each_busy(visit))) { subject_.for_each_busy(visit); });
+      const bool all_free = list_ranges(
+          held.layout.free, items_max,
+          [&](auto visit) noexcept(noexcept(subject_.for_each_free(visit))) { subject_.for_each_free(visit); });
+      held.complete = all_busy && all_free;
+    }
+    if constexpr (ObservableLazy<S>)
+      held.complete = list_ranges(held.layout.lazy, items_max,
+                                  [&](auto visit) noexcept(noexcept(subject_.for_each_lazy(visit))) {
+                                    subject_.for_each_lazy(visit);
+                                  }) &&
+                      held.complete;
+    if constexpr (Inspectable<S>) held.tree = list_tree(subject_.tree(), items_max);
+    return held;
   }
   void stats(vmap::Stats& stats) const override {
     if constexpr (Accountable<S>) stats = subject_.stats();

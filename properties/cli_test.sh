@@ -19,6 +19,9 @@ main() {
   replay_as_text
   replay_of_bad_input
   replay_of_several
+  show_in_the_terminal
+  show_as_a_page
+  show_of_bad_input
   broken_outputs
   check_finds_nothing
   check_finds_something
@@ -108,6 +111,18 @@ END
     printf 'vmapcheck-trace 1\nspace 0..0x1000\n'
     yes 'find 0x10' | head -n 20000
   } >long.trace
+  {
+    cat long.trace
+    echo 'find 0x11'
+  } >longer.trace
+  cat >stale.trace <<'END'
+vmapcheck-trace 1
+space 0x0..0xfffffffffffff000 granule=0x1000
+alloc-at a0 0x28000..0x32000
+alloc-at a1 0xaa9000..0xaaa000
+alloc-at a2 0xae5000..0xaf2000
+free a2
+END
 }
 
 # The exit statuses that a help page in `out` says.
@@ -121,7 +136,7 @@ usage() {
   run 0 --help
   verdict "exit statuses" "0 2 3 4 5 10 11 12 13 14" "$(statuses)"
   local command
-  for command in check campaign replay; do
+  for command in check campaign replay show; do
     run 0 "$command" --help
     says out '^Examples:'
     says out '^ *10  a violation$'
@@ -243,6 +258,105 @@ replay_of_several() {
   verdict "verdicts" 2 "$(grep -c '^{"verdict":"ok"}$' out)"
   run 2 replay all.trace bad.trace
   run 10 replay --subject seed_2019 bad.trace fault.trace missing.trace
+}
+
+show_in_the_terminal() {
+  run 0 show all.trace
+  silent err
+  says out '^all.trace: 17 ops in 0x1000\.\.0x11000, subject vmap$'
+  says out '^step 2  alloc-at a2 0xa000\.\.0xb000$'
+  says out '^ +0xa000\.\.0xb000 no_edge: the free block is split'
+  says out '^ +\|# a0 #\|\. free \.\|# busy #\|# a1 #\|\. free \.\|# a2 #\|\. free \.\|$'
+  says out '^ +\^\^\^\^\^\^$'
+  says out '^ +0x1000\.\.0x3000 free: coalesces with the free block after$'
+  says out '~ lazy ~'
+  says out '\(the map is as before\)'
+  says out '^ok: 17 steps, no violation$'
+  verdict "steps" 17 "$(grep -c '^step ' out)"
+  verdict "colours" 0 "$(grep -c $'\033' out)"
+  verdict "the longest line of a map" 1 "$(awk '/\|/ && length > 108 {bad = 1} END {print !bad}' out)"
+  command=(show 'of 70 columns')
+  COLUMNS=70 "$binary" show all.trace >out 2>err
+  verdict "the longest line of a map" 1 "$(awk '/^ .*\|/ && length > 70 {bad = 1} END {print !bad}' out)"
+
+  run 10 show --subject seed_2019 fault.trace
+  says out '<== breaks answer$'
+  says out '^ subject +\|## a0 ##\|\. free \.\|## a1 ##\|## a2 ##\|'
+  says out '^ model +\|## a0 ##\|## a2 ##\|## a1 ##\|'
+  says out '^violation of answer at step 2: alloc a2 size=0x1000$'
+  says out '^  expected   0x101000\.\.0x102000 full$'
+  says out '^  actual     0x103000\.\.0x104000 left_edge$'
+  says out 'replay --subject seed_2019 fault.trace$'
+  run 10 show --subject canary_augment stale.trace
+  says out '<== WRONG: should be 0xffffffffff555000$'
+  says out '^  expected   0xffffffffff555000$'
+  run 10 show --subject seed_2019 --at 3 fault.trace
+  says out '^The run ends at step 2, before'
+
+  run 0 show --at 3 all.trace
+  verdict "steps" 1 "$(grep -c '^step 3 ' out)"
+  verdict "steps" 1 "$(grep -c '^step ' out)"
+  says out '^ +tree of free blocks$'
+  says out '^ +(black|,-- red  ) 0x[0-9a-f]+\.\.0x[0-9a-f]+  size 0x[0-9a-f]+  subtree_max_size 0x'
+  run 0 show --from 4 --to 6 all.trace
+  verdict "steps" 'step 4 step 5 step 6' "$(grep -oE '^step [0-9]+' out | paste -sd ' ')"
+  run 0 show --from 15 all.trace
+  verdict "steps" 2 "$(grep -c '^step ' out)"
+  run 0 show --to 0 all.trace
+  verdict "steps" 1 "$(grep -c '^step ' out)"
+  "$binary" show - <all.trace >out 2>err
+  verdict "from standard input" 0 "$?"
+  if command -v script >/dev/null; then
+    command=(show 'on a terminal')
+    script -qec "env -u NO_COLOR TERM=xterm '$binary' show all.trace" /dev/null >out 2>err </dev/null
+    says out $'\033'
+    script -qec "env NO_COLOR=1 TERM=xterm '$binary' show all.trace" /dev/null >out 2>err </dev/null
+    verdict "colours with NO_COLOR" 0 "$(grep -c $'\033' out)"
+  fi
+}
+
+show_as_a_page() {
+  run 0 show --html page.html all.trace
+  silent err
+  says out '^ok: 17 steps, no violation$'
+  says out '^wrote page.html: [0-9]+ KiB$'
+  says page.html '^<!doctype html>$'
+  verdict "addresses that would be loaded" 0 "$(grep -cE '(src|href|url)[=(]' page.html)"
+  run 0 show --html - all.trace
+  verdict "the same on standard output" "" "$(cmp page.html out 2>&1)"
+  run 10 show --subject seed_2019 --html page.html fault.trace
+  says out '^violation of answer at step 2'
+  says page.html '"verdict":.*"name":"answer"'
+  run 0 show --html page.html --from 2 --to 3 all.trace
+  says out '^Of 17 ops this page holds the steps 2 to 3; --from and --to select others\.$'
+  run 10 show --subject seed_2019 --html page.html --from 3 fault.trace
+  says out '^Of 4 ops this page holds the steps 0 to 2, where the run ends\.$'
+  run 0 show --html page.html long.trace
+  says out '^Of 20000 ops this page holds the steps 15000 to 19999'
+  says page.html '"step":19999'
+  run 4 show --html /dev/full all.trace
+  one_line '/dev/full'
+  run 4 show --html missing/page.html all.trace
+  one_line 'missing/page.html: No such file'
+}
+
+show_of_bad_input() {
+  refuses 2 '^vmapcheck: .*FILE' show
+  refuses 2 '^bad.trace:4:1: expected ' show bad.trace
+  refuses 4 'missing.trace: No such file' show missing.trace
+  refuses 3 "no subject 'frob'" show --subject frob all.trace
+  refuses 2 '--at 17: the trace has the steps 0 to 16' show --at 17 all.trace
+  refuses 2 '--from 99: the trace has the steps 0 to 16' show --from 99 --html page.html all.trace
+  refuses 2 '--to 17: ' show --to 17 all.trace
+  refuses 2 '--from 3 is after --to 2' show --from 3 --to 2 all.trace
+  refuses 2 '--at excludes --from' show --at 3 --from 2 all.trace
+  refuses 2 "^vmapcheck: .*--at.*expected the number of a step, found 'x'" show --at x all.trace
+  refuses 2 "^vmapcheck: .*--to" show --to -1 all.trace
+  refuses 2 'a page holds at most 20000 steps' show --html page.html --from 0 --to 20000 longer.trace
+  printf 'vmapcheck-trace 1\nspace 0..0x10\n' >empty.trace
+  refuses 2 '--at 0: the trace has no steps' show --at 0 empty.trace
+  run 0 show empty.trace
+  run 0 show --html page.html empty.trace
 }
 
 broken_outputs() {

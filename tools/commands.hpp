@@ -11,6 +11,7 @@ void add_check(CLI::App& app, Session& session);
 void add_campaign(CLI::App& app, Session& session);
 void add_replay(CLI::App& app, Session& session);
 void add_minimize(CLI::App& app, Session& session);
+void add_show(CLI::App& app, Session& session);
 void add_corpus(CLI::App& app, Session& session);
 void add_encode(CLI::App& app, Session& session);
 void add_decode(CLI::App& app, Session& session);

@@ -88,6 +88,15 @@ void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, co
   app.add_option_function<std::string>(name, read, description)->type_name("N")->take_last();
 }
 
+void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
+              const std::string& description) {
+  const auto read = [&target, name](const std::string& text) {
+    target = parse_count(text);
+    if (!target) invalid(name, "the number of a step", text);
+  };
+  app.add_option_function<std::string>(name, read, description)->type_name("N")->take_last();
+}
+
 void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
                   const std::string& description) {
   const auto read = [&target, name](const std::string& text) {

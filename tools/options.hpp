@@ -51,6 +51,9 @@ void add_common_options(CLI::App& app, Common& common, unsigned uses);
 /// A number from `least` to `most`, decimal or hexadecimal.
 void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
                std::uint64_t least = 1, std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+/// The same, for an option whose absence means something.
+void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
+              const std::string& description);
 /// "90", "90s", "1.5m", "2h", "500ms"; above zero.
 void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
                   const std::string& description);

@@ -20,7 +20,9 @@
 #include "model/trace.hpp"
 #include "tools/exit_status.hpp"
 #include "tools/files.hpp"
+#include "tools/in_child.hpp"
 #include "tools/interruption.hpp"
+#include "tools/map_text.hpp"
 
 namespace vmapcheck::tool {
 namespace {
@@ -54,11 +56,9 @@ Address focus_of(const Failure& failure, Range space);
 
 std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, Checking checking,
                               const OnStep& on_step) {
-  constexpr char mark_stop = 's', mark_unmade = 'u';
-  flush_out();
-  const auto run_all = [&](Beacon& beacon) -> std::string {
+  const auto run_all = [&](Beacon& beacon) {
     auto executor = Executor::create(trace.space, subject.make, checking);
-    if (!executor) return mark_unmade + executor.error();
+    if (!executor) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(executor.error()))};
     std::optional<Failure> failure;
     for (std::size_t step = 0; step < trace.ops.size() && !failure; ++step) {
       const Op& op = trace.ops[step];
@@ -73,29 +73,9 @@ std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, C
     if (!failure)
       if (auto violation = (*executor)->finish())
         failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
-    return pack(failure);
+    return failure;
   };
-  const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
-    try {
-      std::string answer = run_all(beacon);
-      beacon.aside(true);
-      flush_out();
-      return answer;
-    } catch (const Stop& stop) {  // the output cannot be written
-      return fmt::format("{}{}\n{}", mark_stop, static_cast<int>(stop.status), stop.line);
-    }
-  };
-  const Walked walked = walk(1, work, {.limits = {}, .on_death = {}, .keep_going = [] { return !interrupted(); }});
-  if (walked.interrupted) throw Stop{Exit::interrupted, "interrupted"};
-  if (walked.death) return failure_of(*walked.death, trace);
-  const std::string& answer = *walked.answer;
-  if (answer.front() == mark_unmade)
-    throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(answer.substr(1)))};
-  if (answer.front() == mark_stop) {
-    give_up_out();
-    throw Stop{static_cast<Exit>(std::atoi(answer.c_str() + 1)), answer.substr(answer.find('\n') + 1)};
-  }
-  return unpack(answer, trace);
+  return run_in_child(trace, run_all).failure;
 }
 
 // ---- Answers
@@ -234,40 +214,38 @@ ordered_json json_of(const Failure& failure) {
 
 namespace {
 
-std::string place_of(const Failure& failure) {
-  switch (failure.phase) {
-    case Phase::construction: return "while the subject was made";
-    case Phase::end: return fmt::format("at step {}: the end of the trace", failure.step);
-    case Phase::op: break;
-  }
-  return fmt::format("at step {}: {}", failure.step, failure.op ? print(*failure.op) : "");
-}
-
-void append_row(std::string& text, std::string_view title, std::string_view value) {
-  text += fmt::format("  {:<10} {}\n", title, one_line(value, 2000));
-}
-
-void append_violation(std::string& text, const vmap::Violation& violation) {
-  append_row(text, "invariant", invariant_meanings[static_cast<std::size_t>(violation.invariant)]);
-  constexpr std::string_view expected_word = "expected ", actual_word = ", actual ";
+std::vector<Row> rows_of(const vmap::Violation& violation) {
+  std::vector<Row> rows{{"invariant", std::string(invariant_meanings[static_cast<std::size_t>(violation.invariant)])}};
+  // "WHAT: expected E, actual A", or "WHAT is A, REMARK, expected E".
+  constexpr std::string_view expected_word = "expected ", actual_word = ", actual ", is_word = " is ";
   const std::string_view detail = violation.detail;
   const std::size_t expected = detail.rfind(expected_word), actual = detail.rfind(actual_word);
+  const std::size_t is = detail.rfind(is_word, expected);
+  std::string_view before = detail, value, wanted;
   if (expected != std::string_view::npos && actual != std::string_view::npos && expected < actual) {
-    std::string_view before = detail.substr(0, expected);
-    while (before.ends_with(' ') || before.ends_with(':') || before.ends_with(',')) before.remove_suffix(1);
-    if (!before.empty()) append_row(text, "what", before);
-    append_row(text, "expected",
-               detail.substr(expected + expected_word.size(), actual - expected - expected_word.size()));
-    append_row(text, "actual", detail.substr(actual + actual_word.size()));
-  } else {
-    append_row(text, "what", detail);
+    before = detail.substr(0, expected);
+    wanted = detail.substr(expected + expected_word.size(), actual - expected - expected_word.size());
+    value = detail.substr(actual + actual_word.size());
+  } else if (expected != std::string_view::npos && is != std::string_view::npos && is < expected) {
+    before = detail.substr(0, is);
+    wanted = detail.substr(expected + expected_word.size());
+    value = detail.substr(is + is_word.size(), expected - is - is_word.size());
   }
+  const auto trimmed = [](std::string_view text) {
+    while (text.ends_with(' ') || text.ends_with(':') || text.ends_with(',')) text.remove_suffix(1);
+    return std::string(text);
+  };
+  if (std::string what = trimmed(before); !what.empty()) rows.push_back({"what", std::move(what)});
+  if (wanted.empty()) return rows;
+  rows.push_back({"expected", std::string(wanted)});
+  rows.push_back({"actual", trimmed(value)});
+  return rows;
 }
 
-void append_death(std::string& text, const Failure& failure) {
-  append_row(text, "what", failure.violation.detail);
-  for (std::size_t i = 0; i < failure.frames.size(); ++i) append_row(text, i == 0 ? "in" : "", failure.frames[i]);
-  // What was printed meanwhile: the first lines are those that say most.
+/// How it died, where, and the first lines of what was printed meanwhile, which say most.
+std::vector<Row> rows_of_death(const Failure& failure) {
+  std::vector<Row> rows{{"what", failure.violation.detail}};
+  for (std::size_t i = 0; i < failure.frames.size(); ++i) rows.push_back({i == 0 ? "in" : "", failure.frames[i]});
   constexpr std::size_t lines_max = 12;
   std::string_view rest = failure.report;
   for (std::size_t n = 0; n < lines_max && !rest.empty();) {
@@ -275,8 +253,9 @@ void append_death(std::string& text, const Failure& failure) {
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.find_first_not_of("= ") == std::string_view::npos) continue;
-    append_row(text, n++ == 0 ? "printed" : "", line.substr(0, 160));
+    rows.push_back({n++ == 0 ? "printed" : "", std::string(line.substr(0, 160))});
   }
+  return rows;
 }
 
 /// What there was before the step that failed.
@@ -298,15 +277,24 @@ std::string draw_before(const Failure& failure, const Trace& trace, const Subjec
 
 }  // namespace
 
-std::string text_of(const Failure& failure, const Trace& trace, const SubjectEntry& subject) {
-  std::string text;
-  if (failure.kind == FailureKind::violation) {
-    text = fmt::format("violation of {} {}\n", name(failure.violation.invariant), place_of(failure));
-    append_violation(text, failure.violation);
-  } else {
-    text = fmt::format("{} {}\n", signature(failure), place_of(failure));
-    append_death(text, failure);
+std::vector<Row> rows_of(const Failure& failure) {
+  return failure.kind == FailureKind::violation ? rows_of(failure.violation) : rows_of_death(failure);
+}
+
+std::string place_of(const Failure& failure) {
+  switch (failure.phase) {
+    case Phase::construction: return "while the subject was made";
+    case Phase::end: return fmt::format("at step {}: the end of the trace", failure.step);
+    case Phase::op: break;
   }
+  return fmt::format("at step {}: {}", failure.step, failure.op ? print(*failure.op) : "");
+}
+
+std::string text_of(const Failure& failure, const Trace& trace, const SubjectEntry& subject) {
+  const bool is_violation = failure.kind == FailureKind::violation;
+  std::string text =
+      fmt::format("{}{} {}\n", is_violation ? "violation of " : "", signature(failure), place_of(failure));
+  for (const Row& row : rows_of(failure)) text += fmt::format("  {:<10} {}\n", row.title, one_line(row.text, 2000));
   return text + draw_before(failure, trace, subject);
 }
 
@@ -329,72 +317,30 @@ Address focus_of(const Failure& failure, Range space) {
   return space.begin;
 }
 
-struct Cell {
-  Range range;
-  char fill = '.';
-  std::string word;
-};
-
-Cell cell_of(Address begin, const ReferenceModel::Area& area) {
-  if (area.lazy) return {{begin, area.end}, '~', "lazy"};
-  return {{begin, area.end}, '#', area.label ? print(*area.label) : "busy"};
-}
-
-/// Up to three areas on each side of `focus`, and the gaps between them.
-std::vector<Cell> cells_around(const ReferenceModel& model, Address focus) {
+/// The model's areas near `focus`: as much as can be seen.
+std::string draw_around(const ReferenceModel& model, Address focus) {
+  const Range space = model.space().range;
   const ReferenceModel::Areas& areas = model.areas();
   auto area = areas.upper_bound(focus);
-  for (int i = 0; i < 3 && area != areas.begin(); ++i) --area;
-  Address at = area == areas.begin() ? model.space().range.begin : std::prev(area)->second.end;
-  std::vector<Cell> cells;
-  for (int i = 0; i < 7; ++i) {
-    const Address end = area == areas.end() ? model.space().range.end : area->first;
-    if (at < end) cells.push_back({{at, end}, '.', "free"});
+  for (int i = 0; i < 12 && area != areas.begin(); ++i) --area;
+  const Address begin = area == areas.begin() ? space.begin : std::prev(area)->second.end;
+  AddressMap map;
+  Address at = begin;
+  for (int i = 0; i < 25; ++i) {
+    const Address end = area == areas.end() ? space.end : area->first;
+    if (at < end) map.push_back({{at, end}, ItemKind::free, {}});
+    at = end;
     if (area == areas.end()) break;
-    cells.push_back(cell_of(area->first, area->second));
+    map.push_back({{area->first, area->second.end},
+                   area->second.lazy ? ItemKind::lazy : ItemKind::busy,
+                   area->second.lazy ? std::nullopt : area->second.label});
     at = area->second.end;
     ++area;
   }
-  return cells;
-}
-
-/// Wide enough for its own begin, and a little wider where it is larger.
-std::size_t width_of(const Cell& cell, Size granule) {
-  const auto magnitude = static_cast<std::size_t>(std::bit_width(cell.range.size() / granule));
-  return std::max(
-      {describe(cell.range.begin).size() + 1, cell.word.size() + 5, 5 + std::min<std::size_t>(magnitude, 9)});
-}
-
-//     0x1000    0x2000    0x3000              0x11000
-//     |## a0 ##|.. free ..|## a2 ##|... free ...|
-std::string draw_around(const ReferenceModel& model, Address focus) {
-  const Size granule = model.space().granule;
-  std::vector<Cell> cells = cells_around(model, focus);
-  constexpr std::size_t width_max = 108;
-  const auto total = [&] {
-    std::size_t sum = 20;
-    for (const Cell& cell : cells) sum += width_of(cell, granule);
-    return sum;
-  };
-  // What is farther from the focus goes first.
-  while (cells.size() > 1 && total() > width_max) {
-    const auto here = std::ranges::find_if(cells, [&](const Cell& cell) { return cell.range.contains(focus); });
-    const auto left = here - cells.begin(), right = cells.end() - here - 1;
-    left > right ? cells.erase(cells.begin()) : cells.erase(cells.end() - 1);
-  }
-  std::string addresses, bar;
-  for (const Cell& cell : cells) {
-    const std::size_t width = width_of(cell, granule);
-    addresses += fmt::format("{:<{}}", describe(cell.range.begin), width);
-    const std::size_t filled = width - 1 - cell.word.size() - 2, half = filled / 2;
-    bar += fmt::format("|{} {} {}", std::string(half, cell.fill), cell.word, std::string(filled - half, cell.fill));
-  }
-  if (cells.empty()) return "";
-  addresses += describe(cells.back().range.end);
-  const bool more_before = cells.front().range.begin != model.space().range.begin;
-  const bool more_after = cells.back().range.end != model.space().range.end;
-  return fmt::format("  {:<10}     {}\n  {:<10} {} {}|{}\n", "before", addresses, "", more_before ? "..." : "   ", bar,
-                     more_after ? " ..." : "");
+  if (map.empty()) return "";
+  const MapText text =
+      draw_map(cells_of(map, {begin, at}, {}), {begin, at}, model.space().granule, focus, 108, palette(false));
+  return fmt::format("  {:<10} {}\n  {:<10} {}\n", "before", text.addresses, "", text.bar);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "harness/coverage.hpp"
 #include "harness/executor.hpp"
@@ -24,6 +26,16 @@ namespace vmapcheck::tool {
 void append_json(std::string& line, std::size_t step, const Op& op, const Answer& answer);
 /// And for the verdict.
 [[nodiscard]] std::string verdict_json(const std::optional<Failure>& failure);
+
+/// A failure in words: what the invariant demands, what broke it, what was expected, what it was; or how the subject
+/// died.
+struct Row {
+  std::string_view title;
+  std::string text;
+};
+[[nodiscard]] std::vector<Row> rows_of(const Failure& failure);
+/// "at step 3: free a0", "while the subject was made"
+[[nodiscard]] std::string place_of(const Failure& failure);
 
 /// How a trace failed: step, op, invariant, expected and actual, or how the subject died; and the state before that
 /// step, drawn around the place. Lines with newlines. Runs the ops before it again, in a child.

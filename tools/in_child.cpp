@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/in_child.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "harness/isolated.hpp"
+#include "tools/files.hpp"
+#include "tools/interruption.hpp"
+
+namespace vmapcheck::tool {
+
+Ran run_in_child(const Trace& trace, const std::function<std::optional<Failure>(Beacon& beacon)>& work) {
+  constexpr char mark_stop = 's';
+  flush_out();
+  const auto packed = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
+    try {
+      std::string answer = pack(work(beacon));
+      beacon.aside(true);
+      flush_out();
+      return answer;
+    } catch (const Stop& stop) {
+      return fmt::format("{}{}\n{}", mark_stop, static_cast<int>(stop.status), stop.line);
+    }
+  };
+  Walked walked = walk(1, packed, {.limits = {}, .on_death = {}, .keep_going = [] { return !interrupted(); }});
+  if (walked.interrupted) throw Stop{Exit::interrupted, "interrupted"};
+  Ran ran;
+  ran.told = std::move(walked.told);
+  if (walked.death) {
+    ran.failure = failure_of(*walked.death, trace);
+  } else if (const std::string& answer = *walked.answer; answer.front() == mark_stop) {
+    const auto status = static_cast<Exit>(std::atoi(answer.c_str() + 1));
+    if (status == Exit::io) give_up_out();
+    throw Stop{status, answer.substr(answer.find('\n') + 1)};
+  } else {
+    ran.failure = unpack(answer, trace);
+  }
+  ran.steps = ran.failure && ran.failure->phase != Phase::end
+                  ? std::min(trace.ops.size(), ran.failure->step + (ran.failure->phase == Phase::op ? 1 : 0))
+                  : trace.ops.size();
+  return ran;
+}
+
+}  // namespace vmapcheck::tool

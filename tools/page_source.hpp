@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The files in page/, as they were when this was built. What they mark is filled in: /*page.css*/, /*page.js*/ and
+// {/*recording*/} in page.html.
+#pragma once
+
+#include <string_view>
+
+namespace vmapcheck::tool {
+
+extern const std::string_view page_html;
+extern const std::string_view page_css;
+extern const std::string_view page_js;
+
+}  // namespace vmapcheck::tool

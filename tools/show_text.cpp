@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/show_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "harness/describe.hpp"
+#include "model/trace.hpp"
+#include "tools/files.hpp"
+
+namespace vmapcheck::tool {
+
+TextShow::TextShow(const Shown& shown, const TextStyle& style, Write write)
+    : shown_(shown),
+      style_(style),
+      colours_(palette(style.coloured)),
+      write_(std::move(write)),
+      focus_(shown.trace.space.range.begin) {}
+
+void TextShow::begin() {
+  const Palette& c = colours_;
+  write_(fmt::format("{}{}{}: {} ops in {}, subject {}\n", c.strong, one_line(shown_.file), c.end,
+                     shown_.trace.ops.size(), print(shown_.trace.space.range), shown_.subject));
+  for (const std::string& comment : shown_.trace.comments)
+    write_(fmt::format("{}  # {}{}\n", c.dim, one_line(comment), c.end));
+  for (const std::string& note : shown_.notes) write_(fmt::format("  {}\n", note));
+  write_(fmt::format("  {}# busy{}  {}~ lazily freed{}  {}. free{}  {}^ changed by the step{}\n", c.busy, c.end, c.lazy,
+                     c.end, c.free, c.end, c.mark, c.end));
+}
+
+void TextShow::operator()(const Piece& piece) {
+  std::visit([this](const auto& one) { show(one); }, piece);
+}
+
+void TextShow::show(const Begun& begun) {
+  const Snapshot& snapshot = begun.before;
+  if (!std::exchange(said_, true)) {
+    if (!snapshot.observable)
+      write_(fmt::format("  The subject {} does not list its areas: this is the model's map.\n", shown_.subject));
+    if (!snapshot.inspectable && style_.tree_lines != 0)
+      write_(fmt::format("  The subject {} does not show its tree.\n", shown_.subject));
+  }
+  write_(fmt::format("\n{}before step {}{}\n", colours_.strong, begun.step, colours_.end));
+  draw(snapshot, false);
+  before_ = snapshot.map();
+}
+
+void TextShow::show(const Answered& answered) {
+  answered_ = answered;
+  const Palette& c = colours_;
+  write_(fmt::format("\n{}step {}  {}{}", c.strong, answered.step, print(shown_.trace.ops[answered.step]), c.end));
+  if (answered.violation) write_(fmt::format("  {}<== breaks {}{}", c.bad, name(answered.violation->invariant), c.end));
+  write_(fmt::format("\n        {}", text_of(shown_.trace, answered)));
+}
+
+void TextShow::show(const Held& held) {
+  const Op& op = shown_.trace.ops[held.step];
+  const Snapshot& snapshot = held.after;
+  const bool broken = answered_ && answered_->violation;
+  changed_ = changed(before_, snapshot.map());
+  const std::string effect = answered_ ? effect_of(op, answered_->answer, changed_) : "";
+  write_(effect.empty() ? "\n" : fmt::format(": {}\n", effect));
+  if (!changed_.empty()) focus_ = changed_.front().begin;
+  if (changed_.empty() && !broken && !style_.always_draws)
+    write_(fmt::format("        {}(the map is as before){}\n", colours_.dim, colours_.end));
+  else
+    draw(snapshot, broken);
+  before_ = snapshot.map();
+  answered_.reset();
+}
+
+void TextShow::end(const Verdict& verdict) {
+  if (answered_) write_("\n        (what it left could not be listed)\n");
+  const Palette& c = colours_;
+  write_(fmt::format("\n{}{}{}\n", verdict.ok ? c.strong : c.bad, one_line(verdict.title, 2000), c.end));
+  for (const Row& row : verdict.rows) write_(fmt::format("  {:<10} {}\n", row.title, one_line(row.text, 2000)));
+  if (!verdict.ok) write_(fmt::format("  {:<10} {}\n", "replay", shown_.replay));
+}
+
+void TextShow::draw(const Snapshot& snapshot, bool broken) {
+  const bool both = snapshot.differs() && broken;
+  draw_map_of(both ? "subject" : "", snapshot.map(), snapshot.complete(), changed_);
+  if (both) draw_map_of("model", snapshot.expected, true, changed(before_, snapshot.expected));
+  if (!snapshot.complete())
+    write_(fmt::format("        (only the first {} areas and free blocks are listed)\n", snapshot.map().size()));
+  draw_tree_of(snapshot, broken);
+}
+
+void TextShow::draw_map_of(std::string_view title, const AddressMap& map, bool complete,
+                           std::span<const Range> marked) {
+  const Space& space = shown_.trace.space;
+  Range seen = space.range;
+  if (!complete) seen.end = map.empty() ? seen.begin : std::min(seen.end, map.back().range.end);
+  const MapText text = draw_map(cells_of(map, seen, marked), seen, space.granule, focus_, style_.columns - 8, colours_);
+  if (text.bar.empty()) return write_("        (nothing is listed)\n");
+  write_(
+      fmt::format("{:<8}{}\n{:<8}{}\n", "", text.addresses, title.empty() ? "" : fmt::format(" {}", title), text.bar));
+  if (!text.marks.empty()) write_(fmt::format("{:<8}{}{}{}\n", "", colours_.mark, text.marks, colours_.end));
+}
+
+/// In full where it is wanted. Else only where it is wrong, and no more than shows that.
+void TextShow::draw_tree_of(const Snapshot& snapshot, bool broken) {
+  constexpr std::size_t lines_if_wrong = 40;
+  const bool wrong = broken && std::ranges::any_of(snapshot.tree.nodes, &ListedNode::is_wrong);
+  if (!snapshot.inspectable || (style_.tree_lines == 0 && !wrong)) return;
+  write_(fmt::format("        tree of free blocks{}\n", snapshot.tree.nodes.empty() ? ": empty" : ""));
+  for (const std::string& line :
+       draw_tree(snapshot.tree, changed_, std::max(style_.tree_lines, lines_if_wrong), colours_))
+    write_(fmt::format("            {}\n", line));
+}
+
+}  // namespace vmapcheck::tool
