@@ -4,9 +4,9 @@
 
     bench/failures.py BINARY [--seeds N] [--json] [SUBJECT...]
 
-For each subject and seed: `check` finds a failure and minimizes it; the saved trace is replayed three times. The last
-column is the shortest length that is known: what `vmapcheck minimum` proves, or that of the trace in subjects/faulty.*.
-A length counts ops and ranges that are busy from the start.
+For each subject and seed: `check` finds a failure and minimizes it; the saved trace is replayed three times. A length
+counts ops and ranges that are busy from the start. "known" is the shortest that is known: proved by the search, or that
+of the trace in subjects/faulty.*, if it is shorter.
 """
 import argparse
 import json
@@ -46,6 +46,8 @@ def main():
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     listed = json.loads(run(options.binary, "subjects", "--json")[1])
+    known = {s["name"]: sum(line and not line.startswith(("vmapcheck-trace", "#", "space")) for line in s["trace"].split("\n"))
+             for s in listed if "trace" in s}
     names = options.subjects or [s["name"] for s in listed if s["kind"] != "sound"]
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -59,11 +61,17 @@ def main():
                     print(f"{name:28} NOT FOUND: status {row['status']} {row.get('error', '')}", flush=True)
                 else:
                     length = row["ops"] + row["busy"]
-                    print(f"{name:28} {row['ops_found']:5} -> {length:3}  {row['minimality']:10} "
+                    if row["minimality"] == "proved":
+                        known[name] = min(length, known.get(name, length))
+                    row["above"] = length - known[name] if name in known else None
+                    print(f"{name:28} {row['ops_found']:5} -> {length:3} known {known.get(name, '?'):>2}  {row['minimality']:14} "
                           f"{row['seconds_to_best']:6.2f} s {row['seconds']:6.2f} s  "
                           f"{'' if row['reproduced'] else 'NOT REPRODUCED '}{row['signature']}", flush=True)
     found = [row for row in rows if row["status"] == 10]
     if not options.json and found:
+        above = [row["above"] for row in found if row["above"] is not None]
+        print(f"\nlength: {sum(a <= 0 for a in above)} of {len(above)} are the shortest that is known, "
+              f"at most {max(above)} above; {len(found) - len(above)} of which no shortest is known")
         print(f"\n{len(rows)} runs, {len(found)} found, {sum(row['reproduced'] for row in found)} reproduced; "
               f"median time to the shortest {statistics.median(row['seconds_to_best'] for row in found):.2f} s, "
               f"to the end of the search {statistics.median(row['seconds'] for row in found):.2f} s")

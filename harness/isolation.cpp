@@ -497,7 +497,7 @@ Child::Child(Shared& shared, const Work& work, std::uint64_t first, std::uint64_
 void Child::attend() {
   for (bool open = true; pid_ > 0;) {
     pollfd ready{channel_.number(), POLLIN, 0};
-    constexpr int milliseconds = 20;
+    const int milliseconds = static_cast<int>(std::clamp<std::int64_t>(options_.limits.asleep.count() / 5, 2, 20));
     const int events = open ? ::poll(&ready, 1, milliseconds) : (::usleep(1000), 0);
     if (events > 0) open = read_some();
     if (!open || events <= 0) {

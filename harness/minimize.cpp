@@ -67,7 +67,7 @@ Minimizer::Minimizer(const Trace& trace, const Failure& failure, const SubjectFa
   if (failure.kind == FailureKind::hang) {
     // An op of a short trace takes microseconds: what is taken in the end runs again with all of its time.
     isolated_.limits.cpu = std::min(options.limits.cpu, std::chrono::milliseconds(is_sanitized() ? 100 : 20));
-    isolated_.limits.asleep = std::min(options.limits.asleep, std::chrono::milliseconds(100));
+    isolated_.limits.asleep = std::min(options.limits.asleep, std::chrono::milliseconds(25));
   }
   isolated_.keep_going = [this] { return time_is_left(); };
 }

@@ -56,13 +56,16 @@ void add_unique(std::vector<T>& values, const T& value) {
 // ---- The vocabulary
 // ----------------------------------------------------------------------------------------------------
 
-Vocabulary::Vocabulary(const Trace& trace, const Placements& placed, Begin begin)
-    : space_(trace.space), own_(trace.ops) {
+Vocabulary::Vocabulary(const Trace& trace, const Placements& placed, Begin begin) : space_(trace.space) {
   grid_ = grid_of(trace, placed);
   if (begin == Begin::empty) space_.busy.clear();
   bool kinds[op_kind_count] = {};
   kinds[0] = kinds[1] = kinds[3] = true;
-  for (const Op& op : trace.ops) kinds[op.index()] = true;
+  for (const Op& op : trace.ops) {
+    kinds[op.index()] = true;
+    const bool uses_label = op.index() == 3 || op.index() == 5 || op.index() == 9;
+    if (!uses_label) own_.push_back(op);
+  }
 
   // Requests: every size with every combination of alignment and window that the trace has.
   std::vector<Size> sizes;
@@ -151,9 +154,8 @@ Trace Vocabulary::random_trace(Random& random, std::size_t length) const {
     const std::uint64_t pick = random.below(6);
     if (pick < 2 && !labels.empty())
       trace.ops.push_back(using_label(using_[random.below(using_.size())], labels[random.below(labels.size())]));
-    else if (const Op& own = own_[random.below(own_.size())];
-             pick == 2 && own.index() != 3 && own.index() != 5 && own.index() != 9)
-      trace.ops.push_back(with_label(own, trace.ops.size()));
+    else if (pick == 2 && !own_.empty())
+      trace.ops.push_back(with_label(own_[random.below(own_.size())], trace.ops.size()));
     else
       trace.ops.push_back(with_label(fresh_[random.below(fresh_.size())], trace.ops.size()));
   }

@@ -48,7 +48,7 @@ class Vocabulary {
   Space space_;
   std::vector<Address> grid_;       ///< ends of what can be placed
   std::vector<Op> fresh_;           ///< ops that use no label; those that bind one bind 0
-  std::vector<Op> own_;             ///< the trace's
+  std::vector<Op> own_;             ///< the trace's that use no label
   std::vector<std::size_t> using_;  ///< kinds that use a label, by Op::index()
 };
 

@@ -5,12 +5,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "harness/metadata_resource.hpp"
+#include "subjects/faulty.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
 
@@ -82,11 +84,19 @@ Exit list_subjects(const Common& common) {
   for (const SubjectEntry& entry : subjects()) {
     const Row row = row_of(entry);
     if (common.json) {
-      list.push_back(ordered_json{{"name", entry.name},
-                                  {"kind", name(entry.kind)},
-                                  {"summary", entry.summary},
-                                  {"promises", json_of(row.promises)},
-                                  {"features", json_of(row.features)}});
+      ordered_json one{{"name", entry.name},
+                       {"kind", name(entry.kind)},
+                       {"summary", entry.summary},
+                       {"promises", json_of(row.promises)},
+                       {"features", json_of(row.features)}};
+      const auto fault =
+          std::ranges::find(faulty_subjects(), entry.name, [](const FaultySubject& f) { return f.entry.name; });
+      if (fault != faulty_subjects().end()) {
+        one["shows"] = fault->shows;
+        one["trace"] = fault->trace;
+        one["shortest"] = fault->shortest;
+      }
+      list.push_back(std::move(one));
     } else {
       out(fmt::format("{:<24} {:<9} {}\n", entry.name, name(entry.kind), entry.summary));
       if (entry.kind == SubjectKind::canary || entry.kind == SubjectKind::faulty) continue;
