@@ -46,7 +46,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     listed = json.loads(run(options.binary, "subjects", "--json")[1])
-    known = {s["name"]: sum(line and not line.startswith(("vmapcheck-trace", "#", "space")) for line in s["trace"].split("\n"))
+    known = {s["name"]: sum(bool(line) and not line.startswith(("vmapcheck-trace", "#", "space")) for line in s["trace"].split("\n"))
              for s in listed if "trace" in s}
     names = options.subjects or [s["name"] for s in listed if s["kind"] != "sound"]
     rows = []

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 namespace vmapcheck {
 namespace {
@@ -83,8 +84,9 @@ std::string function_name(std::string_view demangled) {
   text = without(without(text, '[', ']'), '<', '>');
   text = without(text, '(', ')');
   remove_lambdas(text);
-  for (const std::string_view suffix : {" const", " volatile", " noexcept", "&", " "})
-    while (text.ends_with(suffix)) text.erase(text.size() - suffix.size());
+  for (bool trimmed = true; std::exchange(trimmed, false);)
+    for (const std::string_view suffix : {" const", " volatile", " noexcept", "&", " "})
+      while (text.ends_with(suffix)) text.erase(text.size() - suffix.size()), trimmed = true;
   while (text.ends_with(':')) text.pop_back();
   // What stands before the last space is the type of the result, but for "operator new".
   const std::size_t scan_end = std::min(text.find("operator "), text.size());

@@ -108,8 +108,14 @@ std::optional<Hit> first_failing(std::uint64_t count, const std::function<Trace(
   while (walk_options.first < count) {
     const Walked walked = walk(count, work, walk_options);
     if (!walked.answer && !walked.death) return std::nullopt;
-    // Alone: what others have done to that child may have been the reason.
     Trace trace = candidate(walked.items);
+    if (walked.death && walked.death->kind == FailureKind::hang) {
+      // Nothing is more expensive than to wait for one again.
+      Failure failure = failure_of(*walked.death, trace);
+      cut_behind(trace, failure);
+      return Hit{walked.items, std::move(trace), std::move(failure)};
+    }
+    // Alone: what others have done to that child may have been the reason.
     auto again = run_isolated(trace, make, options);
     if (again && *again && wanted(**again)) {
       cut_behind(trace, **again);
