@@ -56,7 +56,7 @@ Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Fail
 
 std::string how_minimal(const Finding& finding) {
   if (!finding.minimized) return "not minimized";
-  return fmt::format("minimized from {} to {} ops", finding.original.ops.size(), finding.trace.ops.size());
+  return fmt::format("minimized from {} to {}", finding.original.ops.size(), count_of(finding.trace.ops.size(), "op"));
 }
 
 namespace {
@@ -76,8 +76,8 @@ std::string minimality_of(const Minimized& minimized) {
   switch (minimized.minimality) {
     case Minimality::proved:
       if (minimized.sequences == 0) return "No shorter trace fails so.";
-      return fmt::format("No shorter trace fails so: all sequences of its ops over {} granules were run.",
-                         minimized.granules);
+      return fmt::format("No shorter trace fails so: all sequences of its ops over {} were run.",
+                         count_of(minimized.granules, "granule"));
     case Minimality::proved_visible:
       return fmt::format(
           "No shorter trace fails so: sequences of its ops over {} granules were run through all {} states "

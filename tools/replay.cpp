@@ -118,7 +118,7 @@ Exit replay_file(const std::string& file, const SubjectEntry& subject, const Com
       options.checking.value_or(trace.ops.size() <= every_step_ops_max ? Checking::every_step : Checking::amortized);
   if (options.times > 1) return replay_times(file, trace, subject, checking, common, options);
   if (common.json) return as_json(trace, subject, checking) ? Exit::violation : Exit::ok;
-  out(fmt::format("{}: {} ops in {}, subject {}\n", one_line(file), trace.ops.size(), print(trace.space.range),
+  out(fmt::format("{}: {} in {}, subject {}\n", one_line(file), count_of(trace.ops.size(), "op"), print(trace.space.range),
                   subject.name));
   if (!as_text(trace, subject, checking)) return Exit::ok;
   out(fmt::format("  {:<10} {}{}\n", "replay", replay_command(common, subject.name, file),
@@ -176,7 +176,7 @@ std::optional<Failure> as_text(const Trace& trace, const SubjectEntry& subject, 
     out(fmt::format("{:>6}  {:<{}}  {}\n", step, print(op), width, text_of(op, answer)));
   });
   if (!failure) {
-    out(fmt::format("ok: {} steps, no violation\n", trace.ops.size()));
+    out(fmt::format("ok: {}, no violation\n", count_of(trace.ops.size(), "step")));
     return failure;
   }
   if (failure->kind != FailureKind::violation && failure->op)

@@ -78,6 +78,10 @@ std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, C
   return run_in_child(trace, run_all).failure;
 }
 
+std::string count_of(std::size_t number, std::string_view what) {
+  return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
+}
+
 // ---- Answers
 // -----------------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,9 @@
 
 namespace vmapcheck::tool {
 
+/// "1 op", "2 ops"
+[[nodiscard]] std::string count_of(std::size_t number, std::string_view what);
+
 /// "0x1000..0x2000 no_edge", "error no_space", "skipped: a7 is not live"
 [[nodiscard]] std::string text_of(const Op& op, const Answer& answer);
 
