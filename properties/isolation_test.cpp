@@ -147,6 +147,15 @@ TEST(Walk, BringsBackAnswersOfAnySize) {
   EXPECT_TRUE(*walked.answer == expected);
 }
 
+TEST(Walk, AParentThatReadsSlowlyIsNotTakenForASleepingSubject) {
+  const std::string expected(1 << 20, 'x');
+  WalkOptions options{.limits = short_limits(), .on_death = {}, .keep_going = {}};
+  options.keep_going = [] { return ::usleep(10'000), true; };
+  const Walked walked = walk(1, [&](std::uint64_t, Beacon&) { return std::optional(expected); }, options);
+  EXPECT_FALSE(walked.death);
+  EXPECT_TRUE(walked.answer == expected);
+}
+
 TEST(Walk, StepsThatAreShortMayBeMany) {
   const auto work = [](std::uint64_t item, Beacon& beacon) {
     for (std::uint64_t step = 0; step < 100; ++step) {
