@@ -484,6 +484,7 @@ Child::Child(Shared& shared, const Work& work, std::uint64_t first, std::uint64_
   if (::pipe2(channel, O_CLOEXEC) != 0) cannot("cannot make a pipe to a child");
   const Task task{work, first, count, channel[1]};
   const pid_t parent = ::getpid();
+  std::fflush(nullptr);  // or a child that calls exit() prints it, too
   pid_ = ::fork();
   if (pid_ == 0) be_the_child(shared, task, errors_.number(), options.limits, parent);
   const int why = errno;

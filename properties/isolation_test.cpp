@@ -240,6 +240,13 @@ TEST(Death, ByExitHasItsStatus) {
   EXPECT_EQ(death.what, "0");
 }
 
+TEST(Death, ByExitDoesNotPrintAgainWhatTheParentHasNotYetPrinted) {
+  testing::internal::CaptureStdout();
+  std::printf("once");
+  (void)death_by([] { std::exit(0); });
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "once");
+}
+
 TEST(Death, ByALoopIsAHangWithFrames) {
   const Death death = death_by(loop);
   EXPECT_EQ(death.kind, FailureKind::hang);
