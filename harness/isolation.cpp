@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -327,9 +328,12 @@ class File {
   int number_;
 };
 
-std::string contents_of(int file) {
-  std::string text(report_bytes_max, '\0');
-  const ssize_t got = ::pread(file, text.data(), text.size(), 0);
+/// The last `bytes_max` bytes of a file.
+std::string end_of(int file, std::size_t bytes_max) {
+  struct stat status{};
+  if (::fstat(file, &status) != 0) return "";
+  std::string text(std::min(static_cast<std::size_t>(status.st_size), bytes_max), '\0');
+  const ssize_t got = ::pread(file, text.data(), text.size(), status.st_size - static_cast<off_t>(text.size()));
   text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   return text;
 }
@@ -455,8 +459,11 @@ class Child {
   [[nodiscard]] bool interrupted() const { return interrupted_; }
   [[nodiscard]] std::string& answer() { return answer_; }
   [[nodiscard]] bool finished() const { return shared_.finished.load(); }
-  [[nodiscard]] Death death() const { return death_of(shared_, status_, killed_, contents_of(errors_.number())); }
-  [[nodiscard]] std::string errors() const { return contents_of(errors_.number()); }
+  /// What a talkative subject printed last is what it died of.
+  [[nodiscard]] Death death() const {
+    return death_of(shared_, status_, killed_, end_of(errors_.number(), report_bytes_max));
+  }
+  [[nodiscard]] std::string errors() const { return end_of(errors_.number(), std::string::npos); }
 
  private:
   bool read_some();

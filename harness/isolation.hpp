@@ -47,7 +47,7 @@ struct Death {
   std::string what;                    ///< as Failure::what
   std::string detail;                  ///< what the exception said
   std::vector<std::uintptr_t> frames;  ///< return addresses, the innermost first
-  std::string report;                  ///< standard error
+  std::string report;                  ///< standard error, its last 64 KiB
 };
 
 /// Where the child is: written by it, read by its parent. A default one says it to nobody.

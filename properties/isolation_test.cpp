@@ -453,6 +453,27 @@ TEST(StandardError, OfAChildThatDiesIsInItsReport) {
   EXPECT_EQ(death.report, "it is no use\n");
 }
 
+TEST(StandardError, OfATalkativeChildIsReportedByItsEnd) {
+  const Death death = death_by([] {
+    for (int i = 0; i < 20'000; ++i) std::fprintf(stderr, "line %d\n", i);
+    std::fputs("the last words\n", stderr);
+    std::abort();
+  });
+  EXPECT_LE(death.report.size(), std::size_t{1} << 16);
+  EXPECT_TRUE(death.report.ends_with("the last words\n"));
+}
+
+TEST(StandardError, OfATalkativeChildThatEndsWellIsPassedOnWhole) {
+  testing::internal::CaptureStderr();
+  (void)walk(1, [](std::uint64_t, Beacon&) {
+    for (int i = 0; i < 20'000; ++i) std::fprintf(stderr, "line %5d\n", i);
+    return go_on;
+  });
+  const std::string passed = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(passed.size(), 20'000u * 11);
+  EXPECT_TRUE(passed.ends_with("line 19999\n"));
+}
+
 // ---- Shared memory
 // -----------------------------------------------------------------------------------------------------
 
