@@ -112,7 +112,7 @@ std::string NameReader::read() {
     } else if (c == '(' || c == '<' || c == '[' || c == '{') {
       behind_parameters_ = behind_parameters_ || c == '(';
       skip_brackets();
-    } else if (c == ')') {
+    } else if (c == ')' || c == '>') {
       break;
     } else if (c == ' ') {
       if (!read_space()) break;
