@@ -33,6 +33,7 @@ struct CaseOptions {
   std::function<bool()> keep_going = [] { return true; };  ///< asked now and then; false ends the case early
   std::function<void(const Op&)> on_op{};                  ///< called before it is performed
   Beacon beacon{};
+  std::function<void(const Case&)> on_failure{};  ///< called before the subject is destroyed
 };
 
 std::expected<Case, std::string> run_case(const SubjectFactory& make, Random random, const CaseOptions& options,
@@ -59,6 +60,7 @@ std::expected<Case, std::string> run_case(const SubjectFactory& make, Random ran
       result.failure = {end, std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
   }
   coverage += (*executor)->coverage();
+  if (result.failure && options.on_failure) options.on_failure(result);
   return result;
 }
 
@@ -144,10 +146,13 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
     };
     CaseOptions case_options{.ops = options.ops, .checking = options.checking, .keep_going = keep_going};
     case_options.beacon = beacon;
+    case_options.on_failure = [&](const Case& failed) {
+      ++tally[0].cases;
+      beacon.answer(std::string{mark_found} + print(failed.trace) + '\0' + pack(failed.failure));
+    };
     const auto one = run_case(make, random_of(options.seed, index), case_options, tally[0].coverage);
     if (!one) return std::string{mark_error} + one.error();
     ++tally[0].cases;
-    if (one->failure) return std::string{mark_found} + print(one->trace) + '\0' + pack(one->failure);
     return stopped || !keep_going() ? std::optional(std::string{mark_done}) : std::nullopt;
   };
   WalkOptions walk_options{.limits = options.limits, .on_death = {}, .keep_going = {}};

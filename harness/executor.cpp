@@ -624,7 +624,8 @@ std::uint64_t Executor::visible_state() const {
 }
 
 std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
-                                                       Checking checking, Coverage* coverage, Beacon beacon) {
+                                                       Checking checking, Coverage* coverage, Beacon beacon,
+                                                       const std::function<void(const Failure&)>& on_violation) {
   beacon.at(Phase::construction, 0);
   auto executor = Executor::create(trace.space, make, checking);
   if (!executor) return std::unexpected(std::move(executor.error()));
@@ -640,6 +641,7 @@ std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const
       failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
   }
   if (coverage != nullptr) *coverage += (*executor)->coverage();
+  if (failure && on_violation) on_violation(*failure);
   return failure;
 }
 

@@ -204,9 +204,10 @@ class Executor {
 };
 
 /// Runs a trace to its end or its first violation. The error says why the subject could not be made. In this process: a
-/// subject that dies takes it along (see isolated.hpp). `beacon` says where the run is.
-[[nodiscard]] std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
-                                                                     Checking checking = Checking::every_step,
-                                                                     Coverage* coverage = nullptr, Beacon beacon = {});
+/// subject that dies takes it along (see isolated.hpp). `beacon` says where the run is. `on_violation` is called before
+/// the subject is destroyed, whose state is undefined from there on.
+[[nodiscard]] std::expected<std::optional<Failure>, std::string> run(
+    const Trace& trace, const SubjectFactory& make, Checking checking = Checking::every_step,
+    Coverage* coverage = nullptr, Beacon beacon = {}, const std::function<void(const Failure&)>& on_violation = {});
 
 }  // namespace vmapcheck

@@ -168,13 +168,19 @@ void Explainer::vary_op(std::size_t step) {
 /// Each in children that may die of it.
 void Explainer::run_variants() {
   const SharedArray<Effect> effects(variants_.size());
+  const SharedArray<bool> violated(variants_.size());  // whatever comes of that when the subject is destroyed
   const std::string wanted = signature(failure_);
   const auto effect_of = [&](const Failure& failure) {
     return signature(failure) == wanted ? Effect::same : Effect::other;
   };
   const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
-    const auto outcome = vmapcheck::run(variants_[item].trace, make_, Checking::every_step, nullptr, beacon);
-    effects[item] = !outcome ? Effect::other : *outcome ? effect_of(**outcome) : Effect::passes;
+    const auto on_violation = [&](const Failure& failure) {
+      effects[item] = effect_of(failure);
+      violated[item] = true;
+    };
+    const auto outcome =
+        vmapcheck::run(variants_[item].trace, make_, Checking::every_step, nullptr, beacon, on_violation);
+    if (!violated[item]) effects[item] = outcome ? Effect::passes : Effect::other;
     return std::nullopt;
   };
   WalkOptions options{.limits = limits_, .on_death = {}, .keep_going = {}};
@@ -182,7 +188,7 @@ void Explainer::run_variants() {
     options.limits.cpu = std::min(limits_.cpu, std::chrono::milliseconds(50)),
     options.limits.asleep = std::min(limits_.asleep, std::chrono::milliseconds(100));
   options.on_death = [&](std::uint64_t item, const Death& death) {
-    effects[item] = effect_of(failure_of(death, variants_[item].trace));
+    if (!violated[item]) effects[item] = effect_of(failure_of(death, variants_[item].trace));
     return false;
   };
   (void)walk(variants_.size(), work, options);

@@ -82,7 +82,8 @@ std::optional<Failure> unpack(const std::string& bytes, const Trace& trace) {
 std::expected<std::optional<Failure>, std::string> run_isolated(const Trace& trace, const SubjectFactory& make,
                                                                 const IsolatedOptions& options) {
   const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
-    const auto outcome = run(trace, make, options.checking, nullptr, beacon);
+    const auto answer_at_once = [&](const Failure& failure) { beacon.answer(pack(failure)); };
+    const auto outcome = run(trace, make, options.checking, nullptr, beacon, answer_at_once);
     if (!outcome) return std::string{mark_error} + outcome.error();
     return pack(*outcome);
   };
@@ -97,9 +98,10 @@ std::optional<Hit> first_failing(std::uint64_t count, const std::function<Trace(
                                  const std::function<bool(const Failure&)>& wanted, const SubjectFactory& make,
                                  const IsolatedOptions& options) {
   const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
-    const auto outcome = run(candidate(item), make, options.checking, nullptr, beacon);
-    if (!outcome || !*outcome || !wanted(**outcome)) return std::nullopt;
-    return "";
+    (void)run(candidate(item), make, options.checking, nullptr, beacon, [&](const Failure& failure) {
+      if (wanted(failure)) beacon.answer("");
+    });
+    return std::nullopt;
   };
   WalkOptions walk_options{.limits = options.limits, .on_death = {}, .keep_going = options.keep_going};
   walk_options.on_death = [&](std::uint64_t item, const Death& death) {

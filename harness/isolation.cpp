@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -75,6 +76,22 @@ struct Beacon::Shared {
   char detail[512];
 };
 
+namespace {
+
+/// Returns how many bytes were written.
+std::size_t write_all(int file, std::string_view bytes) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t written = ::write(file, bytes.data() + done, bytes.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) break;
+    done += static_cast<std::size_t>(written);
+  }
+  return done;
+}
+
+}  // namespace
+
 void Beacon::at(Phase phase, std::uint64_t step) {
   if (shared_ == nullptr) return;
   shared_->step.store(step, std::memory_order_relaxed);
@@ -92,15 +109,17 @@ void Beacon::aside(bool now) {
 void Beacon::tell(std::string_view bytes) {
   if (shared_ == nullptr) return;
   aside(true);
-  const std::string_view all = bytes;
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(shared_->answer_to, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) break;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  shared_->told.fetch_add(all.size() - bytes.size());
+  shared_->told.fetch_add(write_all(shared_->answer_to, bytes));
   aside(false);
+}
+
+void Beacon::answer(std::string_view answer) {
+  if (shared_ == nullptr) return;
+  aside(true);  // its parent reads as fast as it can
+  shared_->answered.store(true);
+  write_all(shared_->answer_to, answer);
+  shared_->finished.store(true);
+  ::_exit(0);
 }
 
 bool Beacon::stop_wanted() const { return shared_ != nullptr && shared_->stop.load(std::memory_order_relaxed); }
@@ -243,15 +262,6 @@ struct Task {
   int answer_to;  ///< file
 };
 
-void write_all(int file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(file, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
 /// The child's thread. It has nothing below it that would catch an exception of the subject, so that it is noticed
 /// where it is thrown; and its stack is always as large.
 void* perform(void* argument) {
@@ -267,17 +277,13 @@ void* perform(void* argument) {
   ::pthread_sigmask(SIG_UNBLOCK, &ticks, nullptr);
 
   Beacon beacon(mine);
-  std::optional<std::string> answer;
   std::uint64_t item = task.first;
   for (; item < task.count && !beacon.stop_wanted(); ++item) {
     mine->item.store(item, std::memory_order_relaxed);
     beacon.at(Phase::construction, 0);
-    answer = task.work(item, beacon);
-    if (answer) break;
+    if (const auto answer = task.work(item, beacon)) beacon.answer(*answer);
   }
   mine->item.store(item);
-  mine->answered.store(answer.has_value());
-  if (answer) write_all(task.answer_to, *answer);
   mine->finished.store(true);
   ::_exit(0);
 }
@@ -326,9 +332,12 @@ class File {
   int number_;
 };
 
-std::string contents_of(int file) {
-  std::string text(report_bytes_max, '\0');
-  const ssize_t got = ::pread(file, text.data(), text.size(), 0);
+/// The last `bytes_max` bytes of a file.
+std::string end_of(int file, std::size_t bytes_max) {
+  struct stat status{};
+  if (::fstat(file, &status) != 0) return "";
+  std::string text(std::min(static_cast<std::size_t>(status.st_size), bytes_max), '\0');
+  const ssize_t got = ::pread(file, text.data(), text.size(), status.st_size - static_cast<off_t>(text.size()));
   text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   return text;
 }
@@ -454,8 +463,11 @@ class Child {
   [[nodiscard]] bool interrupted() const { return interrupted_; }
   [[nodiscard]] std::string& answer() { return answer_; }
   [[nodiscard]] bool finished() const { return shared_.finished.load(); }
-  [[nodiscard]] Death death() const { return death_of(shared_, status_, killed_, contents_of(errors_.number())); }
-  [[nodiscard]] std::string errors() const { return contents_of(errors_.number()); }
+  /// What a talkative subject printed last is what it died of.
+  [[nodiscard]] Death death() const {
+    return death_of(shared_, status_, killed_, end_of(errors_.number(), report_bytes_max));
+  }
+  [[nodiscard]] std::string errors() const { return end_of(errors_.number(), std::string::npos); }
 
  private:
   bool read_some();
@@ -483,6 +495,7 @@ Child::Child(Shared& shared, const Work& work, std::uint64_t first, std::uint64_
   if (::pipe2(channel, O_CLOEXEC) != 0) cannot("cannot make a pipe to a child");
   const Task task{work, first, count, channel[1]};
   const pid_t parent = ::getpid();
+  std::fflush(nullptr);  // or a child that calls exit() prints it, too
   pid_ = ::fork();
   if (pid_ == 0) be_the_child(shared, task, errors_.number(), options.limits, parent);
   const int why = errno;

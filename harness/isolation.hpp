@@ -47,7 +47,7 @@ struct Death {
   std::string what;                    ///< as Failure::what
   std::string detail;                  ///< what the exception said
   std::vector<std::uintptr_t> frames;  ///< return addresses, the innermost first
-  std::string report;                  ///< standard error
+  std::string report;                  ///< standard error, its last 64 KiB
 };
 
 /// Where the child is: written by it, read by its parent. A default one says it to nobody.
@@ -62,6 +62,9 @@ class Beacon {
   void at(Phase phase, std::uint64_t step);
   /// Sends bytes at once: they are not lost when the child dies.
   void tell(std::string_view bytes);
+  /// Ends the walk with this answer here and now: nothing is destroyed, which might not survive it. Comes back only
+  /// where nobody listens.
+  void answer(std::string_view answer);
   /// From here on, or no longer, it is not the subject that works: it takes as long as it takes.
   void aside(bool now);
   /// The parent asks for an early end.

@@ -262,7 +262,7 @@ bool BreadthFirst::run_batch(const std::vector<Candidate>& batch, Explored& expl
       auto violation = (*executor)->step(ops[step]);
       if (!violation) continue;
       const Failure failure{step, ops[step], *std::move(violation)};
-      if (wanted_(failure)) return "";
+      if (wanted_(failure)) beacon.answer("");
       reached[item].how = Reached::How::failure;
       return std::nullopt;
     }

@@ -198,6 +198,30 @@ Owner owner_of(std::string_view name) {
   return Owner::subject;
 }
 
+/// The type T of a function of Erased<T>, through which the harness calls a subject.
+std::string erased_type(std::string_view full) {
+  constexpr std::string_view begin = "Erased<";
+  const std::size_t at = full.find(begin);
+  return at == std::string_view::npos ? "" : function_name(full.substr(at + begin.size()));
+}
+
+/// Where a call was inlined, only "free" may be known of "mine::free". The last of `frames` has the type through which
+/// the harness called it: `caller` is a function of Erased<mine>.
+void qualify_last(std::vector<std::string>& frames, std::string_view caller) {
+  const std::string type = erased_type(caller);
+  if (!frames.empty() && !type.empty() &&
+      frames.back() == function_name(caller).substr(std::string_view("vmapcheck::Erased::").size()))
+    frames.back() = type + "::" + frames.back();
+}
+
+/// Of the same function, with and without its type, the one with it remains.
+void drop_unqualified(std::vector<std::string>& frames) {
+  const std::vector<std::string> all = frames;
+  std::erase_if(frames, [&](const std::string& frame) {
+    return std::ranges::any_of(all, [&](const std::string& other) { return other.ends_with("::" + frame); });
+  });
+}
+
 }  // namespace
 
 const std::vector<std::string>& functions_at(std::uintptr_t address) {
@@ -223,11 +247,16 @@ std::vector<std::string> subject_frames(std::span<const std::uintptr_t> stack) {
     for (const std::string& full : functions_at(i == 0 ? stack[i] : stack[i] - 1)) {
       const std::string name = function_name(full);
       const Owner owner = owner_of(name);
-      if (owner == Owner::harness) return frames;
+      if (owner == Owner::harness) {
+        qualify_last(frames, full);
+        drop_unqualified(frames);
+        return frames;
+      }
       if (owner == Owner::library || std::ranges::find(frames, name) != frames.end()) continue;
       frames.push_back(name);
     }
   }
+  drop_unqualified(frames);
   return frames;
 }
 

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Traces in child processes: each faulty subject fails as the catalogue says, at the op that it says, in the same way
+// each time; and what children report comes back as it was.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "harness/isolated.hpp"
+#include "harness/model_subject.hpp"
+#include "model/trace.hpp"
+#include "subjects/faulty.hpp"
+
+namespace vmapcheck {
+namespace {
+
+using std::chrono::milliseconds;
+
+Trace trace_of(std::string_view ops) { return parse_trace("vmapcheck-trace 1\n" + std::string(ops)).value(); }
+
+Failure fail(const Trace& trace, const SubjectFactory& make, const IsolatedOptions& options = {}) {
+  const auto outcome = run_isolated(trace, make, options);
+  if (!outcome || !*outcome) throw std::logic_error("it does not fail");
+  return **outcome;
+}
+
+/// What an entry of the catalogue says of how a failure shows, without its frames.
+bool shows(const Failure& failure, std::string_view expected) {
+  if (const auto invariant = vmap::invariant_named(expected))
+    return failure.kind == FailureKind::violation && failure.violation.invariant == *invariant;
+  if (is_sanitized() && failure.kind == FailureKind::sanitizer) return expected.starts_with("SIG");
+  if (expected == "exit") return failure.kind == FailureKind::exit;
+  if (expected == "exception") return failure.kind == FailureKind::exception;
+  if (expected == "hang") return failure.kind == FailureKind::hang;
+  if (expected == "memory-limit") return failure.kind == FailureKind::memory_limit;
+  // An exception that ends in std::terminate() is named by its type.
+  if (expected == "SIGABRT" && failure.kind == FailureKind::exception) return true;
+  return failure.kind == FailureKind::signal &&
+         (failure.what == expected || (expected == "SIGSEGV" && failure.what == "stack-overflow"));
+}
+
+// ---- The catalogue
+// -----------------------------------------------------------------------------------------------------
+
+class EachFault : public testing::TestWithParam<FaultySubject> {
+ protected:
+  /// Hangs end soon; what takes memory has the time to take it.
+  [[nodiscard]] static IsolatedOptions options() {
+    Limits limits{.memory = std::size_t{256} << 20};
+    if (GetParam().shows == "hang") limits.cpu = limits.asleep = milliseconds(100);
+    return {.limits = limits, .keep_going = {}};
+  }
+};
+
+TEST_P(EachFault, FailsOnItsTraceAtItsLastOpInTheSameWayEachTime) {
+  const FaultySubject& fault = GetParam();
+  const Trace trace = parse_trace(fault.trace).value();
+  const Failure failure = fail(trace, fault.entry.make, options());
+  EXPECT_TRUE(shows(failure, fault.shows)) << signature(failure) << " instead of " << fault.shows;
+  EXPECT_EQ(failure.op.has_value(), failure.phase == Phase::op);
+  switch (failure.phase) {
+    case Phase::construction:
+      EXPECT_TRUE(trace.ops.empty());
+      EXPECT_EQ(failure.step, 0u);
+      break;
+    case Phase::op:
+      EXPECT_EQ(failure.step + 1, trace.ops.size());
+      EXPECT_EQ(failure.op, trace.ops.back());
+      break;
+    case Phase::end: EXPECT_EQ(failure.step, trace.ops.size()); break;
+  }
+  EXPECT_EQ(signature(fail(trace, fault.entry.make, options())), signature(failure));
+  EXPECT_FALSE(failure.violation.detail.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Catalogue, EachFault, testing::ValuesIn(faulty_subjects().begin(), faulty_subjects().end()),
+                         [](const auto& each) { return each.param.entry.name; });
+
+TEST(RunIsolated, NamesThePhaseInWhichASubjectDies) {
+  const auto phase_of = [](std::string_view fault) {
+    const auto& entry = *std::ranges::find(faulty_subjects(), fault, [](const auto& f) { return f.entry.name; });
+    return fail(parse_trace(entry.trace).value(), entry.entry.make).phase;
+  };
+  EXPECT_EQ(phase_of("fault_import"), Phase::construction);
+  EXPECT_EQ(phase_of("fault_destructor"), Phase::end);
+  EXPECT_EQ(phase_of("fault_division"), Phase::op);
+}
+
+TEST(RunIsolated, FindsNothingWhereNothingIsWrong) {
+  const Trace trace = trace_of("space 0x0..0x10\nalloc a0 size=1\nfree a0\nfree a0\n");
+  EXPECT_FALSE(run_isolated(trace, model_subject()).value());
+}
+
+TEST(RunIsolated, SaysWhyASubjectCannotBeMade) {
+  const SubjectFactory refuses = [](const SubjectConfig&) {
+    return std::unexpected(std::string("not today\nnor then"));
+  };
+  const auto outcome = run_isolated(trace_of("space 0x0..0x10\n"), refuses);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error(), "not today\nnor then");
+  EXPECT_FALSE(run_isolated(Trace{{}, {.range = {5, 3}, .lazy_limit = {}, .busy = {}}, {}}, model_subject()));
+}
+
+TEST(RunIsolated, IsEndedByItsCaller) {
+  const auto& fault =
+      *std::ranges::find(faulty_subjects(), "fault_purge_ring", [](const auto& f) { return f.entry.name; });
+  const auto begin = std::chrono::steady_clock::now();
+  const auto outcome = run_isolated(parse_trace(fault.trace).value(), fault.entry.make,
+                                    {.limits = {.cpu = std::chrono::seconds(60)}, .keep_going = [] { return false; }});
+  EXPECT_TRUE(outcome && !*outcome);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(1000));
+}
+
+// ---- What broke first names the failure
+// --------------------------------------------------------------------------------
+
+/// Says that nothing fits, and dies when it is destroyed after that.
+struct LiesAndDies {
+  explicit LiesAndDies(bool* dies) : dies_(dies) {}
+  LiesAndDies(LiesAndDies&& other) noexcept : lied_(other.lied_), dies_(std::exchange(other.dies_, nullptr)) {}
+  LiesAndDies& operator=(LiesAndDies&&) = delete;
+  ~LiesAndDies() {
+    if (dies_ != nullptr && lied_) std::abort();
+  }
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request&) {
+    lied_ = true;
+    return std::unexpected(vmap::Error::no_space);
+  }
+  vmap::Result<Range> free(Address) { return std::unexpected(vmap::Error::not_busy); }
+
+ private:
+  bool lied_ = false;
+  bool* dies_;
+};
+bool mark = true;
+const SubjectFactory lies_and_dies = factory([](const SubjectConfig&) { return LiesAndDies(&mark); });
+const auto is_answer = [](const Failure& failure) { return signature(failure) == "answer"; };
+
+TEST(RunIsolated, TellsTheViolationEvenWhereTheSubjectThenDiesOfIt) {
+  const Failure failure = fail(trace_of("space 0x0..0x10\nfree-at 0x0\nalloc a0 size=1\n"), lies_and_dies);
+  EXPECT_EQ(signature(failure), "answer");
+  EXPECT_EQ(failure.step, 1u);
+  EXPECT_EQ(failure.phase, Phase::op);
+}
+
+TEST(FirstFailing, FindsTheViolationEvenWhereTheSubjectThenDiesOfIt) {
+  const auto candidate = [](std::uint64_t i) {
+    return trace_of("space 0x0..0x10\nfree-at 0x0\n" + std::string(i < 3 ? "" : "alloc a0 size=1\npurge\n"));
+  };
+  const auto hit = first_failing(10, candidate, is_answer, lies_and_dies);
+  ASSERT_TRUE(hit);
+  EXPECT_EQ(hit->index, 3u);
+  EXPECT_EQ(hit->trace.ops.size(), 2u);
+  const auto died = [](const Failure& failure) { return failure.kind == FailureKind::signal; };
+  EXPECT_FALSE(first_failing(10, candidate, died, lies_and_dies));
+}
+
+// ---- Lists of traces
+// ---------------------------------------------------------------------------------------------------
+
+const SubjectEntry& entry_of(std::string_view fault) {
+  return std::ranges::find(faulty_subjects(), fault, [](const auto& f) { return f.entry.name; })->entry;
+}
+
+/// Traces 2, 5, 8, ... exit on fault_exit_zero.
+Trace exits_or_not(std::uint64_t i) {
+  return i % 3 == 2 ? trace_of("space 0x0..0x1\nbusy 0x0..0x1\nfree-lazily-at 0x0\nalloc a0 size=1\npurge\n")
+                    : trace_of("space 0x0..0x1\nalloc a0 size=1\n");
+}
+
+TEST(FirstFailing, IsTheFirstThatFailsAsWanted) {
+  const auto any = [](const Failure&) { return true; };
+  const auto hit = first_failing(100, exits_or_not, any, entry_of("fault_exit_zero").make);
+  ASSERT_TRUE(hit);
+  EXPECT_EQ(hit->index, 2u);
+  EXPECT_EQ(signature(hit->failure), "exit 0");
+  EXPECT_EQ(hit->trace.ops.size(), 2u);  // cut behind the op that failed
+  EXPECT_FALSE(first_failing(100, exits_or_not, is_answer, entry_of("fault_exit_zero").make));
+  EXPECT_FALSE(first_failing(2, exits_or_not, any, entry_of("fault_exit_zero").make));
+  EXPECT_FALSE(first_failing(0, exits_or_not, any, entry_of("fault_exit_zero").make));
+}
+
+TEST(FirstFailing, PassesByWhatIsNoSpace) {
+  const auto candidate = [](std::uint64_t i) {
+    Trace trace = exits_or_not(2);
+    if (i < 2) trace.space.range = {7, 3};
+    return trace;
+  };
+  const auto hit = first_failing(3, candidate, [](const Failure&) { return true; }, entry_of("fault_exit_zero").make);
+  ASSERT_TRUE(hit);
+  EXPECT_EQ(hit->index, 2u);
+}
+
+TEST(FirstFailing, PassesByWhatFailsOnlyBehindOthers) {
+  // The fourth subject made in one process exits.
+  static int made = 0;
+  const SubjectFactory make = [](const SubjectConfig& config) {
+    if (++made == 4) std::_Exit(9);
+    return model_subject()(config);
+  };
+  made = 0;
+  const auto any = [](const Failure&) { return true; };
+  EXPECT_FALSE(first_failing(10, exits_or_not, any, make));
+}
+
+// ---- Bytes
+// -------------------------------------------------------------------------------------------------------------
+
+TEST(Pack, WhatIsAViolationComesBackAsItWas) {
+  const Trace trace = trace_of("space 0x0..0x10\nalloc a0 size=1\nfree a0\n");
+  EXPECT_FALSE(unpack(pack(std::nullopt), trace));
+  EXPECT_FALSE(unpack("", trace));
+  for (std::size_t invariant = 0; invariant < vmap::invariant_names.size(); ++invariant) {
+    for (std::size_t step = 0; step <= trace.ops.size(); ++step) {
+      for (const std::string_view detail : {"", "one line", "two\nlines", "12"}) {
+        const vmap::Violation violation{static_cast<vmap::Invariant>(invariant), std::string(detail)};
+        const Failure failure = failure_of(violation, step, trace);
+        const auto back = unpack(pack(failure), trace);
+        ASSERT_TRUE(back);
+        EXPECT_EQ(back->kind, FailureKind::violation);
+        EXPECT_EQ(back->violation.invariant, violation.invariant);
+        EXPECT_EQ(back->violation.detail, detail);
+        EXPECT_EQ(back->step, step);
+        EXPECT_EQ(back->phase, step < trace.ops.size() ? Phase::op : Phase::end);
+        EXPECT_EQ(back->op, failure.op);
+      }
+    }
+  }
+}
+
+TEST(CutBehind, KeepsWhatTheFailureNeeds) {
+  const Trace trace = trace_of("space 0x0..0x10\npurge\npurge\npurge\n");
+  const auto length_at = [&](Phase phase, std::size_t step) {
+    Failure failure{.step = step, .op = {}};
+    failure.phase = phase;
+    Trace cut = trace;
+    cut_behind(cut, failure);
+    return cut.ops.size();
+  };
+  EXPECT_EQ(length_at(Phase::construction, 0), 0u);
+  EXPECT_EQ(length_at(Phase::op, 0), 1u);
+  EXPECT_EQ(length_at(Phase::op, 2), 3u);
+  EXPECT_EQ(length_at(Phase::end, 3), 3u);
+}
+
+}  // namespace
+}  // namespace vmapcheck
