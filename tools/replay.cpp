@@ -78,7 +78,7 @@ namespace {
 
 Exit replay_all(const Common& common, const Options& options) {
   const SubjectEntry& subject = subject_named(common.subject);
-  if (options.gdb) return debug(options.files, subject, common);
+  if (options.gdb) return debug(options.files, subject);
   Exit worst = Exit::ok;
   bool first = true;
   for (const std::string& file : options.files) {
