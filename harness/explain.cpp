@@ -2,8 +2,10 @@
 #include "harness/explain.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <tuple>
 #include <utility>
@@ -26,16 +28,16 @@ struct Variant {
   std::size_t argument = 0;  ///< of that op; `whole` where the op is left out
   std::string value;
   std::uint64_t distance = 0;
-  Trace trace;
-  Effect effect = Effect::other;
+  std::optional<Op> instead;     ///< of that op; none where it is left out
+  std::optional<Effect> effect;  ///< none: not tried
 
   static constexpr std::size_t whole = std::numeric_limits<std::size_t>::max();
 };
 
 class Explainer {
  public:
-  Explainer(const Trace& trace, const Failure& failure, const SubjectFactory& make, const Limits& limits)
-      : trace_(trace), failure_(failure), make_(make), limits_(limits) {}
+  Explainer(const Trace& trace, const Failure& failure, const SubjectFactory& make, const ExplainOptions& options)
+      : trace_(trace), failure_(failure), make_(make), options_(options) {}
 
   Explanation run();
 
@@ -45,24 +47,25 @@ class Explainer {
             const std::function<void(Op&, std::uint64_t)>& set);
   [[nodiscard]] std::vector<std::uint64_t> nearby(std::uint64_t value) const;
   [[nodiscard]] std::vector<std::uint64_t> powers_of_two() const;
+  [[nodiscard]] Trace changed(const Variant& variant) const;
   void run_variants();
   void sort_out();
 
   const Trace& trace_;
   const Failure& failure_;
   const SubjectFactory& make_;
-  const Limits& limits_;
+  const ExplainOptions& options_;
   Explanation explanation_;
   std::vector<Variant> variants_;
 };
 
 Explanation Explainer::run() {
-  // A long trace is explained by its last ops.
   constexpr std::size_t ops_max = 40;
   const std::size_t n = trace_.ops.size();
-  for (std::size_t step = n > ops_max ? n - ops_max : 0; step < n; ++step) vary_op(step);
+  for (std::size_t step = n; step-- > (n > ops_max ? n - ops_max : 0);) vary_op(step);
   run_variants();
   sort_out();
+  std::ranges::reverse(explanation_.ops);
   return std::move(explanation_);
 }
 
@@ -97,10 +100,12 @@ void Explainer::vary(std::size_t step, const std::string& name, std::uint64_t va
   for (const std::uint64_t other : others) {
     if (std::ranges::find(tried, other) != tried.end()) continue;
     tried.push_back(other);
-    Variant variant{
-        .op = explanation_.ops.size() - 1, .argument = arguments.size() - 1, .value = describe(other), .trace = trace_};
+    Variant variant{.op = explanation_.ops.size() - 1,
+                    .argument = arguments.size() - 1,
+                    .value = describe(other),
+                    .instead = trace_.ops[step]};
     variant.distance = std::max(value, other) - std::min(value, other);
-    set(variant.trace.ops[step], other);
+    set(*variant.instead, other);
     variants_.push_back(std::move(variant));
   }
 }
@@ -108,9 +113,7 @@ void Explainer::vary(std::size_t step, const std::string& name, std::uint64_t va
 void Explainer::vary_op(std::size_t step) {
   const Op& op = trace_.ops[step];
   explanation_.ops.push_back({step, print(op), Effect::other, {}});
-  Variant without{.op = explanation_.ops.size() - 1, .argument = Variant::whole, .value = {}, .trace = trace_};
-  without.trace.ops.erase(without.trace.ops.begin() + static_cast<std::ptrdiff_t>(step));
-  variants_.push_back(std::move(without));
+  variants_.push_back({.op = explanation_.ops.size() - 1, .argument = Variant::whole, .value = {}, .instead = {}});
 
   std::visit(Overloaded{
                  [&](const Alloc& o) {
@@ -165,6 +168,16 @@ void Explainer::vary_op(std::size_t step) {
              op);
 }
 
+Trace Explainer::changed(const Variant& variant) const {
+  Trace trace = trace_;
+  const auto op = trace.ops.begin() + static_cast<std::ptrdiff_t>(explanation_.ops[variant.op].step);
+  if (variant.instead)
+    *op = *variant.instead;
+  else
+    trace.ops.erase(op);
+  return trace;
+}
+
 /// Each in children that may die of it.
 void Explainer::run_variants() {
   const SharedArray<Effect> effects(variants_.size());
@@ -179,24 +192,28 @@ void Explainer::run_variants() {
       violated[item] = true;
     };
     const auto outcome =
-        vmapcheck::run(variants_[item].trace, make_, Checking::every_step, nullptr, beacon, on_violation);
+        vmapcheck::run(changed(variants_[item]), make_, Checking::every_step, nullptr, beacon, on_violation);
     if (!violated[item]) effects[item] = outcome ? Effect::passes : Effect::other;
     return std::nullopt;
   };
-  WalkOptions options{.limits = limits_, .on_death = {}, .keep_going = {}};
-  if (failure_.kind == FailureKind::hang)
-    options.limits.cpu = std::min(limits_.cpu, std::chrono::milliseconds(50)),
-    options.limits.asleep = std::min(limits_.asleep, std::chrono::milliseconds(100));
+  WalkOptions options{.limits = hurried(options_.limits, failure_.kind), .on_death = {}, .keep_going = {}};
+  const auto end = std::chrono::steady_clock::now() + options_.time;
+  options.keep_going = [&] {
+    return std::chrono::steady_clock::now() < end && (!options_.keep_going || options_.keep_going());
+  };
   options.on_death = [&](std::uint64_t item, const Death& death) {
-    if (!violated[item]) effects[item] = effect_of(failure_of(death, variants_[item].trace));
+    if (!violated[item]) effects[item] = effect_of(failure_of(death, changed(variants_[item])));
     return false;
   };
-  (void)walk(variants_.size(), work, options);
-  for (std::size_t i = 0; i < variants_.size(); ++i) variants_[i].effect = effects[i];
+  const Walked walked = walk(variants_.size(), work, options);
+  for (std::size_t i = 0; i < walked.items; ++i) variants_[i].effect = effects[i];
 }
 
 void Explainer::sort_out() {
   const Variant* nearest = nullptr;
+  const auto tried_end = std::ranges::find(variants_, std::nullopt, &Variant::effect);
+  explanation_.ops.resize(tried_end == variants_.begin() ? 0 : std::prev(tried_end)->op + 1);
+  variants_.erase(tried_end, variants_.end());
   for (const Variant& variant : variants_) {
     OpRole& role = explanation_.ops[variant.op];
     if (variant.effect == Effect::passes && role.step < trace_.ops.size()) {
@@ -207,7 +224,7 @@ void Explainer::sort_out() {
       if (nearest == nullptr || rank(variant) < rank(*nearest)) nearest = &variant;
     }
     if (variant.argument == Variant::whole) {
-      role.without = variant.effect;
+      role.without = *variant.effect;
       continue;
     }
     ArgumentRole& argument = role.arguments[variant.argument];
@@ -216,13 +233,16 @@ void Explainer::sort_out() {
                                         : argument.other)
         .push_back(variant.value);
   }
+  for (OpRole& role : explanation_.ops)
+    std::erase_if(role.arguments, [](const ArgumentRole& argument) {
+      return argument.same.empty() && argument.passes.empty() && argument.other.empty();
+    });
   if (nearest == nullptr) return;
   const OpRole& role = explanation_.ops[nearest->op];
-  const std::string difference =
-      nearest->argument == Variant::whole
-          ? "without step " + std::to_string(role.step) + ", " + role.op
-          : "with `" + print(nearest->trace.ops[role.step]) + "` at step " + std::to_string(role.step);
-  explanation_.passing = {nearest->trace, difference};
+  const std::string difference = nearest->argument == Variant::whole
+                                     ? "without step " + std::to_string(role.step) + ", " + role.op
+                                     : "with `" + print(*nearest->instead) + "` at step " + std::to_string(role.step);
+  explanation_.passing = {changed(*nearest), difference};
 }
 
 std::string list(const std::vector<std::string>& values) {
@@ -244,8 +264,9 @@ std::string role_of(const ArgumentRole& argument) {
 
 }  // namespace
 
-Explanation explain(const Trace& trace, const Failure& failure, const SubjectFactory& make, const Limits& limits) {
-  return Explainer(trace, failure, make, limits).run();
+Explanation explain(const Trace& trace, const Failure& failure, const SubjectFactory& make,
+                    const ExplainOptions& options) {
+  return Explainer(trace, failure, make, options).run();
 }
 
 std::string print(const Explanation& explanation) {

@@ -7,7 +7,9 @@
 // for each argument.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,9 +50,16 @@ struct Explanation {
   std::optional<Neighbour> passing;
 };
 
-/// Requires that `trace` fails with this subject as `failure` says.
+struct ExplainOptions {
+  Limits limits{};
+  /// When this has passed, what was not tried is left out, of the first ops before the last.
+  std::chrono::milliseconds time{10'000};
+  std::function<bool()> keep_going{};  ///< false ends it early, too
+};
+
+/// Requires that `trace` fails with this subject as `failure` says. A long trace is explained by its last ops.
 [[nodiscard]] Explanation explain(const Trace& trace, const Failure& failure, const SubjectFactory& make,
-                                  const Limits& limits = {});
+                                  const ExplainOptions& options = {});
 
 /// As text: lines with newlines, indented by two.
 [[nodiscard]] std::string print(const Explanation& explanation);

@@ -94,6 +94,18 @@ std::expected<std::optional<Failure>, std::string> run_isolated(const Trace& tra
   return unpack(*walked.answer, trace);
 }
 
+Limits hurried(Limits limits, FailureKind kind) {
+  using std::chrono::milliseconds;
+  if (kind == FailureKind::hang) {
+    limits.cpu = std::min(limits.cpu, milliseconds(is_sanitized() ? 100 : 20));
+    limits.asleep = std::min(limits.asleep, milliseconds(25));
+  }
+  // AddressSanitizer holds back what was given back, and has shadows besides.
+  if (kind == FailureKind::memory_limit && !is_sanitized())
+    limits.memory = std::min(limits.memory, std::size_t{48} << 20);
+  return limits;
+}
+
 std::optional<Hit> first_failing(std::uint64_t count, const std::function<Trace(std::uint64_t)>& candidate,
                                  const std::function<bool(const Failure&)>& wanted, const SubjectFactory& make,
                                  const IsolatedOptions& options) {

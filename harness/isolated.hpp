@@ -38,6 +38,10 @@ struct IsolatedOptions {
                                                                               const SubjectFactory& make,
                                                                               const IsolatedOptions& options = {});
 
+/// Limits for candidates, which are many and short, where what is looked for is a failure of this kind: an op of theirs
+/// takes microseconds and little memory. What is taken in the end should run again with all that it may use up.
+[[nodiscard]] Limits hurried(Limits limits, FailureKind kind);
+
 /// A trace of a list that failed.
 struct Hit {
   std::uint64_t index = 0;

@@ -63,15 +63,7 @@ Minimizer::Minimizer(const Trace& trace, const Failure& failure, const SubjectFa
     };
   else
     wanted_ = [wanted = signature(failure)](const Failure& other) { return signature(other) == wanted; };
-  isolated_.limits = options.limits;
-  if (failure.kind == FailureKind::hang) {
-    // An op of a short trace takes microseconds: what is taken in the end runs again with all of its time.
-    isolated_.limits.cpu = std::min(options.limits.cpu, std::chrono::milliseconds(is_sanitized() ? 100 : 20));
-    isolated_.limits.asleep = std::min(options.limits.asleep, std::chrono::milliseconds(25));
-  }
-  // So with memory: to fill as much as there may be takes a second.
-  if (failure.kind == FailureKind::memory_limit)
-    isolated_.limits.memory = std::min(options.limits.memory, std::size_t{32} << 20);
+  isolated_.limits = hurried(options.limits, failure.kind);
   isolated_.keep_going = [this] { return time_is_left(); };
 }
 

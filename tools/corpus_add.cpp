@@ -29,6 +29,8 @@ struct Options {
 
 Exit add_trace(const Common& common, const Options& options);
 std::string corpus_directory(const Options& options);
+std::string sentence(std::string text);
+bool is_name(std::string_view name);
 std::string group_of(const Trace& trace);
 std::string slug(std::string_view text);
 
@@ -58,9 +60,7 @@ namespace {
 
 Exit add_trace(const Common& common, const Options& options) {
   const SubjectEntry& subject = subject_named(common.subject);
-  std::string because = one_line(options.because, 2000);
-  while (because.starts_with(' ')) because.erase(0, 1);
-  while (because.ends_with(' ')) because.pop_back();
+  const std::string because = sentence(options.because);
   const std::string words = slug(because);
   if (words.empty()) throw Stop{Exit::usage, "--because says in words what the trace is about"};
   Trace trace = read_trace(options.file);
@@ -79,7 +79,7 @@ Exit add_trace(const Common& common, const Options& options) {
 
   std::string name = options.name.empty() ? group_of(trace) + "/" + words : options.name;
   if (name.ends_with(".trace")) name.resize(name.size() - 6);
-  if (fs::path(name).is_absolute() || name.find("..") != std::string::npos || fs::path(name).filename().empty())
+  if (!is_name(name))
     throw Stop{Exit::usage, fmt::format("--as is GROUP/NAME below the corpus, not '{}'", one_line(options.name))};
   fs::path path = fs::path(directory) / (name + ".trace");
   for (int n = 2; fs::exists(path, ignored); ++n) {
@@ -103,6 +103,25 @@ std::string corpus_directory(const Options& options) {
   if (!options.directory.empty()) return options.directory;
   if (const auto checkout = environment("VMAPCHECK_SOURCE_DIR")) return *checkout + "/corpus";
   return "corpus";
+}
+
+/// On one line, without blanks around it.
+std::string sentence(std::string text) {
+  for (char& c : text)
+    if (std::isspace(static_cast<unsigned char>(c)) != 0) c = ' ';
+  while (text.starts_with(' ')) text.erase(0, 1);
+  while (text.ends_with(' ')) text.pop_back();
+  return one_line(text, 2000);
+}
+
+/// Words between single slashes; none of them hidden, an option, or the way up.
+bool is_name(std::string_view name) {
+  while (true) {
+    const std::string_view word = name.substr(0, name.find('/'));
+    if (word.empty() || word.starts_with('.') || word.starts_with('-') || one_line(word) != word) return false;
+    if (word.size() == name.size()) return true;
+    name.remove_prefix(word.size() + 1);
+  }
 }
 
 /// The folder of the corpus that a trace belongs to: what is rarest in it decides.

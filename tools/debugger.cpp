@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "harness/isolated.hpp"
@@ -31,7 +32,7 @@ Exit step_to(const Common& common, const Options& options);
 
 }  // namespace
 
-Exit debug(const std::vector<std::string>& files, const SubjectEntry& subject, const Common& common) {
+Exit debug(const std::vector<std::string>& files, const SubjectEntry& subject) {
   if (files.size() != 1 || files.front() == "-") throw Stop{Exit::usage, "--gdb takes one trace, from a file"};
   const std::string& file = files.front();
   const Trace trace = read_trace(file);
@@ -41,21 +42,19 @@ Exit debug(const std::vector<std::string>& files, const SubjectEntry& subject, c
     return Exit::not_reproduced;
   }
   say(fmt::format("vmapcheck: {} at step {}; gdb stops before it", signature(*failure), failure->step));
-  (void)common;
   const std::string step = std::to_string(failure->phase == Phase::construction ? 0 : failure->step);
-  const std::vector<std::string> words{"gdb",        "-q",
-                                       "-ex",        "set breakpoint pending on",
-                                       "-ex",        "break vmapcheck_before_failing_op",
-                                       "-ex",        "run",
-                                       "-ex",        "up",
-                                       "--args",     "/proc/self/exe",
-                                       "step-to",    "--subject",
-                                       subject.name, "--step",
-                                       step,         file};
-  std::vector<std::string> arguments = words;
-  char self[4096];
-  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
-  arguments[11] = std::string(self, static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+  std::error_code ignored;
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe", ignored).string();
+  std::vector<std::string> arguments{"gdb",        "-q",
+                                     "-ex",        "set breakpoint pending on",
+                                     "-ex",        "break vmapcheck_before_failing_op",
+                                     "-ex",        "run",
+                                     "-ex",        "up",
+                                     "--args",     self,
+                                     "step-to",    "--subject",
+                                     subject.name, "--step",
+                                     step,         "--",
+                                     file};
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);

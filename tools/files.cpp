@@ -74,6 +74,19 @@ void write_out(std::string_view text) {
   cannot("write to", "standard output");
 }
 
+/// Where a file is, or would be: a link stays a link, also one that leads to nothing as yet.
+std::string behind_links(const std::string& path) {
+  constexpr int links_max = 40;  // as many as the system follows
+  fs::path target = path;
+  std::error_code error;
+  for (int n = 0; n < links_max; ++n) {
+    if (!fs::is_symlink(target, error)) return target.string();
+    target = target.parent_path() / fs::read_symlink(target, error);
+  }
+  errno = ELOOP;
+  cannot("write", path);
+}
+
 }  // namespace
 
 // ---- Reading
@@ -144,10 +157,7 @@ void write_file(const std::string& path, std::string_view contents) {
     if (file.number() < 0 || !write_all(file.number(), contents) || !file.close()) cannot("write", path);
     return;
   }
-  // A link stays a link; it is its target that is replaced.
-  std::error_code error;
-  const std::string target = exists ? fs::canonical(path, error).string() : path;
-  if (error) throw Stop{Exit::io, fmt::format("cannot write {}: {}", one_line(path), error.message())};
+  const std::string target = behind_links(path);
   const std::string beside = fmt::format("{}.{}.tmp", target, ::getpid());
   Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (file.number() < 0) cannot("write", path);
@@ -166,7 +176,7 @@ void check_writable(const std::string& path) {
     cannot("write", path);
   }
   const bool exists = fs::exists(path, error);
-  fs::path directory = exists ? fs::canonical(path, error).parent_path() : fs::path(path).parent_path();
+  fs::path directory = fs::path(behind_links(path)).parent_path();
   if (directory.empty()) directory = ".";
   const bool special = exists && !fs::is_regular_file(path, error);
   if (::access(special ? path.c_str() : directory.c_str(), W_OK) != 0) cannot("write", path);

@@ -46,7 +46,11 @@ Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Fail
     finding.minimized = minimize(trace, failure, subject.make, options);
     finding.trace = std::exchange(finding.minimized->trace, {});
     finding.failure = std::exchange(finding.minimized->failure, {});
-    if (!interrupted()) finding.explanation = explain(finding.trace, finding.failure, subject.make);
+    if (!interrupted()) {
+      Explanation explanation = explain(finding.trace, finding.failure, subject.make,
+                                        {.limits = options.limits, .keep_going = [] { return !interrupted(); }});
+      if (!explanation.ops.empty()) finding.explanation = std::move(explanation);
+    }
   }
   finding.trace.comments = {fmt::format("{} (subject {}): {}", what_it_shows(finding.failure), subject.name,
                                         one_line(finding.failure.violation.detail)),
@@ -148,7 +152,7 @@ std::string replay_command(const Common& common, const std::string& subject, con
                      shell_word(subject), shell_word(path));
 }
 
-std::string test_case(const Trace& trace, const std::string& subject, const std::string& name, bool whole) {
+std::string test_name(std::string_view name) {
   std::string identifier;
   bool upper = true;
   for (const char c : name) {
@@ -159,12 +163,22 @@ std::string test_case(const Trace& trace, const std::string& subject, const std:
     identifier += upper ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c;
     upper = false;
   }
+  const bool is_identifier = !identifier.empty() && std::isdigit(static_cast<unsigned char>(identifier[0])) == 0;
+  return is_identifier ? identifier : "Trace" + identifier;
+}
+
+std::string test_case(const Trace& trace, const std::string& subject, const std::string& name, bool whole) {
   std::string text;
   if (whole)
     text =
         "#include <gtest/gtest.h>\n\n#include \"harness/isolated.hpp\"\n#include \"model/trace.hpp\"\n"
         "#include \"subjects/registry.hpp\"\n\n";
-  for (const std::string& comment : trace.comments) text += fmt::format("// {}\n", one_line(comment, 2000));
+  for (const std::string& comment : trace.comments) {
+    std::string line = fmt::format("// {}", one_line(comment, 2000));
+    while (line.ends_with(' ')) line.pop_back();
+    if (line.ends_with('\\')) line += '.';  // else the next line would be part of it
+    text += line + "\n";
+  }
   const Trace bare{{}, trace.space, trace.ops};
   text += fmt::format(
       "TEST(Traces, {}) {{\n"
@@ -178,9 +192,7 @@ std::string test_case(const Trace& trace, const std::string& subject, const std:
       "\": \"\n"
       "                                     << (*failure)->violation.detail;\n"
       "}}\n",
-      identifier.empty() || std::isdigit(static_cast<unsigned char>(identifier[0])) != 0 ? "Trace" + identifier
-                                                                                         : identifier,
-      print(bare), subject);
+      name, print(bare), subject);
   return text;
 }
 
@@ -210,7 +222,7 @@ std::string report_of(const Finding& finding, const Common& common, const std::s
   }
   if (!finding.failure.report.empty())
     text += "## What was printed when it died\n\n" + block("", finding.failure.report) + "\n";
-  text += "## As a test\n\n" + block("cpp", test_case(finding.trace, finding.subject->name, name, true));
+  text += "## As a test\n\n" + block("cpp", test_case(finding.trace, finding.subject->name, test_name(name), true));
   return text;
 }
 

@@ -56,8 +56,11 @@ struct Finding {
 /// The command that replays a trace. `subject` is a name.
 [[nodiscard]] std::string replay_command(const Common& common, const std::string& subject, const std::string& path);
 
+/// The name of a GoogleTest case for what has this name: "Seed2019Answer" of "seed_2019-answer".
+[[nodiscard]] std::string test_name(std::string_view name);
+
 /// A GoogleTest case that replays the trace on a subject and expects no failure: C++ source, with its includes if
-/// `whole`.
+/// `whole`. `name` is as test_name() writes it.
 [[nodiscard]] std::string test_case(const Trace& trace, const std::string& subject, const std::string& name,
                                     bool whole);
 

@@ -9,7 +9,9 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "harness/check.hpp"
 #include "harness/isolated.hpp"
@@ -34,6 +36,7 @@ struct Options {
 };
 
 Exit minimize_file(const Common& common, const Options& options);
+std::vector<std::string> comments_of(const Finding& finding, const Trace& trace);
 Failure reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options);
 
 }  // namespace
@@ -44,8 +47,9 @@ void add_minimize(CLI::App& app, Session& session) {
       uses_subject | uses_seed | uses_json,
       "vmapcheck minimize FILE.trace -o SMALL.trace\n"
       "vmapcheck minimize --subject seed_2019 --time 5m FILE.trace -o SMALL.trace\n"
-      "The file itself is kept. Ctrl-C writes the best so far (status 5). A trace that does not fail ends with 13,\n"
-      "one that fails differently from run to run with 12; then nothing is written.",
+      "The file itself is kept. Of several failures the first counts: the run ends there. Ctrl-C writes the best so\n"
+      "far (status 5). A trace that does not fail ends with 13, one that fails differently from run to run with 12;\n"
+      "then nothing is written.",
       {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::flaky, Exit::not_reproduced});
   const auto options = std::make_shared<Options>();
   command.add_option("FILE", options->file, "Trace that fails; - is standard input")->required()->type_name("");
@@ -85,28 +89,45 @@ Exit minimize_file(const Common& common, const Options& options) {
   Finding finding =
       make_finding(subject, up_to_failure, failure, minimizing,
                    fmt::format("vmapcheck minimize --subject {} {}", subject.name, one_line(options.file)));
-  finding.trace.comments.back() =
-      fmt::format("Minimized from {} to {} ops.", trace.ops.size(), finding.trace.ops.size());
-  for (const std::string& comment : trace.comments)  // why it is kept stays true
-    if (!comment.starts_with("Breaks ") && !comment.starts_with("Dies of ") && !comment.starts_with("Minimized from "))
-      finding.trace.comments.push_back(comment);
-  write_file(options.output, print(finding.trace));
+  finding.trace.comments = comments_of(finding, trace);
+  // The work may have taken hours: what cannot be written is shown all the same.
+  std::optional<Stop> unwritten;
+  try {
+    write_file(options.output, print(finding.trace));
+  } catch (const Stop& stop) {
+    if (options.output == "-") throw;
+    unwritten = stop;
+  }
   if (options.output == "-") {
     flush_out();
     say(how_minimal(finding));
   } else if (common.json) {
     ordered_json json = json_of(finding);
-    json["file"] = options.output;
+    json["file"] = unwritten ? ordered_json() : ordered_json(options.output);
     out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
   } else {
     out(text_of(finding));
-    out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, subject.name, options.output)));
+    if (!unwritten) out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, subject.name, options.output)));
   }
+  if (unwritten) throw *unwritten;
   if (interrupted()) {
     say("vmapcheck: interrupted; the best so far was written");
     return Exit::interrupted;
   }
   return Exit::ok;
+}
+
+/// What it shows, and what it was told of before: why it is kept stays true.
+std::vector<std::string> comments_of(const Finding& finding, const Trace& trace) {
+  std::vector<std::string> comments{finding.trace.comments.front()};
+  const bool shorter = finding.trace.ops.size() != trace.ops.size();  // else what was said of its length stands
+  if (shorter)
+    comments.push_back(fmt::format("Minimized from {} to {} ops.", trace.ops.size(), finding.trace.ops.size()));
+  for (const std::string& comment : trace.comments)
+    if (!comment.starts_with("Breaks ") && !comment.starts_with("Dies of ") &&
+        !(shorter && comment.starts_with("Minimized from ")))
+      comments.push_back(comment);
+  return comments;
 }
 
 /// Twice: what does not fail in the same way again cannot be minimized.

@@ -36,6 +36,7 @@ Exit replay_all(const Common& common, const Options& options);
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options);
 Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntry& subject, Checking checking,
                   const Common& common, const Options& options);
+void print_test(const std::string& file, const SubjectEntry& subject, std::map<std::string, int>& tests);
 int weight(Exit status);
 std::optional<Failure> as_json(const Trace& trace, const SubjectEntry& subject, Checking checking);
 std::optional<Failure> as_text(const Trace& trace, const SubjectEntry& subject, Checking checking);
@@ -78,18 +79,16 @@ namespace {
 
 Exit replay_all(const Common& common, const Options& options) {
   const SubjectEntry& subject = subject_named(common.subject);
-  if (options.gdb) return debug(options.files, subject, common);
+  if (options.gdb) return debug(options.files, subject);
   Exit worst = Exit::ok;
-  bool first = true;
+  std::map<std::string, int> tests;  // how many have that name
   for (const std::string& file : options.files) {
     Exit status = Exit::ok;
     try {
       if (options.format == "cpp")
-        out((first ? "" : "\n") +
-            test_case(read_trace(file), subject.name, std::filesystem::path(file).stem().string(), first));
+        print_test(file, subject, tests);
       else
         status = replay_file(file, subject, common, options);
-      first = false;
     } catch (const Stop& stop) {
       if (stop.status == Exit::interrupted || out_is_broken()) throw;
       report(stop);
@@ -98,6 +97,17 @@ Exit replay_all(const Common& common, const Options& options) {
     worst = std::max(worst, status, [](Exit a, Exit b) { return weight(a) < weight(b); });
   }
   return worst;
+}
+
+/// No two of `tests` have the same name, which is that of the file.
+void print_test(const std::string& file, const SubjectEntry& subject, std::map<std::string, int>& tests) {
+  const Trace trace = read_trace(file);
+  const bool first = tests.empty();
+  const std::string base = test_name(std::filesystem::path(file).stem().string());
+  std::string name = base;
+  while (tests.contains(name)) name = fmt::format("{}_{}", base, ++tests[base]);
+  tests[name] = 1;
+  out((first ? "" : "\n") + test_case(trace, subject.name, name, first));
 }
 
 /// Of two statuses, the one with more weight is that of both together.
