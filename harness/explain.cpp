@@ -29,7 +29,7 @@ struct Variant {
   std::string value;
   std::uint64_t distance = 0;
   std::optional<Op> instead;     ///< of that op; none where it is left out
-  std::optional<Effect> effect;  ///< none: not tried
+  std::optional<Effect> effect{};  ///< none: not tried
 
   static constexpr std::size_t whole = std::numeric_limits<std::size_t>::max();
 };
@@ -211,7 +211,7 @@ void Explainer::run_variants() {
 
 void Explainer::sort_out() {
   const Variant* nearest = nullptr;
-  const auto tried_end = std::ranges::find(variants_, std::nullopt, &Variant::effect);
+  const auto tried_end = std::ranges::find_if(variants_, [](const Variant& variant) { return !variant.effect; });
   explanation_.ops.resize(tried_end == variants_.begin() ? 0 : std::prev(tried_end)->op + 1);
   variants_.erase(tried_end, variants_.end());
   for (const Variant& variant : variants_) {

@@ -50,9 +50,9 @@ struct Hit {
 };
 
 /// The first of `count` traces whose failure `wanted` accepts: it failed so in a run of its own, too, after it did in a
-/// child that had run others before (but for hangs, which cost too much time). `candidate(i)` is called in the child, and again here for the one that is
-/// returned. A candidate whose space has a defect is passed by. Cost: one child, and one more for each candidate that
-/// dies or hits.
+/// child that had run others before (but for hangs, which cost too much time). `candidate(i)` is called in the child,
+/// and again here for the one that is returned. A candidate whose space has a defect is passed by. Cost: one child, and
+/// one more for each candidate that dies or hits.
 [[nodiscard]] std::optional<Hit> first_failing(std::uint64_t count,
                                                const std::function<Trace(std::uint64_t)>& candidate,
                                                const std::function<bool(const Failure&)>& wanted,

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "harness/describe.hpp"
+#include "harness/isolated.hpp"
 #include "vmap/address_space.hpp"
 
 namespace vmapcheck {
@@ -361,23 +362,34 @@ const auto any_command =
                                       Free, Free, Free, FreeLazily, Purge, Find, FreeOnExhaustion>();
 
 TEST(StateMachine, AnAddressSpaceAnswersLikeItsSpecification) {
-  vmap::Stats reached;
+  const SharedArray<vmap::Stats> shared(1);
+  vmap::Stats& reached = shared[0];
   std::size_t longest = 0;
   const bool holds = rc::check([&] {
     const Specification initial = any_space();
-    auto space = vmap::AddressSpace::create(
-        {.range = initial.range, .granule = initial.granule, .lazy_limit = initial.lazy_limit});
-    System system(std::move(space.value()));
     // The number of commands is uniform up to the size.
     const auto commands = *rc::gen::resize(600, rc::state::gen::commands(initial, any_command));
-    rc::state::runAll(commands, initial, system);
-    const vmap::Stats stats = system.stats();
-    for (std::size_t i = 0; i < reached.fits.size(); ++i) reached.fits[i] += stats.fits[i];
-    for (std::size_t i = 0; i < reached.coalescings.size(); ++i) reached.coalescings[i] += stats.coalescings[i];
-    for (std::size_t i = 0; i < reached.failures.size(); ++i) reached.failures[i] += stats.failures[i];
-    reached.purges += stats.purges;
-    reached.hooks_called += stats.hooks_called;
     longest = std::max(longest, commands.size());
+    // In a child: RapidCheck sees exceptions only, and should shrink what crashes or hangs, too.
+    const Walked walked = walk(1, [&](std::uint64_t, Beacon&) -> std::optional<std::string> {
+      auto space = vmap::AddressSpace::create(
+          {.range = initial.range, .granule = initial.granule, .lazy_limit = initial.lazy_limit});
+      System system(std::move(space.value()));
+      try {
+        rc::state::runAll(commands, initial, system);
+      } catch (const rc::detail::CaseResult& result) {
+        return result.description;
+      }
+      const vmap::Stats stats = system.stats();
+      for (std::size_t i = 0; i < reached.fits.size(); ++i) reached.fits[i] += stats.fits[i];
+      for (std::size_t i = 0; i < reached.coalescings.size(); ++i) reached.coalescings[i] += stats.coalescings[i];
+      for (std::size_t i = 0; i < reached.failures.size(); ++i) reached.failures[i] += stats.failures[i];
+      reached.purges += stats.purges;
+      reached.hooks_called += stats.hooks_called;
+      return std::nullopt;
+    });
+    if (walked.death) RC_FAIL("died: " + signature(failure_of(*walked.death, Trace{})) + "\n" + walked.death->report);
+    if (walked.answer) RC_FAIL(*walked.answer);
   });
   EXPECT_TRUE(holds);
   EXPECT_GT(longest, 500u);

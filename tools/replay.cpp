@@ -128,8 +128,8 @@ Exit replay_file(const std::string& file, const SubjectEntry& subject, const Com
       options.checking.value_or(trace.ops.size() <= every_step_ops_max ? Checking::every_step : Checking::amortized);
   if (options.times > 1) return replay_times(file, trace, subject, checking, common, options);
   if (common.json) return as_json(trace, subject, checking) ? Exit::violation : Exit::ok;
-  out(fmt::format("{}: {} in {}, subject {}\n", one_line(file), count_of(trace.ops.size(), "op"), print(trace.space.range),
-                  subject.name));
+  out(fmt::format("{}: {} in {}, subject {}\n", one_line(file), count_of(trace.ops.size(), "op"),
+                  print(trace.space.range), subject.name));
   if (!as_text(trace, subject, checking)) return Exit::ok;
   out(fmt::format("  {:<10} {}{}\n", "replay", replay_command(common, subject.name, file),
                   options.checking ? fmt::format(" --checking {}", name(checking)) : ""));
