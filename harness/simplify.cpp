@@ -385,7 +385,8 @@ void Moves::simplify_congruent(std::size_t i, const Congruent& op) {
   with([](Congruent& c) { c.within = vmap::everywhere; });
   with([](Congruent& c) { c.within.begin = 0; });
   with([](Congruent& c) { c.within.end = vmap::address_max; });
-  const Size offset_min = std::ranges::min(op.blocks, {}, &vmap::Block::offset).offset;
+  Size offset_min = op.blocks.empty() ? 0 : op.blocks.front().offset;  // none at all is an error to try, too
+  for (const vmap::Block& block : op.blocks) offset_min = std::min(offset_min, block.offset);
   if (offset_min > 0)
     with([&](Congruent& c) {
       for (vmap::Block& block : c.blocks) block.offset -= offset_min;
