@@ -157,9 +157,9 @@ Trace Vocabulary::random_trace(Random& random, std::size_t length) const {
     const std::uint64_t pick = random.below(6);
     if (pick < 2 && !labels.empty())
       trace.ops.push_back(using_label(using_[random.below(using_.size())], labels[random.below(labels.size())]));
-    else if (const Op& own = own_[random.below(own_.size())];
-             pick == 2 && own.index() != 3 && own.index() != 5 && own.index() != 9)
-      trace.ops.push_back(with_label(own, trace.ops.size()));
+    else if (const Op* const own = own_.empty() ? nullptr : &own_[random.below(own_.size())];
+             pick == 2 && own != nullptr && own->index() != 3 && own->index() != 5 && own->index() != 9)
+      trace.ops.push_back(with_label(*own, trace.ops.size()));
     else
       trace.ops.push_back(with_label(fresh_[random.below(fresh_.size())], trace.ops.size()));
   }
