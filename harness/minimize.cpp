@@ -16,7 +16,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// Longer traces are only shortened by deletion.
-constexpr std::size_t simplified_ops_max = 64;
+constexpr std::size_t simplified_ops_max = 128;
 /// Random sequences are shorter than this; where deletion leaves more, the fault needs them.
 constexpr std::size_t searched_ops_max = 24;
 
@@ -29,6 +29,7 @@ class Minimizer {
   void delete_ops(Trace& trace, Failure& failure);
   template <class List>
   void delete_runs(Trace& trace, Failure& failure, List list_of);
+  bool delete_again();
   bool delete_concretised();
   bool simplify();
   bool find_shorter();
@@ -71,10 +72,13 @@ Minimized Minimizer::run() {
   stage("deleting ops");
   delete_ops(best_.trace, best_.failure);
   do {
-    stage("making placements concrete");
-    while (delete_concretised()) {}
-    stage("simplifying");
-    while (simplify()) {}
+    // Until neither makes it simpler: what one makes of it may be new to the other.
+    do {
+      stage("making placements concrete");
+      while (delete_again() || delete_concretised()) {}
+      stage("simplifying");
+      while (simplify()) {}
+    } while (delete_again() || delete_concretised());
     stage("searching for a shorter one");
   } while (find_shorter());
   best_.trace = relabel(best_.trace);
@@ -148,6 +152,14 @@ void Minimizer::delete_runs(Trace& trace, Failure& failure, List list_of) {
     if (length == 1 && !spared) break;
     length = std::max<std::size_t>(1, length / 2);
   }
+}
+
+/// What was made simpler may have more to spare.
+bool Minimizer::delete_again() {
+  if (!time_is_left()) return false;
+  Hit hit{0, best_.trace, best_.failure};
+  delete_ops(hit.trace, hit.failure);
+  return take(std::move(hit));
 }
 
 /// Deletes from the trace with concrete placements, and keeps the result if it is shorter.

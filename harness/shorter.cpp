@@ -94,8 +94,14 @@ Vocabulary::Vocabulary(const Trace& trace, const Placements& placed, Begin begin
       Congruent unbound = *congruent;
       unbound.label = {};
       add_unique(fresh_, Op(std::move(unbound)));
-    } else if (op.index() == 4 || op.index() == 6 || op.index() == 8 || op.index() == 10) {
+    } else if (op.index() == 4 || op.index() == 6 || op.index() == 8) {
       add_unique(fresh_, op);
+    } else if (const auto* const fail = std::get_if<FailMetadata>(&op)) {
+      // With fewer ops before what fails, less is asked for.
+      constexpr std::uint64_t near = 3;
+      for (std::uint64_t n = fail->countdown; n > 0 && n + near >= fail->countdown; --n)
+        add_unique(fresh_, Op(FailMetadata{n}));
+      add_unique(fresh_, Op(FailMetadata{1}));
     }
   }
   for (const std::size_t kind : {3u, 5u, 9u})

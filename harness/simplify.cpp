@@ -57,6 +57,7 @@ class Moves {
   void name_by_label(std::size_t i, Address begin, bool lazily);
   void merge_placements();
   void reorder();
+  void free_the_same_again();
 
   void add(Trace candidate);
   void replace(std::size_t i, Op op);
@@ -80,6 +81,7 @@ std::vector<Trace> Moves::all() {
   for (std::size_t i = 0; i < trace_.ops.size(); ++i) simplify_op(i);
   merge_placements();
   reorder();
+  free_the_same_again();
   std::ranges::sort(found_, {}, &std::pair<Simplicity, Trace>::first);
   std::vector<Trace> traces;
   const Simplicity* last = nullptr;
@@ -150,21 +152,30 @@ void Moves::begin_busy() {
         op = FreeLazilyAt{placed_[i].begin};
     }
     trace.space.busy.push_back(placed_[i]);
-    std::ranges::sort(trace.space.busy, {}, &Range::begin);
     return true;
   };
+  // In the order in which they became busy, which may shape the subject's tree; then in that of addresses.
+  const auto add_both = [&](Trace candidate) {
+    add(candidate);
+    std::ranges::sort(candidate.space.busy, {}, &Range::begin);
+    add(std::move(candidate));
+  };
+  if (!std::ranges::is_sorted(trace_.space.busy, {}, &Range::begin)) add_both(trace_);
   Trace every = trace_;
   std::size_t moved = 0;
   for (std::size_t i = trace_.ops.size(); i-- > 0;) {
     Trace one = trace_;
     if (!make_busy(one, i)) continue;
     one.ops.erase(one.ops.begin() + static_cast<std::ptrdiff_t>(i));
-    add(std::move(one));
+    add_both(std::move(one));
     make_busy(every, i);
     every.ops.erase(every.ops.begin() + static_cast<std::ptrdiff_t>(i));
     ++moved;
   }
-  if (moved > 1) add(std::move(every));
+  if (moved > 1) {
+    std::ranges::reverse(every.space.busy.end() - static_cast<std::ptrdiff_t>(moved), every.space.busy.end());
+    add_both(std::move(every));
+  }
   for (std::size_t i = 0; i + 1 < trace_.space.busy.size(); ++i) {
     Trace merged = trace_;
     auto& busy = merged.space.busy;
@@ -264,6 +275,14 @@ void Moves::take_out_granules() {
       const auto out = [begin, part](Address a) { return a <= begin ? a : a <= begin + part ? begin : a - part; };
       Trace candidate = mapped(out);
       add(candidate);
+      // With all of it gone, nothing is where something was.
+      Trace sparser = candidate;
+      std::erase_if(sparser.space.busy, [](Range range) { return range.empty(); });
+      std::erase_if(sparser.ops, [](const Op& op) {
+        const auto* const at = std::get_if<AllocAt>(&op);
+        return at != nullptr && at->range.empty();
+      });
+      if (sparser != candidate) add(std::move(sparser));
       // What was placed over it is smaller, then.
       bool covered = false;
       for (std::size_t k = 0; k < candidate.ops.size(); ++k)
@@ -366,7 +385,8 @@ void Moves::simplify_congruent(std::size_t i, const Congruent& op) {
   with([](Congruent& c) { c.within = vmap::everywhere; });
   with([](Congruent& c) { c.within.begin = 0; });
   with([](Congruent& c) { c.within.end = vmap::address_max; });
-  const Size offset_min = std::ranges::min(op.blocks, {}, &vmap::Block::offset).offset;
+  Size offset_min = op.blocks.empty() ? 0 : op.blocks.front().offset;  // none at all is an error to try, too
+  for (const vmap::Block& block : op.blocks) offset_min = std::min(offset_min, block.offset);
   if (offset_min > 0)
     with([&](Congruent& c) {
       for (vmap::Block& block : c.blocks) block.offset -= offset_min;
@@ -444,6 +464,32 @@ void Moves::reorder() {
     std::swap(candidate.ops[i], candidate.ops[i + 1]);
     add(std::move(candidate));
   }
+}
+
+/// One area is freed and placed again and again, where a trace frees another each time: of what is busy from the start
+/// only the first that is freed is needed.
+void Moves::free_the_same_again() {
+  Trace candidate = trace_;
+  std::optional<Label> newest;
+  for (Op& op : candidate.ops) {
+    if (auto* const alloc = std::get_if<Alloc>(&op))
+      alloc->request = {.size = granule_, .align = 1, .within = vmap::everywhere};
+    if (!std::holds_alternative<Congruent>(op))
+      if (const auto label = bound_by(op)) newest = label;
+    if (!newest) continue;
+    if (std::holds_alternative<Free>(op) || std::holds_alternative<FreeAt>(op)) op = Free{*newest};
+    if (std::holds_alternative<FreeLazily>(op) || std::holds_alternative<FreeLazilyAt>(op)) op = FreeLazily{*newest};
+  }
+  add(candidate);
+  const auto is_freed = [&](Range range) {
+    return std::ranges::any_of(candidate.ops, [&](const Op& op) {
+      const auto* const at = std::get_if<FreeAt>(&op);
+      const auto* const lazily = std::get_if<FreeLazilyAt>(&op);
+      return (at != nullptr && at->address == range.begin) || (lazily != nullptr && lazily->address == range.begin);
+    });
+  };
+  std::erase_if(candidate.space.busy, [&](Range range) { return !is_freed(range); });
+  add(std::move(candidate));
 }
 
 }  // namespace

@@ -382,7 +382,8 @@ struct FreeFilter : Around<> {
     return result;
   }
   Result<Range> free(Address begin) {
-    if (std::ranges::find(freed_, begin) != freed_.end()) return std::unexpected(Error::not_busy);
+    // Where nothing was placed since, it is right, and counted as it should.
+    if (std::ranges::find(freed_, begin) != freed_.end() && find(begin)) return std::unexpected(Error::not_busy);
     const auto result = Inner::free(begin);
     if (result) freed_[oldest_++ % freed_.size()] = begin;
     return result;

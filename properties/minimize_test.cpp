@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The minimizer: what is simpler is an order in which every descent ends; what it makes of a failure is the same
+// failure, again and again the same, no longer than need be, and where it says "proved", the shortest.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "harness/isolated.hpp"
+#include "harness/minimize.hpp"
+#include "harness/model_subject.hpp"
+#include "harness/simplify.hpp"
+#include "properties/traces.hpp"
+#include "subjects/faulty.hpp"
+
+namespace vmapcheck {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::size_t length_of(const Trace& trace) { return trace.ops.size() + trace.space.busy.size(); }
+
+/// Random traces that place and free much in little space.
+rc::Gen<Trace> short_traces() {
+  return rc::gen::map(rc::gen::pair(rc::gen::arbitrary<std::uint64_t>(), rc::gen::inRange<std::uint64_t>(0, 30)),
+                      [](const auto& of) { return generate_trace(of.first, 0, of.second); });
+}
+
+// ---- Simplicity
+// --------------------------------------------------------------------------------------------------------
+
+RC_GTEST_PROP(Simplicity, OrdersTracesTotally, ()) {
+  const Trace a = *short_traces(), b = *short_traces(), c = *short_traces();
+  const Simplicity x = simplicity(a), y = simplicity(b), z = simplicity(c);
+  RC_ASSERT((x < y) + (x == y) + (y < x) == 1);
+  RC_ASSERT((!(x < y && y < z) || x < z));
+  RC_ASSERT(((x == y) == (print(Trace{{}, a.space, a.ops}) == print(Trace{{}, b.space, b.ops}))));
+}
+
+RC_GTEST_PROP(Simplicity, CountsLengthBeforeAllElse, ()) {
+  const Trace trace = *short_traces();
+  RC_PRE(!trace.ops.empty());
+  Trace less = trace;
+  less.ops.erase(less.ops.begin() + *rc::gen::inRange<std::ptrdiff_t>(0, std::ssize(less.ops)));
+  RC_ASSERT(simplicity(less) < simplicity(trace));
+  Trace commented = trace;
+  commented.comments = {"a comment"};
+  RC_ASSERT(simplicity(commented) == simplicity(trace));
+}
+
+RC_GTEST_PROP(Simpler, TracesAreSimplerAndSoundAndSortedAndDifferent, ()) {
+  const Trace trace = *short_traces();
+  const Placements placed = placements(trace, subject("vmap"));
+  const Simplicity now = simplicity(trace);
+  std::optional<Simplicity> last;
+  for (const Trace& candidate : simpler(trace, placed)) {
+    const Simplicity measure = simplicity(candidate);
+    RC_ASSERT(measure < now);
+    RC_ASSERT(defect(candidate.space) == "");
+    RC_ASSERT(candidate == relabel(candidate));
+    const auto parsed = parse_trace(print(candidate));
+    if (!parsed) RC_FAIL(parsed.error().expected + "\n" + print(candidate));
+    RC_ASSERT(*parsed == candidate);
+    RC_ASSERT((!last || *last < measure));
+    last = measure;
+  }
+}
+
+TEST(Simpler, NothingIsSimplerThanNothing) {
+  EXPECT_TRUE(simpler(Trace{{}, {.range = {0, 1}, .granule = 1, .lazy_limit = {}, .busy = {}}, {}}, {}).empty());
+}
+
+// ---- Placements
+// --------------------------------------------------------------------------------------------------------
+
+/// What is busy and lazily freed behind the op before the last, in the model.
+std::vector<std::tuple<Range, bool>> areas_before_last(const Trace& trace) {
+  auto executor = Executor::create(trace.space, model_subject(), Checking::amortized).value();
+  for (std::size_t i = 0; i + 1 < trace.ops.size(); ++i) (void)executor->step(trace.ops[i]);
+  std::vector<std::tuple<Range, bool>> areas;
+  for (const auto& [begin, area] : executor->model().areas()) areas.emplace_back(Range{begin, area.end}, area.lazy);
+  return areas;
+}
+
+RC_GTEST_PROP(Concretised, TracesEndInTheSameState, ()) {
+  const Trace trace = *short_traces();
+  const Trace concrete = concretised(trace, placements(trace, model_subject()));
+  RC_ASSERT(concrete.ops.size() == trace.ops.size());
+  if (!trace.ops.empty()) RC_ASSERT(concrete.ops.back() == trace.ops.back());
+  // A purge that a request waited for does not happen where it is not searched for a place.
+  RC_PRE(std::ranges::none_of(trace.ops, [](const Op& op) {
+    return std::holds_alternative<FailMetadata>(op) || std::holds_alternative<FreeLazily>(op) ||
+           std::holds_alternative<FreeLazilyAt>(op) || std::holds_alternative<OnExhaustion>(op);
+  }));
+  RC_ASSERT(areas_before_last(concrete) == areas_before_last(trace));
+}
+
+TEST(PlacementsOf, ATraceAreWhereItsOpsPlaced) {
+  const Trace trace = parse_trace(
+                          "vmapcheck-trace 1\nspace 0x0..0x10\nbusy 0x0..0x1\nalloc a0 size=2\nfree a0\n"
+                          "alloc-at a1 0x4..0x5\nalloc a2 size=99\ncongruent a3 blocks=0x1+0x1,0x4+0x2\n")
+                          .value();
+  const std::vector<Range> expected{{1, 3}, {}, {4, 5}, {}, {1, 6}};
+  const Placements placed = placements(trace, subject("vmap"));
+  ASSERT_EQ(placed.size(), expected.size());
+  for (std::size_t i : {0u, 2u}) EXPECT_EQ(placed[i], expected[i]) << i;
+  for (std::size_t i : {1u, 3u}) EXPECT_TRUE(placed[i].empty()) << i;
+  EXPECT_FALSE(placed[4].empty());
+  EXPECT_EQ(placed[4].size(), 5u);
+}
+
+// ---- What becomes of failures
+// ------------------------------------------------------------------------------------------
+
+struct Case {
+  std::string name;
+  SubjectFactory make;
+  std::optional<std::size_t> length_max;  ///< of what becomes of it; without one it does not matter
+  std::size_t ops_min = 0;                ///< that it takes, as the catalogue says
+};
+
+/// Those that answer wrongly, and some that die.
+std::vector<Case> cases() {
+  std::vector<Case> all{{"seed_2019", subject("seed_2019"), 2},
+                        {"canary_augment", subject("canary_augment"), 3},
+                        {"canary_answer", subject("canary_answer"), 1}};
+  for (const FaultySubject& fault : faulty_subjects()) {
+    constexpr std::string_view dying[] = {"fault_division", "fault_exit_zero", "fault_out_of_range"};
+    if (is_sanitized() && all.size() > 12) break;  // the same code in ten times the time
+    if (fault.dies() && std::ranges::find(dying, fault.entry.name) == std::end(dying)) continue;
+    const Trace known = parse_trace(fault.trace).value();
+    std::optional<std::size_t> length_max = length_of(known) + 1;
+    // What shapes a tree that is searched for long can be simplified to what only a long search shows.
+    if (fault.entry.name == "fault_retries") length_max.reset();
+    if (fault.entry.name == "fault_rotation") ++*length_max;
+    all.push_back({fault.entry.name, fault.entry.make, length_max, fault.shortest ? known.ops.size() : 0});
+  }
+  return all;
+}
+
+class EachMinimized : public testing::TestWithParam<Case> {};
+
+TEST_P(EachMinimized, KeepsItsSignatureAndIsReproducibleShortAndFinal) {
+  const auto& [name, make, length_max, ops_min] = GetParam();
+  const CheckReport report = check_with(make, 500, 1000);
+  ASSERT_TRUE(report.found);
+  const Minimized minimal = minimize(report.found->trace, report.found->failure, make);
+  ASSERT_NE(minimal.minimality, Minimality::time_is_up);
+  EXPECT_EQ(signature(minimal.failure), signature(report.found->failure));
+  const auto again = run_isolated(minimal.trace, make).value();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(signature(*again), signature(minimal.failure));
+  EXPECT_EQ(again->step, minimal.failure.step);
+  EXPECT_EQ(minimal.trace, relabel(minimal.trace));
+  EXPECT_FALSE(simplicity(report.found->trace) < simplicity(minimal.trace));
+  if (length_max) {
+    EXPECT_LE(length_of(minimal.trace), *length_max) << print(minimal.trace);
+  }
+  EXPECT_GE(minimal.trace.ops.size(), ops_min) << "the catalogue is wrong:\n" << print(minimal.trace);
+  // What was searched in vain for long is not searched again.
+  const bool search = minimal.minimality == Minimality::proved;
+  EXPECT_EQ(print(minimize(minimal.trace, minimal.failure, make, {.search = search}).trace), print(minimal.trace));
+}
+
+INSTANTIATE_TEST_SUITE_P(Subjects, EachMinimized, testing::ValuesIn(cases()),
+                         [](const auto& each) { return each.param.name; });
+
+CheckReport::Found found_in(std::string_view name) { return *check_with(subject(name), 500, 1000).found; }
+
+TEST(Minimize, IsDeterministic) {
+  for (const std::string_view name : {"seed_2019", "fault_policy", "fault_exit_zero"}) {
+    const auto found = found_in(name);
+    const Minimized first = minimize(found.trace, found.failure, subject(name));
+    const Minimized second = minimize(found.trace, found.failure, subject(name));
+    EXPECT_EQ(print(first.trace), print(second.trace));
+    EXPECT_EQ(first.minimality, second.minimality);
+    EXPECT_EQ(first.states, second.states);
+    EXPECT_EQ(first.sequences, second.sequences);
+  }
+}
+
+TEST(Minimize, EndsWhenTimeIsUp) {
+  const auto found = found_in("fault_rotation");
+  for (const int budget : {0, 50}) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Minimized minimal =
+        minimize(found.trace, found.failure, subject("fault_rotation"), {.time = milliseconds(budget)});
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(budget + 1000));
+    EXPECT_EQ(minimal.minimality, Minimality::time_is_up);
+    const auto again = run_isolated(minimal.trace, subject("fault_rotation")).value();
+    ASSERT_TRUE(again);
+    EXPECT_EQ(signature(*again), signature(found.failure));
+  }
+}
+
+TEST(Minimize, EndsWithTheBestSoFarWhereItsCallerSaysSo) {
+  const auto found = found_in("fault_rotation");
+  MinimizeOptions options;
+  std::size_t calls = 0;
+  options.on_progress = [&](const MinimizeProgress& progress) {
+    EXPECT_FALSE(progress.stage.empty());
+    EXPECT_LE(progress.length, found.trace.ops.size());
+    return ++calls < 20;
+  };
+  const Minimized minimal = minimize(found.trace, found.failure, subject("fault_rotation"), options);
+  EXPECT_EQ(calls, 20u);
+  EXPECT_EQ(minimal.minimality, Minimality::time_is_up);
+  EXPECT_LT(minimal.trace.ops.size(), found.trace.ops.size());
+  const auto again = run_isolated(minimal.trace, subject("fault_rotation")).value();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(signature(*again), signature(found.failure));
+}
+
+/// Answers wrongly when it frees, and exits when it is asked for one byte.
+struct TwoWays {
+  explicit TwoWays(const Space& space) : model(space) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    const auto result = model.predict(request);
+    if (!result) return result;
+    if (request.size == 1) std::_Exit(5);
+    model.occupy(result->range, std::nullopt);
+    return result;
+  }
+  vmap::Result<Range> free(Address begin) {
+    if (model.busy_at(begin) == nullptr) return std::unexpected(vmap::Error::not_busy);
+    (void)model.vacate(begin);
+    return std::unexpected(vmap::Error::not_busy);
+  }
+  ReferenceModel model;
+};
+
+TEST(Minimize, MayChangeTheFailureOnlyWhereAnyWillDo) {
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return TwoWays(config.space); });
+  const Trace trace =
+      parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=2\nalloc a1 size=3\nfree a0\n").value();
+  const Failure failure = run_isolated(trace, make)->value();
+  ASSERT_EQ(signature(failure), "answer");
+  const Minimized same = minimize(trace, failure, make, {.search = false});
+  EXPECT_EQ(signature(same.failure), "answer");
+  EXPECT_EQ(length_of(same.trace), 2u) << print(same.trace);
+  const Minimized any = minimize(trace, failure, make, {.any = true});
+  EXPECT_EQ(signature(any.failure), "exit 5");
+  EXPECT_EQ(length_of(any.trace), 1u) << print(any.trace);
+}
+
+TEST(Minimize, OfWhatDiesInConstructionHasNoOps) {
+  const auto found = found_in("fault_import");
+  const Minimized minimal = minimize(found.trace, found.failure, subject("fault_import"));
+  EXPECT_TRUE(minimal.trace.ops.empty());
+  EXPECT_EQ(minimal.trace.space.busy.size(), 3u);
+  EXPECT_EQ(minimal.failure.phase, Phase::construction);
+}
+
+TEST(Minimize, WithoutSearchEndsWhereNoMoveHelps) {
+  const auto found = found_in("seed_2019");
+  const Minimized minimal = minimize(found.trace, found.failure, subject("seed_2019"), {.search = false});
+  EXPECT_EQ(minimal.states, 0u);
+  for (const Trace& candidate : simpler(minimal.trace, placements(minimal.trace, subject("seed_2019")))) {
+    const auto outcome = run_isolated(candidate, subject("seed_2019")).value();
+    EXPECT_TRUE(!outcome || signature(*outcome) != signature(minimal.failure)) << print(candidate);
+  }
+}
+
+// ---- Proved
+// ------------------------------------------------------------------------------------------------------------
+
+/// The fewest ops after which `invariant` breaks, of all sequences in a space of `granules`: tried one after another,
+/// with nothing left out. Busy ranges count as the ops that would place them.
+std::optional<std::size_t> fewest_by_brute_force(const SubjectFactory& make, vmap::Invariant invariant,
+                                                 Address granules, std::size_t ops_max) {
+  std::vector<Op> words;
+  for (const Size size : {1u, 2u, 3u})
+    for (const Size align : {1u, 2u})
+      words.push_back(Alloc{{}, {.size = size, .align = align, .within = vmap::everywhere}});
+  for (Address begin = 0; begin < granules; ++begin)
+    for (Address end = begin + 1; end <= granules; ++end) words.push_back(AllocAt{{}, {begin, end}});
+  const std::size_t placing = words.size();
+  for (std::uint32_t label = 0; label < ops_max; ++label) words.push_back(Free{{label}});
+  for (std::size_t length = 1; length <= ops_max; ++length) {
+    std::vector<std::size_t> digits(length, 0);
+    for (;;) {
+      Trace trace{{}, {.range = {0, granules}, .granule = 1, .lazy_limit = {}, .busy = {}}, {}};
+      for (std::size_t i = 0; i < length; ++i) {
+        Op op = words[digits[i]];
+        if (digits[i] < placing)
+          std::visit(
+              [&](auto& o) {
+                if constexpr (requires { o.label = Label{}; }) o.label = {static_cast<std::uint32_t>(i)};
+              },
+              op);
+        trace.ops.push_back(op);
+      }
+      const auto failure = run(trace, make).value();
+      if (failure && failure->violation.invariant == invariant) return length;
+      std::size_t wheel = 0;
+      while (wheel < length && ++digits[wheel] == words.size()) digits[wheel++] = 0;
+      if (wheel == length) break;
+    }
+  }
+  return std::nullopt;
+}
+
+TEST(Minimize, ProvesWhatBruteForceFinds) {
+  struct Known {
+    std::string_view name;
+    vmap::Invariant invariant;
+    Address granules;
+    std::size_t length;
+  };
+  constexpr Known known[] = {
+      {"canary_augment", vmap::Invariant::augment, 5, 3}, {"canary_answer", vmap::Invariant::answer, 3, 1},
+      {"seed_2019", vmap::Invariant::answer, 3, 2},       {"fault_at_last_granule", vmap::Invariant::answer, 3, 2},
+      {"fault_fit_type", vmap::Invariant::answer, 2, 2},  {"fault_free_filter", vmap::Invariant::answer, 2, 4}};
+  for (const auto& [name, invariant, granules, length] : known) {
+    EXPECT_EQ(fewest_by_brute_force(subject(name), invariant, granules, length), length) << name;
+    const auto found = found_in(name);
+    const Minimized minimal = minimize(found.trace, found.failure, subject(name));
+    EXPECT_EQ(minimal.minimality, Minimality::proved) << name;
+    EXPECT_LE(length_of(minimal.trace), length) << name;
+  }
+}
+
+}  // namespace
+}  // namespace vmapcheck
