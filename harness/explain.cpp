@@ -205,7 +205,7 @@ void Explainer::run_variants() {
 
 void Explainer::sort_out() {
   const Variant* nearest = nullptr;
-  const auto tried_end = std::ranges::find(variants_, std::nullopt, &Variant::effect);
+  const auto tried_end = std::ranges::find_if(variants_, [](const Variant& variant) { return !variant.effect; });
   explanation_.ops.resize(tried_end == variants_.begin() ? 0 : std::prev(tried_end)->op + 1);
   variants_.erase(tried_end, variants_.end());
   for (const Variant& variant : variants_) {
