@@ -119,22 +119,25 @@ std::optional<Exit> replay_saved(const Common& common, const Options& options, c
       continue;
     }
     ++replayed;
-    const auto failure = replay(trace, subject, Checking::every_step, {});
+    const Checking checking = checking_of(trace);
+    const auto failure = replay(trace, subject, checking, {});
     if (!failure) continue;
+    const bool again = replay(trace, subject, checking, {}).has_value();
     const std::string command = replay_command(common, subject.name, path);
     if (common.json) {
       ordered_json found = tool::json_of(*failure);
       found["file"] = path;
       found["replay"] = command;
-      out(ordered_json{{"subject", subject.name}, {"verdict", "violation"}, {"saved", true}, {"found", found}}.dump(
-              -1, ' ', false, ordered_json::error_handler_t::replace) +
-          "\n");
+      const ordered_json json{
+          {"subject", subject.name}, {"verdict", again ? "violation" : "flaky"}, {"saved", true}, {"found", found}};
+      out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
     } else {
-      out(fmt::format("{}, which was saved by an earlier run, still fails:\n{}  {:<10} {}\n", one_line(path),
+      out(fmt::format("{}, which was saved by an earlier run, {}:\n{}  {:<10} {}\n", one_line(path),
+                      again ? "still fails" : "is flaky: it failed in one of two runs",
                       text_of(*failure, trace, subject), "replay", command));
       out("Nothing else was run; --no-saved passes it by.\n");
     }
-    return Exit::violation;
+    return again ? Exit::violation : Exit::flaky;
   }
   if (replayed != 0 && !common.json)
     out(fmt::format("{} saved in {} replayed: none fails\n",

@@ -29,9 +29,6 @@ struct Options {
   bool gdb = false;
 };
 
-/// Longer traces are checked in the amortized form, unless it is said how.
-constexpr std::size_t every_step_ops_max = 100'000;
-
 Exit replay_all(const Common& common, const Options& options);
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options);
 Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntry& subject, Checking checking,
@@ -124,8 +121,7 @@ int weight(Exit status) {
 
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options) {
   const Trace trace = read_trace(file);
-  const Checking checking =
-      options.checking.value_or(trace.ops.size() <= every_step_ops_max ? Checking::every_step : Checking::amortized);
+  const Checking checking = options.checking.value_or(checking_of(trace));
   if (options.times > 1) return replay_times(file, trace, subject, checking, common, options);
   if (common.json) return as_json(trace, subject, checking) ? Exit::violation : Exit::ok;
   out(fmt::format("{}: {} in {}, subject {}\n", one_line(file), count_of(trace.ops.size(), "op"),

@@ -54,6 +54,11 @@ Address focus_of(const Failure& failure, Range space);
 // ---- Running
 // -----------------------------------------------------------------------------------------------------------
 
+Checking checking_of(const Trace& trace) {
+  constexpr std::size_t every_step_ops_max = 100'000;
+  return trace.ops.size() <= every_step_ops_max ? Checking::every_step : Checking::amortized;
+}
+
 std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, Checking checking,
                               const OnStep& on_step) {
   const auto run_all = [&](Beacon& beacon) {

@@ -49,8 +49,6 @@ struct Lines {
   Ran ran;
 };
 
-/// Longer traces are checked in the amortized form, unless it is said how.
-constexpr std::size_t every_step_ops_max = 100'000;
 /// Steps of a page: so many of the last ones unless it is said which, and at most.
 constexpr std::size_t page_steps_usual = 5'000;
 constexpr std::size_t page_steps_max = 20'000;
@@ -108,10 +106,7 @@ Exit show(const Common& common, const Options& options) {
                                     shell_word(options.file)),
               .trace = trace};
   const RecordOptions recording{
-      .from = steps.from,
-      .to = steps.to,
-      .checking = options.checking.value_or(trace.ops.size() <= every_step_ops_max ? Checking::every_step
-                                                                                   : Checking::amortized)};
+      .from = steps.from, .to = steps.to, .checking = options.checking.value_or(checking_of(trace))};
   if (recording.checking == Checking::amortized)
     shown.notes.push_back("Checked in the amortized form: what is found may have been broken by an earlier step.");
   return options.html ? as_page(shown, subject, recording, options) : as_text(shown, subject, recording, options);
