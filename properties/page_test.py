@@ -42,6 +42,7 @@ def main():
             of_a_wrong_answer(checks, pages)
             of_a_wrong_node(checks, pages)
             of_an_overlap(checks, pages)
+            of_a_death(checks, pages)
             of_hostile_text(checks, pages)
             of_a_subject_that_shows_nothing(checks, pages)
             of_an_empty_trace(checks, pages)
@@ -150,6 +151,20 @@ def of_an_overlap(checks, pages):
     page = checks.open(path)
     checks.that("the invariant", "violation of overlap" in page.text("#failure-title"))
     checks.that("marked", page.count(".cell.overlaps") >= 1)
+
+
+def of_a_death(checks, pages):
+    """The page is made of what the subject did before it died."""
+    listed = json.loads(subprocess.run([pages.vmapcheck, "subjects", "--json"], capture_output=True, check=True).stdout)
+    trace = next(one["trace"] for one in listed if one["name"] == "fault_null_root")
+    ops = sum(line.split(" ")[0] not in ("vmapcheck-trace", "space", "busy", "") for line in trace.split("\n"))
+    path = pages.write("death", trace, "--subject", "fault_null_root", status=10)
+    page = checks.open(path, steps=ops, at=ops - 1)
+    checks.that("the verdict", page.text("#verdict").startswith("✗ ") and f"at step {ops - 1}: " in page.text("#verdict"))
+    checks.that("the failure is shown", page.shown("#failure"))
+    page.press("body", LEFT)
+    checks.that("no failure before", not page.shown("#failure"))
+    checks.that("a map before", page.count(".cell") >= 1)
 
 
 def of_hostile_text(checks, pages):
