@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Random checking of subjects that die: the case that kills them is found like one that breaks an invariant, and what
+// was done before it is not lost.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "harness/check.hpp"
+#include "harness/isolated.hpp"
+#include "harness/model_subject.hpp"
+#include "properties/traces.hpp"
+#include "subjects/faulty.hpp"
+
+namespace vmapcheck {
+namespace {
+
+class EachDying : public testing::TestWithParam<std::string_view> {};
+
+TEST_P(EachDying, IsFoundWithATraceThatDiesAgainAndLosesNothing) {
+  const SubjectFactory& make = subject(GetParam());
+  const CheckReport report = check_with(make, 500, 1000);
+  ASSERT_TRUE(report.found);
+  const CheckReport::Found& found = *report.found;
+  EXPECT_TRUE(found.reproduced);
+  EXPECT_FALSE(report.interrupted);
+  EXPECT_NE(found.failure.kind, FailureKind::violation) << signature(found.failure);
+  // The cases before it, and it.
+  EXPECT_EQ(report.cases, found.case_index + 1);
+  if (found.case_index > 0) {
+    EXPECT_GE(report.coverage.steps(), found.case_index * 1000);
+  }
+  EXPECT_EQ(report.ops, report.coverage.steps());
+  EXPECT_GT(report.elapsed.count(), 0);
+  // The trace ends with the op that killed it, and is that of the case.
+  const auto again = run_isolated(found.trace, make).value();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(signature(*again), signature(found.failure));
+  EXPECT_EQ(again->step, found.failure.step);
+  if (found.failure.phase == Phase::op) {
+    EXPECT_EQ(found.failure.step + 1, found.trace.ops.size());
+    EXPECT_EQ(found.failure.op, found.trace.ops.back());
+  }
+  const Trace generated = generate_trace(seed_of_this_run(), found.case_index, 1000);
+  EXPECT_EQ(found.trace.space, generated.space);
+  ASSERT_LE(found.trace.ops.size(), generated.ops.size());
+  // Metadata that runs out is not the model's, so that from there on the answers differ.
+  const auto differs = std::ranges::mismatch(found.trace.ops, generated.ops).in1;
+  EXPECT_TRUE(differs == found.trace.ops.end() || std::any_of(found.trace.ops.begin(), differs, [](const Op& op) {
+                return std::holds_alternative<FailMetadata>(op);
+              }));
+  // It did not happen in the cases before.
+  for (std::uint64_t before = 0; before < found.case_index && before < 3; ++before)
+    EXPECT_FALSE(run_isolated(generate_trace(seed_of_this_run(), before, 1000), make).value()) << before;
+}
+
+INSTANTIATE_TEST_SUITE_P(Subjects, EachDying,
+                         testing::Values("fault_null_root", "fault_exit_zero", "fault_out_of_range", "fault_import",
+                                         "fault_division"),
+                         [](const auto& each) { return std::string(each.param); });
+
+TEST(CheckOfTheDying, IsRepeatable) {
+  const CheckReport first = check_with(subject("fault_exit_zero"), 500, 1000);
+  const CheckReport second = check_with(subject("fault_exit_zero"), 500, 1000);
+  ASSERT_TRUE(first.found && second.found);
+  EXPECT_EQ(first.found->case_index, second.found->case_index);
+  EXPECT_EQ(first.found->trace, second.found->trace);
+}
+
+TEST(CheckOfTheDying, FindsADeathInTheFirstConstruction) {
+  const SubjectFactory make = [](const SubjectConfig&) -> std::expected<std::unique_ptr<AnySubject>, std::string> {
+    std::_Exit(41);
+  };
+  const CheckReport report = check_with(make, 10, 100);
+  ASSERT_TRUE(report.found);
+  EXPECT_EQ(report.found->case_index, 0u);
+  EXPECT_EQ(report.found->failure.phase, Phase::construction);
+  EXPECT_EQ(signature(report.found->failure), "exit 41");
+  EXPECT_TRUE(report.found->trace.ops.empty());
+  EXPECT_EQ(report.found->trace.space, generate_trace(seed_of_this_run(), 0, 0).space);
+  EXPECT_TRUE(report.found->reproduced);
+  EXPECT_EQ(report.cases, 1u);
+  EXPECT_EQ(report.ops, 0u);
+}
+
+/// Exits when it is destroyed.
+struct ExitsAtTheEnd {
+  explicit ExitsAtTheEnd(const Space& space, bool does = true) : model(space), exits(does) {}
+  ExitsAtTheEnd(ExitsAtTheEnd&& other) noexcept
+      : model(std::move(other.model)), exits(std::exchange(other.exits, false)) {}
+  ExitsAtTheEnd& operator=(ExitsAtTheEnd&&) = delete;
+  ~ExitsAtTheEnd() {
+    if (exits) std::_Exit(7);
+  }
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    auto result = model.predict(request);
+    if (result) model.occupy(result->range, std::nullopt);
+    return result;
+  }
+  vmap::Result<Range> free(Address begin) {
+    if (model.busy_at(begin) == nullptr) return std::unexpected(vmap::Error::not_busy);
+    return model.vacate(begin);
+  }
+  ReferenceModel model;
+  bool exits;
+};
+
+TEST(CheckOfTheDying, FindsADeathAtTheEndWithAllOpsBeforeIt) {
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return ExitsAtTheEnd(config.space); });
+  const CheckReport report = check_with(make, 10, 100);
+  ASSERT_TRUE(report.found);
+  EXPECT_EQ(report.found->failure.phase, Phase::end);
+  EXPECT_EQ(signature(report.found->failure), "exit 7");
+  EXPECT_EQ(report.found->trace.ops.size(), 100u);
+}
+
+TEST(CheckOfTheDying, SaysOfADeathThatDoesNotComeAgainThatItDoesNot) {
+  static const SharedArray<int> made(1);
+  const SubjectFactory make = [](const SubjectConfig& config) {
+    if (++made[0] == 5) std::_Exit(3);
+    return model_subject()(config);
+  };
+  made[0] = 0;
+  const CheckReport report = check_with(make, 100, 50);
+  ASSERT_TRUE(report.found);
+  EXPECT_FALSE(report.found->reproduced);
+  EXPECT_EQ(report.found->case_index, 4u);
+  EXPECT_EQ(signature(report.found->failure), "exit 3");
+  EXPECT_EQ(report.coverage.steps(), 200u);
+}
+
+TEST(CheckOfTheDying, TellsTheViolationEvenWhereTheSubjectThenDiesOfIt) {
+  struct Liar : ExitsAtTheEnd {
+    using ExitsAtTheEnd::ExitsAtTheEnd;
+    vmap::Result<vmap::Allocation> allocate(const vmap::Request&) {
+      exits = true;
+      return std::unexpected(vmap::Error::no_space);
+    }
+  };
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return Liar(config.space, false); });
+  const CheckReport report = check_with(make, 10, 1000);
+  ASSERT_TRUE(report.found);
+  EXPECT_EQ(signature(report.found->failure), "answer");
+  EXPECT_EQ(report.cases, report.found->case_index + 1);
+  EXPECT_GE(report.coverage.steps(), report.found->trace.ops.size());
+}
+
+}  // namespace
+}  // namespace vmapcheck
