@@ -28,7 +28,7 @@ struct Variant {
   std::size_t argument = 0;  ///< of that op; `whole` where the op is left out
   std::string value;
   std::uint64_t distance = 0;
-  std::optional<Op> instead;     ///< of that op; none where it is left out
+  std::optional<Op> instead{};     ///< of that op; none where it is left out
   std::optional<Effect> effect{};  ///< none: not tried
 
   static constexpr std::size_t whole = std::numeric_limits<std::size_t>::max();
@@ -181,19 +181,13 @@ Trace Explainer::changed(const Variant& variant) const {
 /// Each in children that may die of it.
 void Explainer::run_variants() {
   const SharedArray<Effect> effects(variants_.size());
-  const SharedArray<bool> violated(variants_.size());  // whatever comes of that when the subject is destroyed
   const std::string wanted = signature(failure_);
   const auto effect_of = [&](const Failure& failure) {
     return signature(failure) == wanted ? Effect::same : Effect::other;
   };
   const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
-    const auto on_violation = [&](const Failure& failure) {
-      effects[item] = effect_of(failure);
-      violated[item] = true;
-    };
-    const auto outcome =
-        vmapcheck::run(changed(variants_[item]), make_, Checking::every_step, nullptr, beacon, on_violation);
-    if (!violated[item]) effects[item] = outcome ? Effect::passes : Effect::other;
+    const auto outcome = vmapcheck::run(changed(variants_[item]), make_, Checking::every_step, nullptr, beacon);
+    effects[item] = !outcome ? Effect::other : *outcome ? effect_of(**outcome) : Effect::passes;
     return std::nullopt;
   };
   WalkOptions options{.limits = hurried(options_.limits, failure_.kind), .on_death = {}, .keep_going = {}};
@@ -202,7 +196,7 @@ void Explainer::run_variants() {
     return std::chrono::steady_clock::now() < end && (!options_.keep_going || options_.keep_going());
   };
   options.on_death = [&](std::uint64_t item, const Death& death) {
-    if (!violated[item]) effects[item] = effect_of(failure_of(death, changed(variants_[item])));
+    effects[item] = effect_of(failure_of(death, changed(variants_[item])));
     return false;
   };
   const Walked walked = walk(variants_.size(), work, options);
