@@ -239,14 +239,15 @@ void install_handlers(const Limits& limits) {
 #ifndef VMAPCHECK_ASAN  // which reports these itself, and needs terabytes of address space
   handle({SIGSEGV, SIGBUS, SIGFPE, SIGILL}, on_deadly_signal, SA_ONSTACK | static_cast<int>(SA_RESETHAND));
   std::set_new_handler(on_no_memory);
-  long pages = 0;
+  // Private writable memory: what is only reserved does not count.
+  unsigned long pages = 0;
   if (std::FILE* const file = std::fopen("/proc/self/statm", "r")) {
-    if (std::fscanf(file, "%ld", &pages) != 1) pages = 0;
+    if (std::fscanf(file, "%*u %*u %*u %*u %*u %lu", &pages) != 1) pages = 0;
     std::fclose(file);
   }
-  const rlim_t bytes = static_cast<rlim_t>(pages) * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + limits.memory;
+  const rlim_t bytes = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + limits.memory;
   const rlimit memory{bytes, bytes};
-  if (pages != 0) ::setrlimit(RLIMIT_AS, &memory);
+  if (pages != 0) ::setrlimit(RLIMIT_DATA, &memory);
 #endif
   handle({SIGPROF}, on_cpu_tick, SA_ONSTACK | SA_RESTART);
   const auto microseconds = std::max<long>(1000, limits.cpu.count() * 1000 / 4);

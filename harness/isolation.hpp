@@ -34,9 +34,9 @@ namespace vmapcheck {
 
 /// What a child may use up.
 struct Limits {
-  std::chrono::milliseconds cpu{1000};        ///< processor time of one step
+  std::chrono::milliseconds cpu{1500};        ///< processor time of one step
   std::chrono::milliseconds asleep{1000};     ///< that a step may sleep in one piece
-  std::size_t memory = std::size_t{2} << 30;  ///< bytes, beyond what the parent has
+  std::size_t memory = std::size_t{1} << 30;  ///< bytes, beyond what the parent has
 };
 
 /// How a child died, and where it was.

@@ -19,8 +19,12 @@ void* memory_or_null(std::size_t bytes) noexcept {
 }  // namespace
 
 void* operator new(std::size_t bytes) {
-  if (void* const memory = memory_or_null(bytes)) return memory;
-  throw std::bad_alloc();
+  while (true) {
+    if (void* const memory = memory_or_null(bytes)) return memory;
+    const std::new_handler handler = refusing != 0 ? nullptr : std::get_new_handler();
+    if (handler == nullptr) throw std::bad_alloc();
+    handler();
+  }
 }
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return memory_or_null(bytes); }
 void operator delete(void* memory) noexcept { std::free(memory); }
