@@ -179,6 +179,8 @@ void check_writable(const std::string& path) {
   fs::path directory = fs::path(behind_links(path)).parent_path();
   if (directory.empty()) directory = ".";
   const bool special = exists && !fs::is_regular_file(path, error);
+  if (path.empty()) directory.clear();
+  if (!special) directory /= "";  // a file is no directory
   if (::access(special ? path.c_str() : directory.c_str(), W_OK) != 0) cannot("write", path);
 }
 
