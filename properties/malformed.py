@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Malformed input for `vmapcheck replay --json`, written from the contract alone.
+"""Malformed input for `vmapcheck replay --json` and the other commands that read a trace, written from the contract alone.
 
     malformed.py BINARY [--only WORD]
 
@@ -279,10 +279,18 @@ class Tester:
         if not self.wanted(name):
             return
         path = self.write(name, content)
+        output = os.path.join(self.folder, "out.bin")
         arguments = {
             "replay": ["replay", "--json", path],
             "replay as text": ["replay", path],
-            "encode": ["encode", path, "-o", os.path.join(self.folder, "out.bin")],
+            "replay as test": ["replay", "--format", "cpp", path],
+            "replay in gdb": ["replay", "--gdb", path],
+            "encode": ["encode", path, "-o", output],
+            "minimize": ["minimize", path, "-o", output],
+            "minimize any": ["minimize", "--any", "--json", "--subject", "seed_2019", path, "-o", output],
+            "show": ["show", path],
+            "show a page": ["show", "--html", output, path],
+            "corpus add": ["corpus", "add", path, "--because", "it is malformed", "--dir", os.path.join(self.folder, "corpus")],
         }[command]
         name = "%s (%s)" % (name, command)
         done = self.run(name, arguments, path)
@@ -290,6 +298,10 @@ class Tester:
             return
         if done.returncode != 2:
             return self.fail(name, "exit status is not 2", done, path)
+        if done.stdout:
+            return self.fail(name, "says something on standard output", done, path)
+        if os.path.exists(output) or os.path.exists(os.path.join(self.folder, "corpus")):
+            return self.fail(name, "writes something", done, path)
         said = self.one_line(done)
         if said is None:
             return self.fail(name, "not exactly one line on standard error", done, path)
@@ -351,7 +363,12 @@ class Tester:
     def all(self):
         for case in malformed_cases():
             self.malformed(*case)
-        for command in ("replay as text", "encode"):
+        others = ["replay as text", "replay as test", "replay in gdb", "encode", "minimize", "minimize any", "show"]
+        others += ["show a page", "corpus add"]
+        for command in others:
+            self.malformed("cut off in an op", HEAD + "alloc a0 size=0x1000\nalloc a1 si", 4, command)
+            self.malformed("cut off in the space", HEAD[:30], 2, command)
+            self.malformed("binary rubbish", random.Random(8).randbytes(4096), None, command)
             self.malformed("unknown op", lines("find 0", "frobnicate", "purge"), 4, command)
             self.malformed("version 2", "vmapcheck-trace 2\nspace 0..1\n", 1, command)
             self.malformed("empty file", "", None, command)
@@ -379,6 +396,15 @@ class Tester:
         for name, path in unreadable[:2]:
             out = os.path.join(self.folder, "out.bin")
             self.usage(name + " (encode)", ["encode", path, "-o", out], 4, path, one_line=True)
+        for name, path in unreadable:
+            out = os.path.join(self.folder, "out.bin")
+            kept = os.path.join(self.folder, "corpus")
+            because = ["--because", "it cannot be read", "--dir", kept]
+            self.usage(name + " (minimize)", ["minimize", path, "-o", out], 4, path, one_line=True)
+            self.usage(name + " (show)", ["show", path], 4, path, one_line=True)
+            self.usage(name + " (corpus add)", ["corpus", "add", path] + because, 4, path, one_line=True)
+            if os.path.exists(out) or os.path.exists(kept):
+                self.fail(name, "writes something")
         self.usage("the second file is missing", ["replay", "--json", good, gone], 4, gone)
         broken = self.write("broken", lines("find q"))
         self.usage("the second file is malformed", ["replay", "--json", good, broken], 2, broken)
@@ -415,6 +441,20 @@ class Tester:
         self.usage("--seed without a value", ["replay", good, "--seed"], 2)
         self.usage("--seed is no number", ["replay", "--seed", "x", good], 2)
         self.usage("--seed is too big", ["replay", "--seed", "18446744073709551616", good], 2)
+        for command in ("minimize", "show"):
+            self.usage(command + " without a file", [command], 2)
+            self.usage(command + " with two files", [command, good, good], 2)
+        self.usage("minimize without --output", ["minimize", good], 2, "--output")
+        self.usage("minimize onto itself", ["minimize", good, "-o", good], 2, "overwritten", one_line=True)
+        self.usage("minimize what passes", ["minimize", good, "-o", "x"], 13, good, one_line=True)
+        for text in ("", "0", "-1", "1y", "1e3s", "nan", "inf", "99999999h", "1 s"):
+            self.usage("--time " + text, ["minimize", good, "-o", "x", "--time", text], 2, "--time", one_line=True)
+        for text in ("", "0", "-1", "x", "1.5", "1000001", "18446744073709551616"):
+            self.usage("-n " + text, ["replay", "-n", text, good], 2, "--times", one_line=True)
+        self.usage("--format is none", ["replay", "--format", "xml", good], 2, "--format")
+        self.usage("--gdb on standard input", ["replay", "--gdb", "-"], 2, "--gdb", one_line=True)
+        self.usage("corpus add without a reason", ["corpus", "add", good], 2, "--because", one_line=True)
+        self.usage("--because nothing", ["corpus", "add", good, "--because", "\n\t \x1b"], 2, "--because", one_line=True)
         self.usage("--json with a value", ["replay", "--json=maybe", good], 2)
 
         print("malformed: %d cases, %d failed" % (self.count, self.bad))

@@ -108,7 +108,7 @@ std::string corpus_directory(const Options& options) {
 /// On one line, without blanks around it.
 std::string sentence(std::string text) {
   for (char& c : text)
-    if (std::isspace(static_cast<unsigned char>(c)) != 0) c = ' ';
+    if (std::iscntrl(static_cast<unsigned char>(c)) != 0) c = ' ';
   while (text.starts_with(' ')) text.erase(0, 1);
   while (text.ends_with(' ')) text.pop_back();
   return one_line(text, 2000);
