@@ -28,7 +28,7 @@ struct Variant {
   std::size_t argument = 0;  ///< of that op; `whole` where the op is left out
   std::string value;
   std::uint64_t distance = 0;
-  std::optional<Op> instead;     ///< of that op; none where it is left out
+  std::optional<Op> instead{};     ///< of that op; none where it is left out
   std::optional<Effect> effect{};  ///< none: not tried
 
   static constexpr std::size_t whole = std::numeric_limits<std::size_t>::max();
