@@ -29,7 +29,7 @@ Explained explained(std::string_view name, std::string_view text, const Limits& 
   const SubjectFactory& make = find_subject(name)->make;
   Trace trace = parse_trace("vmapcheck-trace 1\n" + std::string(text)).value();
   Failure failure = run_isolated(trace, make)->value();
-  Explanation explanation = explain(trace, failure, make, limits);
+  Explanation explanation = explain(trace, failure, make, {.limits = limits});
   return {std::move(trace), std::move(failure), std::move(explanation)};
 }
 
