@@ -438,7 +438,7 @@ check_finds_nothing() {
 check_finds_something() {
   run 10 check --subject seed_2019
   silent err
-  says out '^minimized from 26 to 1 ops in [0-9.]+ s\. No shorter trace fails so: all sequences of its ops over [0-9]+ granules were run\.$'
+  says out '^minimized from 26 to 1 op in [0-9.]+ s\. No shorter trace fails so: all sequences of its ops over [0-9]+ granules were run\.$'
   says out '^what matters$'
   says out "replay --subject seed_2019 vmapcheck-failures/seed_2019-answer-[0-9a-f]{8}.trace\$"
   says out '^  nearest that passes: '
@@ -691,11 +691,11 @@ minimizing() {
   cp fault.trace before
   run 0 minimize --subject seed_2019 fault.trace -o small.trace
   silent err
-  says out '^minimized from 3 to 1 ops in [0-9.]+ s\. No shorter trace fails so'
+  says out '^minimized from 3 to 1 op in [0-9.]+ s\. No shorter trace fails so'
   says out 'replay --subject seed_2019 small.trace$'
   verdict "the trace itself" "" "$(cmp fault.trace before 2>&1)"
   says small.trace '^# Breaks answer \(subject seed_2019\): '
-  says small.trace '^# Minimized from 4 to 1 ops\.$'
+  says small.trace '^# Minimized from 4 to 1 op\.$'
   run 10 replay --json --subject seed_2019 small.trace
   says out '"signature":"answer"\}$'
   run 0 minimize --subject seed_2019 small.trace -o smaller.trace
@@ -706,7 +706,7 @@ minimizing() {
   one_line_of out '^\{"kind":"violation","invariant":"answer","signature":"answer",.*"ops":1,.*"minimality":"proved",.*"file":"object.trace"\}$'
   run 0 minimize --subject seed_2019 fault.trace -o -
   verdict "on standard output" "" "$(cmp small.trace out 2>&1)"
-  one_line 'minimized from 3 to 1 ops'
+  one_line 'minimized from 3 to 1 op'
   "$binary" minimize --subject seed_2019 - -o piped.trace <fault.trace >out 2>err
   verdict "from standard input" "" "$(cmp small.trace piped.trace 2>&1)"
   run 0 minimize --subject seed_2019 fault.trace -o any.trace --any
@@ -715,7 +715,7 @@ minimizing() {
   sed 's/^space.*/&\nbusy 0x130000..0x131000/' fault.trace >two.trace
   printf 'alloc a7 size=0x1000 align=0x4000\nalloc a8 size=0x1000\n' >>two.trace
   run 0 minimize --subject seed_2019 two.trace -o any.trace
-  says out '^minimized from 3 to 1 ops'
+  says out '^minimized from 3 to 1 op'
 
   if ! is_sanitized; then
     run 0 minimize --subject fault_exit_zero rescue.trace -o dead.trace --json
@@ -825,7 +825,7 @@ what was "kept"! '
   for group in "${groups[@]}"; do
     printf 'vmapcheck-trace 1\nspace 0..0x1000\n%s\n' "${group#*:}" >new.trace
     run 0 corpus add new.trace --dir kept --because 'a hole'
-    says out "^kept/${group%%:*}/a-hole.trace: 1 ops\$"
+    says out "^kept/${group%%:*}/a-hole.trace: 1 op\$"
   done
   printf 'vmapcheck-trace 1\nspace 0..0x1000\nfree-at 0x77\n' >new.trace
   "$binary" corpus add - --dir kept --because 'a hole' <new.trace >out 2>err
@@ -846,7 +846,7 @@ what was "kept"! '
   refuses 4 'missing: No such file' corpus add missing --dir kept --because x
   refuses 4 'cannot make the directory /dev/null/x' corpus add new.trace --dir /dev/null/x --because x
   run 0 corpus add new.trace --dir kept --because x --as real/x.trace
-  says out '^kept/real/x.trace: 1 ops$'
+  says out '^kept/real/x.trace: 1 op$'
   cp bad.trace kept
   run 0 corpus add found.trace --subject seed_2019 --dir kept --because 'one that passes'
   silent err
@@ -986,7 +986,7 @@ campaign() {
   CRASH="$scratch/crash"
   run 10 campaign --time 20s -j 2 --target ./target --dir new --subject seed_2019
   says out 'crash-[0-9]+ fails: answer$'
-  says out '^minimized from 4 to 1 ops '
+  says out '^minimized from 4 to 1 op '
   says out '^violation of answer '
   verdict "reported once" 1 "$(grep -c '^found:' out)"
   run 10 replay --subject seed_2019 new/findings/seed_2019-answer-*.trace

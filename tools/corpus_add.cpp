@@ -14,6 +14,7 @@
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
+#include "tools/report.hpp"
 
 namespace vmapcheck::tool {
 namespace {
@@ -92,7 +93,7 @@ Exit add_trace(const Common& common, const Options& options) {
   trace.comments = {because};
   make_directory(path.parent_path().string());
   write_file(path.string(), print(trace));
-  out(fmt::format("{}: {} ops\n", one_line(path.string()), trace.ops.size()));
+  out(fmt::format("{}: {}\n", one_line(path.string()), count_of(trace.ops.size(), "op")));
   if (*failure)
     say(fmt::format("vmapcheck: it fails on {} with {} at step {}: the tests will say so until that is mended",
                     subject.name, signature(**failure), (*failure)->step));
