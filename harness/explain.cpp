@@ -181,13 +181,19 @@ Trace Explainer::changed(const Variant& variant) const {
 /// Each in children that may die of it.
 void Explainer::run_variants() {
   const SharedArray<Effect> effects(variants_.size());
+  const SharedArray<bool> violated(variants_.size());  // whatever comes of that when the subject is destroyed
   const std::string wanted = signature(failure_);
   const auto effect_of = [&](const Failure& failure) {
     return signature(failure) == wanted ? Effect::same : Effect::other;
   };
   const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
-    const auto outcome = vmapcheck::run(changed(variants_[item]), make_, Checking::every_step, nullptr, beacon);
-    effects[item] = !outcome ? Effect::other : *outcome ? effect_of(**outcome) : Effect::passes;
+    const auto on_violation = [&](const Failure& failure) {
+      effects[item] = effect_of(failure);
+      violated[item] = true;
+    };
+    const auto outcome =
+        vmapcheck::run(changed(variants_[item]), make_, Checking::every_step, nullptr, beacon, on_violation);
+    if (!violated[item]) effects[item] = outcome ? Effect::passes : Effect::other;
     return std::nullopt;
   };
   WalkOptions options{.limits = hurried(options_.limits, failure_.kind), .on_death = {}, .keep_going = {}};
@@ -196,7 +202,7 @@ void Explainer::run_variants() {
     return std::chrono::steady_clock::now() < end && (!options_.keep_going || options_.keep_going());
   };
   options.on_death = [&](std::uint64_t item, const Death& death) {
-    effects[item] = effect_of(failure_of(death, changed(variants_[item])));
+    if (!violated[item]) effects[item] = effect_of(failure_of(death, changed(variants_[item])));
     return false;
   };
   const Walked walked = walk(variants_.size(), work, options);
