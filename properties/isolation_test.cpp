@@ -30,8 +30,10 @@ using std::chrono::milliseconds;
 
 const std::optional<std::string> go_on;
 
-/// Short, so that a death by a limit takes no time.
-Limits short_limits() { return {.cpu = milliseconds(50), .asleep = milliseconds(50), .memory = std::size_t{64} << 20}; }
+/// Short, so that a death by a limit takes no time; but a sanitizer has the time to report.
+Limits short_limits() {
+  return {.cpu = milliseconds(is_sanitized() ? 500 : 50), .asleep = milliseconds(50), .memory = std::size_t{64} << 20};
+}
 
 /// `deed` in a child, as the seventh step of its only item.
 Death death_by(const std::function<void()>& deed, const Limits& limits = short_limits()) {
