@@ -255,7 +255,7 @@ replay_as_text() {
   says out '^violation of answer at step 2: alloc a2 size=0x1000$'
   says out '^ +expected +0x101000\.\.0x102000'
   says out '^ +actual +0x103000\.\.0x104000'
-  says out 'replay --subject seed_2019 fault.trace$'
+  says out 'replay( --sanitize)? --subject seed_2019 fault.trace$'
 }
 
 replay_of_bad_input() {
@@ -309,7 +309,7 @@ show_in_the_terminal() {
   says out '^violation of answer at step 2: alloc a2 size=0x1000$'
   says out '^  expected   0x101000\.\.0x102000 full$'
   says out '^  actual     0x103000\.\.0x104000 left_edge$'
-  says out 'replay --subject seed_2019 fault.trace$'
+  says out 'replay( --sanitize)? --subject seed_2019 fault.trace$'
   run 10 show --subject canary_augment stale.trace
   says out '<== WRONG: should be 0xffffffffff555000$'
   says out '^  expected   0xffffffffff555000$'
@@ -440,7 +440,7 @@ check_finds_something() {
   silent err
   says out '^minimized from 26 to 1 op in [0-9.]+ s\. No shorter trace fails so: all sequences of its ops over [0-9]+ granules were run\.$'
   says out '^what matters$'
-  says out "replay --subject seed_2019 vmapcheck-failures/seed_2019-answer-[0-9a-f]{8}.trace\$"
+  says out "replay( --sanitize)? --subject seed_2019 vmapcheck-failures/seed_2019-answer-[0-9a-f]{8}.trace\$"
   says out '^  nearest that passes: '
   says out '^violation of answer at step '
   verdict "saved traces" 1 "$(find vmapcheck-failures -maxdepth 1 | grep -cE '/seed_2019-answer-[0-9a-f]{8}\.trace$')"
@@ -450,7 +450,7 @@ check_finds_something() {
   run 10 replay --subject seed_2019 "vmapcheck-failures/originals/${trace##*/}"
   says out '26 ops'
   says "${trace%.trace}.md" '^\* Signature: `answer`$'
-  says "${trace%.trace}.md" "replay --subject seed_2019 $trace\$"
+  says "${trace%.trace}.md" "replay( --sanitize)? --subject seed_2019 $trace\$"
   says "${trace%.trace}.md" '^TEST\(Traces, Seed2019Answer'
   run 10 check --subject seed_2019
   says out "^$trace, which was saved by an earlier run, still fails:\$"
@@ -501,7 +501,7 @@ dies() {
   verdict "steps before the death" "$steps" "$(grep -cE '^ +[0-9]+  .*[^:]$' out | awk -v n="$steps" '{print $1 < n ? $1 : n}')"
   says out "^ +$steps  .*  none: $signature"
   says out "^$signature.* at step $steps: "
-  says out "replay --subject $subject $trace\$"
+  says out "replay( --sanitize)? --subject $subject $trace\$"
   [ "$kind" = hang ] && return # its second is long enough
   run 10 replay --json --subject "$subject" "$trace"
   silent err
@@ -692,7 +692,7 @@ minimizing() {
   run 0 minimize --subject seed_2019 fault.trace -o small.trace
   silent err
   says out '^minimized from 3 to 1 op in [0-9.]+ s\. No shorter trace fails so'
-  says out 'replay --subject seed_2019 small.trace$'
+  says out 'replay( --sanitize)? --subject seed_2019 small.trace$'
   verdict "the trace itself" "" "$(cmp fault.trace before 2>&1)"
   says small.trace '^# Breaks answer \(subject seed_2019\): '
   says small.trace '^# Minimized from 4 to 1 op\.$'
