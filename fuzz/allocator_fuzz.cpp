@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes as a trace, run against a subject. VMAPCHECK_SUBJECT names it (default: vmap).
+// Bytes as a trace, run against a subject. VMAPCHECK_SUBJECT names it (default: vmap). In a campaign what is known is
+// skipped: see supervised.hpp.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <expected>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "fuzz/records.hpp"
+#include "fuzz/supervised.hpp"
 #include "harness/executor.hpp"
+#include "harness/isolated.hpp"
 #include "model/trace.hpp"
 #include "subjects/registry.hpp"
 #include "vmap/violation.hpp"
@@ -30,25 +35,32 @@ const SubjectEntry& chosen_subject() {
   give_up("VMAPCHECK_SUBJECT: no subject is named '" + name + "'");
 }
 
-/// The last line is what crashes are told apart by: the same for every trace that breaks this invariant of this
-/// subject.
+/// The last line is what crashes are told apart by: the same for every trace that fails in this way on this subject.
 [[noreturn]] void report(Trace trace, const Failure& failure, const SubjectEntry& subject) {
-  if (failure.step < trace.ops.size()) trace.ops.resize(failure.step + 1);
-  const std::string invariant(name(failure.violation.invariant));
-  std::fprintf(stderr, "%sstep %zu breaks %s: %s\nASSERTION FAILED: %s %s\n", print(trace).c_str(), failure.step,
-               invariant.c_str(), failure.violation.detail.c_str(), invariant.c_str(), subject.name.c_str());
+  cut_behind(trace, failure);
+  const std::string what = short_name(failure);
+  std::fprintf(stderr, "%s%s\nstep %zu, %s: %s\nASSERTION FAILED: %s %s\n", print(trace).c_str(),
+               failure.report.c_str(), failure.step, signature(failure).c_str(), failure.violation.detail.c_str(),
+               what.c_str(), subject.name.c_str());
   std::abort();
+}
+
+/// Dies of what it finds, if that is no violation.
+std::expected<std::optional<Failure>, std::string> run_alone(const Trace& trace, const SubjectEntry& subject) {
+  auto failure = run(trace, subject.make, Checking::amortized);
+  if (!failure || !*failure) return failure;
+  // Checked at every step, the same trace shows the first invariant that broke, and where.
+  auto exact = run(trace, subject.make, Checking::every_step);
+  return exact && *exact ? exact : failure;
 }
 
 void run_one(std::span<const std::uint8_t> bytes) {
   static const SubjectEntry& subject = chosen_subject();
+  static Supervised* const campaign = Supervised::in_campaign();
   const Trace trace = decode(bytes);
-  const auto failure = run(trace, subject.make, Checking::amortized);
+  const auto failure = campaign != nullptr ? campaign->run(bytes, trace, subject) : run_alone(trace, subject);
   if (!failure) give_up(subject.name + ": " + failure.error());
-  if (!*failure) return;
-  // Checked at every step, the same trace shows the first invariant that broke, and where.
-  const auto exact = run(trace, subject.make, Checking::every_step);
-  report(trace, exact && *exact ? **exact : **failure, subject);
+  if (*failure) report(trace, **failure, subject);
 }
 
 }  // namespace

@@ -28,7 +28,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "harness/failure.hpp"
+#include "harness/beacon.hpp"
+#include "harness/death.hpp"
 
 namespace vmapcheck {
 
@@ -37,41 +38,6 @@ struct Limits {
   std::chrono::milliseconds cpu{1500};        ///< processor time of one step
   std::chrono::milliseconds asleep{1000};     ///< that a step may sleep in one piece
   std::size_t memory = std::size_t{1} << 30;  ///< bytes, beyond what the parent has
-};
-
-/// How a child died, and where it was.
-struct Death {
-  FailureKind kind = FailureKind::signal;
-  Phase phase = Phase::op;
-  std::uint64_t step = 0;
-  std::string what;                    ///< as Failure::what
-  std::string detail;                  ///< what the exception said
-  std::vector<std::uintptr_t> frames;  ///< return addresses, the innermost first
-  std::string report;                  ///< standard error, its last 64 KiB
-};
-
-/// Where the child is: written by it, read by its parent. A default one says it to nobody.
-class Beacon {
- public:
-  struct Shared;
-
-  Beacon() = default;
-  explicit Beacon(Shared* shared) : shared_(shared) {}
-
-  /// The next thing that happens is this.
-  void at(Phase phase, std::uint64_t step);
-  /// Sends bytes at once: they are not lost when the child dies.
-  void tell(std::string_view bytes);
-  /// Ends the walk with this answer here and now: nothing is destroyed, which might not survive it. Comes back only
-  /// where nobody listens.
-  void answer(std::string_view answer);
-  /// From here on, or no longer, it is not the subject that works: it takes as long as it takes.
-  void aside(bool now);
-  /// The parent asks for an early end.
-  [[nodiscard]] bool stop_wanted() const;
-
- private:
-  Shared* shared_ = nullptr;
 };
 
 /// Returns an answer to end the walk with, or nothing to go on.
@@ -125,8 +91,5 @@ class SharedArray {
 
 /// For the child of a fork: it dies with its parent, which was `parent`.
 void die_with_parent(int parent);
-
-/// This program was built with AddressSanitizer.
-[[nodiscard]] bool is_sanitized();
 
 }  // namespace vmapcheck

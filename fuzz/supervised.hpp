@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A fuzz target in a campaign: it counts what it does, and goes on past failures that are known.
+//
+// The campaign says so in the environment: VMAPCHECK_TALLY is the file to count in (tally.hpp), VMAPCHECK_KNOWN one
+// with a known signature (harness/failure.hpp) on each line; lines that begin with # are comments. Without them a
+// target runs its input, and dies of what it finds, as under any engine.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fuzz/tally.hpp"
+#include "harness/failure.hpp"
+#include "model/op.hpp"
+#include "subjects/registry.hpp"
+
+namespace vmapcheck {
+
+class Supervised {
+ public:
+  /// Null where there is no campaign. Ends the process with a line on standard error if its tally cannot be opened.
+  [[nodiscard]] static Supervised* in_campaign();
+
+  /// Runs the trace that `bytes` are. Returns a failure that is not known; the error says why there is no subject.
+  [[nodiscard]] std::expected<std::optional<Failure>, std::string> run(std::span<const std::uint8_t> bytes,
+                                                                       const Trace& trace, const SubjectEntry& subject);
+
+ private:
+  explicit Supervised(const std::string& tally, std::string known);
+  void read_known();
+  std::optional<std::size_t> place_among_known(const std::string& signature);
+  void renew();
+
+  TallyFile tally_;
+  std::string known_file_;
+  std::vector<std::string> known_;
+  std::uint64_t known_changes_seen_ = ~std::uint64_t{0};
+};
+
+}  // namespace vmapcheck

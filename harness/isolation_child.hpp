@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The child's side of isolation.hpp: it works, and leaves word of how it dies.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "harness/beacon.hpp"
+#include "harness/isolation.hpp"
+
+namespace vmapcheck {
+
+/// The items of a walk that a child is to do.
+struct Task {
+  const Work& work;
+  std::uint64_t first;
+  std::uint64_t count;
+  int answer_to;  ///< file
+};
+
+/// Of a child that died in a way of which it could leave word.
+inline constexpr int status_of_dying = 86;
+
+/// After the fork, in the child. `errors` is the file for what it prints.
+[[noreturn]] void be_the_child(Beacon::Shared& shared, const Task& task, int errors, const Limits& limits,
+                               pid_t parent);
+
+}  // namespace vmapcheck
