@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/workers.hpp"
+#include "tools/campaign/workers.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

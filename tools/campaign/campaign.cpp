@@ -34,13 +34,13 @@
 #include "fuzz/records.hpp"
 #include "harness/isolated.hpp"
 #include "model/trace.hpp"
+#include "tools/campaign/workers.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
 #include "tools/interruption.hpp"
 #include "tools/progress.hpp"
 #include "tools/report.hpp"
-#include "tools/workers.hpp"
 
 namespace vmapcheck::tool {
 namespace {

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a campaign knows of itself, in its directory, whatever way it ended.
+//
+//     DIR/campaign.json   State, replaced as a whole: never half of one
+//     DIR/samples.jsonl   a Sample on each line, appended; the last one may be cut off
+//     DIR/tally-K         what worker K counts, written by itself (fuzz/tally.hpp)
+//     DIR/known           signatures that the target skips, one on each line
+//     DIR/seeds/          the corpus of the checkout, encoded anew at each start
+//     DIR/corpus/         inputs that fuzzing has kept, as bytes
+//     DIR/crashes/        inputs that ended a worker, until they are looked at
+//     DIR/findings/       the same, minimized: NAME.trace, NAME.md, originals/NAME.trace, bytes/ as they were
+//     DIR/worker-K.log    what the engine said
+//     DIR/lock            held by the campaign that runs there
+//
+// The totals are those of all sessions. A session's part is in the tallies, which the kernel keeps when everything else
+// is killed; the next session adds it to what was there before. A tally knows its session, so that it is added once.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/coverage.hpp"
+
+namespace vmapcheck::tool {
+
+/// Sums over all workers and sessions.
+struct Totals {
+  double seconds = 0;            ///< that the campaign ran, by the clock
+  std::uint64_t executions = 0;  ///< inputs run
+  std::uint64_t ops = 0;         ///< performed and verified; 0 for a target that does not count
+  std::uint64_t skipped = 0;     ///< of the executions: ended by a failure that was known
+  std::uint64_t restarts = 0;    ///< of workers, after a find or otherwise
+  Coverage coverage;             ///< of all executions
+};
+
+enum class FindingStatus : std::uint8_t {
+  fresh,  ///< it was not known before: "new"
+  known,  ///< it is in the file that --known names
+  flaky,  ///< it did not fail again
+  fixed,  ///< it failed with an earlier build of the target, and does no more
+};
+[[nodiscard]] std::string_view name(FindingStatus status);
+
+/// What has failed, once for each signature.
+struct FoundFailure {
+  std::string signature;               ///< see harness/failure.hpp
+  std::vector<std::string> aliases{};  ///< what the target calls it, where that differs
+  FindingStatus status = FindingStatus::fresh;
+  double seconds = 0;            ///< of the campaign when it was found
+  std::uint64_t executions = 0;  ///< the same
+  std::uint64_t times = 1;       ///< that it was met; known ones are skipped, and counted
+  std::string input;             ///< file in findings/bytes: what the engine had
+  std::string trace{};           ///< file in findings/, once it is minimized
+  std::uint64_t ops_found = 0;
+  std::uint64_t ops = 0;        ///< once it is minimized
+  std::string minimality{};     ///< "proved", "proved_visible", "too_many", "time_is_up"; "" until it is minimized
+  bool sanitized_only = false;  ///< it fails only in a build with sanitizers
+};
+
+struct State {
+  static constexpr int format = 1;
+
+  std::string subject;
+  std::string engine;
+  std::string target;       ///< path
+  std::string build{};      ///< a hash of the target's contents
+  std::uint64_t codec = 0;  ///< bytes of a record: what the corpus is written in
+  std::uint64_t seed = 0;
+  std::uint64_t workers = 0;
+  std::int64_t began = 0;    ///< seconds since 1970, UTC
+  std::int64_t written = 0;  ///< the same, when this was written
+  std::uint64_t session = 0;
+  bool running = false;            ///< said by the campaign; false once it has ended in order
+  std::optional<double> budget{};  ///< seconds of this session
+  std::string ended{};             ///< why the last session ended: "time", "executions", "plateau", "interrupted", ...
+  Totals before{};                 ///< of the sessions before this one
+  Totals now{};                    ///< of all, as it was known when this was written
+  std::uint64_t edges = 0;
+  std::uint64_t features = 0;
+  std::uint64_t corpus = 0;  ///< inputs
+  std::uint64_t corpus_bytes = 0;
+  double last_new_coverage = 0;  ///< Totals::seconds when edges or features last grew
+  double per_second = 0;         ///< executions, lately
+  double ops_per_second = 0;
+  std::vector<FoundFailure> findings{};
+};
+
+/// A point of the curves over time.
+struct Sample {
+  double seconds = 0;
+  std::uint64_t executions = 0;
+  std::uint64_t ops = 0;
+  std::uint64_t edges = 0;
+  std::uint64_t features = 0;
+  std::uint64_t corpus = 0;
+  std::uint64_t findings = 0;
+};
+
+[[nodiscard]] nlohmann::ordered_json json_of(const State& state);
+
+/// Nothing if there is no campaign in that directory. What the tallies hold of the last session is in `now`. Stops with
+/// Exit::usage if what is there cannot be read or is another version's.
+[[nodiscard]] std::optional<State> load_state(const std::string& directory);
+
+/// Replaces it. `durably`: it is on the disk when this returns. Stops with Exit::io.
+void save_state(const State& state, const std::string& directory, bool durably);
+
+/// Those that are whole, in order.
+[[nodiscard]] std::vector<Sample> load_samples(const std::string& directory);
+void append_sample(const Sample& sample, const std::string& directory);
+
+/// Totals of the tallies of that session.
+void add_tallies(Totals& totals, const std::string& directory, std::uint64_t session);
+
+}  // namespace vmapcheck::tool
