@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Says on standard error how far a command has come: nothing in the first seconds; then, on a terminal, one line that
-// is rewritten, and elsewhere a line now and then.
+// Says on standard error how far a command has come: nothing in the first seconds; then, on a terminal, a line or a
+// block of lines that is rewritten, and elsewhere a line now and then.
 #pragma once
 
+#include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -36,29 +39,46 @@ class Progress {
   /// `describe` gives the line; it is called only when one is due.
   template <class Describe>
   void update(Describe describe) {
+    update(describe, describe);
+  }
+  /// The same, with a block of lines for a terminal.
+  template <class Line, class Block>
+  void update(Line line, Block block) {
     const Clock::time_point now = Clock::now();
     if (now < next_) return;
     next_ = now + period_;
-    const std::string line = describe();
-    if (terminal_) {
-      const std::string text = "\r\033[K" + line.substr(0, 110);
-      shown_ = ::write(2, text.data(), text.size()) > 0;
-    } else {
-      say(line);
-    }
+    if (!terminal_) return say(line());
+    clear();
+    show(block());
   }
 
-  /// Takes the line off the terminal.
+  /// Takes what is shown off the terminal.
   void clear() {
-    if (!shown_) return;
-    shown_ = false;
-    constexpr std::string_view text = "\r\033[K";
+    if (lines_ == 0) return;
+    std::string text = "\r\033[J";
+    if (lines_ > 1) text = fmt::format("\r\033[{}A\033[J", lines_ - 1);
+    lines_ = 0;
     [[maybe_unused]] const auto written = ::write(2, text.data(), text.size());
   }
 
  private:
+  /// Lines that are too long are cut off: one that the terminal breaks would be two.
+  void show(std::string_view block) {
+    winsize size{};
+    const bool known = ::ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 && size.ws_row > 1;
+    const std::size_t columns = known ? size.ws_col - 1u : 79, rows = known ? size.ws_row - 1u : 24;
+    std::string text;
+    while (!block.empty() && lines_ < rows) {
+      const std::size_t end = std::min(block.find('\n'), block.size());
+      if (lines_++ != 0) text += '\n';
+      text += block.substr(0, std::min(end, columns));
+      block.remove_prefix(std::min(end + 1, block.size()));
+    }
+    [[maybe_unused]] const auto written = ::write(2, text.data(), text.size());
+  }
+
   bool terminal_ = ::isatty(2) == 1;
-  bool shown_ = false;
+  std::size_t lines_ = 0;  ///< that are shown
   Clock::duration period_;
   Clock::time_point next_;
 };

@@ -104,6 +104,8 @@ State state_of(const ordered_json& json) {
   state.session = json.at("session");
   state.running = json.at("running");
   if (!json.at("budget").is_null()) state.budget = json.at("budget").get<double>();
+  state.budget_began = json.at("budget_began");
+  state.budget_began_executions = json.at("budget_began_executions");
   state.ended = json.at("ended");
   from(json.at("before"), state.before);
   from(json.at("totals"), state.now);
@@ -137,6 +139,8 @@ ordered_json json_of(const State& state) {
   json["session"] = state.session;
   json["running"] = state.running;
   json["budget"] = state.budget ? ordered_json(*state.budget) : ordered_json(nullptr);
+  json["budget_began"] = state.budget_began;
+  json["budget_began_executions"] = state.budget_began_executions;
   json["ended"] = state.ended;
   json["totals"] = json_of(state.now);
   json["coverage"] = json_of(state.now.coverage);

@@ -75,11 +75,14 @@ struct State {
   std::int64_t began = 0;    ///< seconds since 1970, UTC
   std::int64_t written = 0;  ///< the same, when this was written
   std::uint64_t session = 0;
-  bool running = false;            ///< said by the campaign; false once it has ended in order
-  std::optional<double> budget{};  ///< seconds of this session
-  std::string ended{};             ///< why the last session ended: "time", "executions", "plateau", "interrupted", ...
-  Totals before{};                 ///< of the sessions before this one
-  Totals now{};                    ///< of all, as it was known when this was written
+  bool running = false;  ///< said by the campaign; false once it has ended in order
+  std::optional<double>
+      budget{};             ///< seconds; it lasts until a session ends in order, and that is not always the first
+  double budget_began = 0;  ///< Totals::seconds
+  std::uint64_t budget_began_executions = 0;
+  std::string ended{};  ///< why the last session ended: "time", "executions", "plateau", "interrupted", ...
+  Totals before{};      ///< of the sessions before this one
+  Totals now{};         ///< of all, as it was known when this was written
   std::uint64_t edges = 0;
   std::uint64_t features = 0;
   std::uint64_t corpus = 0;  ///< inputs

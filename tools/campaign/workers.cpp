@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,17 +24,16 @@
 namespace vmapcheck::tool {
 namespace {
 
-[[noreturn]] void become(const std::vector<std::string>& command, const std::string& subject, int log, int failed) {
+[[noreturn]] void become(const Command& command, int log, int failed) {
   std::vector<char*> arguments;
-  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : command.words) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   // A group of its own: Ctrl-C is for the campaign, which tells its workers.
   ::setpgid(0, 0);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(number, SIG_DFL);
+  for (const auto& [name, value] : command.environment) ::setenv(name.c_str(), value.c_str(), 1);
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (::dup2(nothing, 0) >= 0 && ::dup2(log, 1) >= 0 && ::dup2(log, 2) >= 0 &&
-      ::setenv("VMAPCHECK_SUBJECT", subject.c_str(), 1) == 0)
-    ::execv(arguments[0], arguments.data());
+  if (::dup2(nothing, 0) >= 0 && ::dup2(log, 1) >= 0 && ::dup2(log, 2) >= 0) ::execv(arguments[0], arguments.data());
   const int why = errno;
   [[maybe_unused]] const auto written = ::write(failed, &why, sizeof why);
   ::_exit(127);
@@ -50,8 +50,7 @@ std::uint64_t number_behind(std::string_view line, std::string_view key) {
 
 }  // namespace
 
-Worker::Worker(const std::vector<std::string>& command, const std::string& subject, std::string log)
-    : log_(std::move(log)) {
+Worker::Worker(const Command& command, std::string log) : log_(std::move(log)) {
   const int written = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
   log_file_ = ::open(log_.c_str(), O_RDONLY | O_CLOEXEC);
   int failed[2] = {-1, -1};
@@ -61,7 +60,7 @@ Worker::Worker(const std::vector<std::string>& command, const std::string& subje
   pid_ = ::fork();
   if (pid_ == 0) {
     die_with_parent(parent);
-    become(command, subject, written, failed[1]);
+    become(command, written, failed[1]);
   }
   int why = pid_ < 0 ? errno : 0;
   ::close(written);
@@ -71,7 +70,7 @@ Worker::Worker(const std::vector<std::string>& command, const std::string& subje
   if (why == 0) return;
   pid_ = -1;
   ::close(log_file_);
-  throw Stop{Exit::subject, fmt::format("cannot start {}: {}", one_line(command.front()), std::strerror(why))};
+  throw Stop{Exit::subject, fmt::format("cannot start {}: {}", one_line(command.words.front()), std::strerror(why))};
 }
 
 Worker::~Worker() {
@@ -102,6 +101,18 @@ std::string Worker::end() const {
   return fmt::format("ended with status {}", WEXITSTATUS(*status_));
 }
 
+bool Worker::ended_well() const { return WIFEXITED(*status_) && WEXITSTATUS(*status_) == 0; }
+
+std::string Worker::log_end() const {
+  struct stat about{};
+  constexpr off_t bytes_max = 1 << 16;
+  if (::fstat(log_file_, &about) != 0) return "";
+  std::string text(static_cast<std::size_t>(std::min(about.st_size, bytes_max)), '\0');
+  const ssize_t got = ::pread(log_file_, text.data(), text.size(), about.st_size - static_cast<off_t>(text.size()));
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return text;
+}
+
 void Worker::read_log() {
   char bytes[1 << 14];
   for (ssize_t got; (got = ::read(log_file_, bytes, sizeof bytes)) > 0;) {
@@ -113,6 +124,7 @@ void Worker::read_log() {
   }
 }
 
+//     INFO: Loaded 1 modules   (2345 inline 8-bit counters): 2345 [0x55..., 0x55...),
 //     #4096	pulse  cov: 321 ft: 1234 corp: 56/7Kb lim: 40 exec/s: 2048 rss: 45Mb
 //     stat::number_of_executed_units: 123456
 //     artifact_prefix='DIR/crashes/'; Test unit written to DIR/crashes/crash-0123
@@ -121,8 +133,10 @@ void Worker::read_line(std::string_view line) {
   if (!line.empty()) last_line_ = one_line(line, 300);
   if (line.starts_with('#') && line.find("cov: ") != std::string_view::npos) {
     pulse_.executions = std::max(pulse_.executions, number_behind(line, "#"));
-    pulse_.edges = std::max(pulse_.edges, number_behind(line, "cov: "));
-    if (const std::uint64_t rate = number_behind(line, "exec/s: "); rate != 0) pulse_.per_second = rate;
+    pulse_.edges = std::max(pulse_.edges, number_behind(line, " cov: "));
+    pulse_.features = std::max(pulse_.features, number_behind(line, " ft: "));
+  } else if (line.starts_with("INFO: Loaded ")) {
+    counters_ = counters_.value_or(0) + number_behind(line, "(");
   } else if (line.starts_with(total)) {
     pulse_.executions = std::max(pulse_.executions, number_behind(line, total));
   } else if (const std::size_t at = line.find(artifact); at != std::string_view::npos) {
@@ -136,12 +150,12 @@ void stop(const Workers& workers) {
   using namespace std::chrono_literals;
   const auto any_runs = [&] {
     bool any = false;
-    for (const auto& worker : workers) any = worker->poll() || any;
+    for (Worker* const worker : workers) any = worker->poll() || any;
     return any;
   };
   for (const int number : {SIGTERM, SIGKILL}) {
     if (!any_runs()) return;
-    for (const auto& worker : workers) worker->send(number);
+    for (Worker* const worker : workers) worker->send(number);
     for (int i = 0; i < 75 && any_runs(); ++i) std::this_thread::sleep_for(20ms);
   }
 }

@@ -6,10 +6,10 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vmapcheck::tool {
@@ -17,14 +17,20 @@ namespace vmapcheck::tool {
 /// What the last status line of a worker said.
 struct Pulse {
   std::uint64_t executions = 0;
-  std::uint64_t per_second = 0;
   std::uint64_t edges = 0;
+  std::uint64_t features = 0;
+};
+
+/// What is to be run. `environment` is set in addition to this process's own.
+struct Command {
+  std::vector<std::string> words;
+  std::vector<std::pair<std::string, std::string>> environment;
 };
 
 class Worker {
  public:
   /// Stops with Exit::subject if the program cannot be started, with Exit::io if its log cannot be written.
-  Worker(const std::vector<std::string>& command, const std::string& subject, std::string log);
+  Worker(const Command& command, std::string log);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker();
@@ -37,12 +43,17 @@ class Worker {
   [[nodiscard]] bool running() const { return !status_; }
   /// How it ended, in words. Requires that it does not run.
   [[nodiscard]] std::string end() const;
+  [[nodiscard]] bool ended_well() const;
   /// Inputs that it could not digest, as they were written.
   [[nodiscard]] const std::vector<std::string>& artifacts() const { return artifacts_; }
+  /// The engine said that it has so many counters of coverage to watch; nothing: it has said nothing of them.
+  [[nodiscard]] std::optional<std::uint64_t> counters() const { return counters_; }
   /// What the sanitizer said, and the last line in the log.
   [[nodiscard]] const std::string& summary() const { return summary_; }
   [[nodiscard]] const std::string& last_line() const { return last_line_; }
   [[nodiscard]] const std::string& log() const { return log_; }
+  /// The last 64 KiB of it.
+  [[nodiscard]] std::string log_end() const;
 
  private:
   void read_log();
@@ -54,12 +65,13 @@ class Worker {
   std::optional<int> status_;
   std::string partial_;  ///< of a line that is still being written
   Pulse pulse_;
+  std::optional<std::uint64_t> counters_;
   std::vector<std::string> artifacts_;
   std::string summary_;
   std::string last_line_;
 };
 
-using Workers = std::vector<std::unique_ptr<Worker>>;
+using Workers = std::vector<Worker*>;
 
 /// They end by themselves in a moment; those that do not are killed.
 void stop(const Workers& workers);

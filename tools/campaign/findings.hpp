@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a campaign finds: inputs that ended a worker become failures with signatures, each reported once, known from
+// then on, and minimized.
+//
+// The signature is that of a run of the input here, in a child. Signatures go into the file of known ones as soon as
+// they are there, so that the workers skip them; minimizing takes longer, and is done by another child, one failure
+// after the other, while the workers go on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "subjects/registry.hpp"
+#include "tools/campaign/state.hpp"
+#include "tools/options.hpp"
+
+namespace vmapcheck::tool {
+
+/// When something was found.
+struct Moment {
+  double seconds = 0;
+  std::uint64_t executions = 0;
+};
+
+class Findings {
+ public:
+  /// Those of `state`, which it keeps up to date. `known` are signatures that are not news.
+  Findings(const Common& common, const SubjectEntry& subject, const std::string& directory, State& state,
+           std::vector<std::string> known, std::string found_by);
+  Findings(const Findings&) = delete;
+  Findings& operator=(const Findings&) = delete;
+  ~Findings();
+
+  /// An input that ended a worker. `target_says` is the signature by which the target called it, or empty; `kind` what
+  /// the engine called it ("crash", "oom", "timeout"); `log` what it said. Returns false if the user has interrupted
+  /// it: it must come again.
+  bool digest(std::string_view input, const std::string& target_says, const std::string& kind, std::string_view log,
+              Moment now);
+
+  /// Starts to minimize what waits for it, and takes what is done. True as long as there is something.
+  bool minimize_some();
+  /// Those that are not minimized yet will be when the campaign goes on.
+  void stop_minimizing();
+  /// Earlier failures, with a target that was built anew: those that fail no more are fixed.
+  void check_again();
+
+  /// Lines of the file of known signatures, in order; only ever appended to.
+  [[nodiscard]] const std::vector<std::string>& known_lines() const { return known_lines_; }
+  /// How often the workers of this session have skipped each of them.
+  void count_skips(const std::vector<std::uint64_t>& skips);
+  /// The file of known signatures has changed since this was asked last.
+  [[nodiscard]] bool known_changed();
+
+  [[nodiscard]] std::size_t count(FindingStatus status) const;
+  [[nodiscard]] std::size_t waiting() const;
+  /// A new one is complete: minimized, or flaky.
+  [[nodiscard]] bool has_first() const { return has_first_; }
+
+ private:
+  struct Minimizing;
+
+  FoundFailure* named(const std::string& signature);
+  FoundFailure& add(const std::string& signature, std::string_view input, std::string_view log, Moment now);
+  void learn(FoundFailure& found, const std::string& line);
+  void write_known() const;
+  void start_minimizing(std::size_t index);
+  void finish_minimizing();
+  void tell(const FoundFailure& found, const std::string& text) const;
+  [[nodiscard]] std::string in(std::string_view name) const;
+
+  const Common& common_;
+  const SubjectEntry& subject_;
+  std::string directory_;
+  State& state_;
+  std::vector<std::string> not_news_;
+  std::string found_by_;
+  std::vector<std::string> known_lines_;
+  std::vector<std::string> line_of_;         ///< the signature of the failure of each line
+  std::vector<std::uint64_t> times_before_;  ///< of each failure: without the skips of this session
+  std::unique_ptr<Minimizing> minimizing_;
+  bool known_changed_ = true;
+  bool has_first_ = false;
+};
+
+}  // namespace vmapcheck::tool

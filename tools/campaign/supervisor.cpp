@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/campaign/supervisor.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "fuzz/records.hpp"
+#include "model/trace.hpp"
+#include "tools/campaign/known.hpp"
+#include "tools/files.hpp"
+#include "tools/finding.hpp"
+#include "tools/interruption.hpp"
+#include "tools/report.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using nlohmann::ordered_json;
+
+/// Below this the disk counts as full: findings and state are still to be written.
+constexpr std::uint64_t disk_reserve = std::uint64_t{8} << 20;
+
+double seconds_of(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+
+std::string duration(double seconds) {
+  const auto s = static_cast<std::uint64_t>(seconds);
+  if (s < 120) return fmt::format("{} s", s);
+  if (s < 7200) return fmt::format("{} min {:02} s", s / 60, s % 60);
+  return fmt::format("{} h {:02} min", s / 3600, s / 60 % 60);
+}
+
+std::string amount(double n) {
+  if (n >= 1e10) return fmt::format("{:.1f} G", n / 1e9);
+  if (n >= 1e7) return fmt::format("{:.1f} M", n / 1e6);
+  if (n >= 1e5) return fmt::format("{:.0f} k", n / 1e3);
+  return fmt::format("{:.0f}", n);
+}
+
+std::string bytes_amount(std::uint64_t n) {
+  const double bytes = static_cast<double>(n);
+  if (n >= std::uint64_t{10} << 30) return fmt::format("{:.1f} GiB", bytes / (1 << 30));
+  if (n >= 1 << 20) return fmt::format("{:.1f} MiB", bytes / (1 << 20));
+  return fmt::format("{:.0f} KiB", bytes / 1024);
+}
+
+struct Size {
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// Of all files below a directory. Files come and go meanwhile.
+Size size_of(const std::string& directory) {
+  Size size;
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code gone;
+    if (!entry->is_regular_file(gone) || gone) continue;
+    ++size.files;
+    const auto bytes = entry->file_size(gone);
+    if (!gone) size.bytes += bytes;
+  }
+  return size;
+}
+
+std::int64_t now_utc() { return static_cast<std::int64_t>(std::time(nullptr)); }
+
+/// What is in an input that fuzzing has written, or an empty string.
+std::string contents(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return "";
+  return read_file(path, trace_bytes_max);
+}
+
+/// "crash" of "DIR/crashes/crash-0123"
+std::string kind_of_artifact(const std::string& path) {
+  const std::string base = fs::path(path).filename().string();
+  return base.substr(0, base.find('-'));
+}
+
+}  // namespace
+
+/// A place for a worker: the process in it changes, its number and its tally do not.
+struct Supervisor::Slot {
+  Slot(std::uint64_t n, const std::string& tally_path) : number(n), tally(tally_path) {}
+
+  std::uint64_t number;
+  TallyFile tally;
+  std::unique_ptr<Worker> worker{};
+  std::uint64_t starts = 0;
+  std::uint64_t executions_before = 0;    ///< of workers that have ended, for a target that does not count
+  std::uint64_t executions_at_start = 0;  ///< by its tally
+  std::uint64_t barren_starts = 0;        ///< in a row, of processes that ended without a find or an execution
+
+  [[nodiscard]] std::uint64_t executions() const {
+    if (tally->magic == Tally::magic_value) return tally->executions;
+    return executions_before + (worker ? worker->pulse().executions : 0);
+  }
+};
+
+Supervisor::Supervisor(const Common& common, CampaignOptions options)
+    : common_(common), options_(std::move(options)), subject_(subject_named(common.subject)) {
+  if (!options_.time && !options_.executions && !options_.plateau) options_.time = 60s;
+}
+
+Supervisor::~Supervisor() = default;
+
+Exit Supervisor::run() {
+  const std::vector<std::string> known = read_known_signatures(options_.known);
+  take_directory();
+  target_ = probe_target(options_, subject_.name);
+  resume();
+  encode_seeds();
+  findings_ =
+      std::make_unique<Findings>(common_, subject_, options_.directory, state_, known,
+                                 fmt::format("vmapcheck campaign --subject {} --seed {}", subject_.name, state_.seed));
+  begin_session();
+  for (auto& slot : slots_) start(*slot);
+  watch();
+  finish_findings();
+  return conclude();
+}
+
+std::string Supervisor::in(std::string_view name) const { return (fs::path(options_.directory) / name).string(); }
+
+double Supervisor::seconds() const { return state_.before.seconds + seconds_of(Clock::now() - began_); }
+
+// ---- The beginning
+// -------------------------------------------------------------------------------------------------------------
+
+void Supervisor::take_directory() {
+  for (const std::string_view name : {"seeds", "corpus", "crashes", "findings"}) make_directory(in(name));
+  // Held until this process ends.
+  const int lock = ::open(in("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock < 0) throw Stop{Exit::io, fmt::format("cannot write {}: {}", one_line(in("lock")), std::strerror(errno))};
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0)
+    throw Stop{Exit::io, fmt::format("another campaign runs in {}", one_line(options_.directory))};
+}
+
+/// What is there already must be of the same kind; or nothing is touched.
+void Supervisor::resume() {
+  const auto earlier = load_state(options_.directory);
+  if (earlier) {
+    const auto refuse = [&](std::string_view what, std::string_view was, std::string_view is) {
+      if (was == is) return;
+      throw Stop{Exit::usage,
+                 fmt::format("{} holds a campaign with {} {}, not {}: choose another --dir, or go on with that {}",
+                             one_line(options_.directory), what, one_line(was), one_line(is), what)};
+    };
+    refuse("subject", earlier->subject, subject_.name);
+    refuse("engine", earlier->engine, options_.engine);
+    refuse("inputs in records of (bytes)", std::to_string(earlier->codec), std::to_string(record_bytes));
+    state_ = *earlier;
+    resumed_ = true;
+  }
+  const bool rebuilt = resumed_ && state_.build != target_.build;
+  state_.subject = subject_.name;
+  state_.engine = options_.engine;
+  state_.target = target_.path;
+  state_.build = target_.build;
+  state_.codec = record_bytes;
+  state_.workers = options_.workers;
+  if (!resumed_) state_.began = now_utc();
+  if (!resumed_ || common_.seed) state_.seed = seed_of(common_, random_seed()) & 0x7fff'ffff;
+  if (rebuilt && !state_.findings.empty()) {
+    Findings earlier_findings(common_, subject_, options_.directory, state_, {}, "");
+    earlier_findings.check_again();
+    if (interrupted()) throw Stop{Exit::interrupted, "interrupted; nothing was lost"};
+  }
+  if (rebuilt) say("campaign: the target was built anew since; what it covers and finds is added to what is there");
+}
+
+void Supervisor::encode_seeds() {
+  const auto checkout = environment("VMAPCHECK_SOURCE_DIR");
+  const std::string corpus = checkout ? *checkout + "/corpus" : "corpus";
+  std::error_code ignored;
+  if (!fs::is_directory(corpus, ignored))
+    return say(fmt::format("campaign: no seeds, for there is no {}", one_line(corpus)));
+  for (const std::string& name : traces_below(corpus)) {
+    std::vector<std::uint8_t> bytes;
+    try {
+      bytes = encode(read_trace((fs::path(corpus) / name).string()));
+    } catch (const Stop& stop) {
+      if (stop.status != Exit::usage) throw;
+      report(stop);
+      continue;
+    }
+    std::string flat = name;
+    std::ranges::replace(flat, '/', '-');
+    write_file(in("seeds/" + flat), std::string(bytes.begin(), bytes.end()));
+  }
+}
+
+/// What the last session has counted becomes part of what was before. A tally is of the session that it says, so that a
+/// kill between these lines counts nothing twice and loses nothing.
+void Supervisor::begin_session() {
+  state_.before = state_.now;
+  restarts_before_ = state_.now.restarts;
+  // A session that was cut off has not used up its budget.
+  const bool in_order = state_.ended != "" && state_.ended != "interrupted";
+  const double budget = options_.time ? seconds_of(*options_.time) : 0;
+  const bool time_left = !options_.time || state_.now.seconds - state_.budget_began < budget - 0.5;
+  const bool executions_left =
+      !options_.executions || state_.now.executions - state_.budget_began_executions < *options_.executions;
+  const bool goes_on = resumed_ && !in_order && time_left && executions_left;
+  if (!goes_on) {
+    state_.budget_began = state_.now.seconds;
+    state_.budget_began_executions = state_.now.executions;
+  }
+  state_.budget = options_.time ? std::optional(budget) : std::nullopt;
+  ++state_.session;
+  state_.running = true;
+  state_.ended = "";
+  if (!resumed_) state_.last_new_coverage = 0;
+  began_ = Clock::now();
+  save(true);
+  for (std::uint64_t k = 0;; ++k) {
+    std::error_code ignored;
+    if (!fs::remove(in(fmt::format("tally-{}", k)), ignored) && k >= options_.workers) break;
+  }
+  for (std::uint64_t k = 0; k < options_.workers; ++k) {
+    try {
+      slots_.push_back(std::make_unique<Slot>(k, in(fmt::format("tally-{}", k))));
+    } catch (const std::system_error& error) {
+      throw Stop{Exit::io, one_line(error.what())};
+    }
+    slots_.back()->tally->session = state_.session;
+  }
+  std::string line = fmt::format("campaign: subject {}, {}, seed {}, in {}", subject_.name,
+                                 count_of(options_.workers, "worker"), state_.seed, one_line(options_.directory));
+  if (options_.time) line += fmt::format(", for {:g} s", budget);
+  if (resumed_)
+    line += fmt::format("\ncampaign: goes on: so far {}, {} executions, {}", duration(state_.now.seconds),
+                        state_.now.executions, count_of(state_.findings.size(), "finding"));
+  if (goes_on && options_.time)
+    line += fmt::format("; {:.0f} s are left of its time", budget - (state_.now.seconds - state_.budget_began));
+  say(line);
+}
+
+void Supervisor::start(Slot& slot) {
+  const std::uint64_t seed = state_.seed + slot.number + 1'000'003 * slot.starts + 10'007 * (state_.session - 1);
+  slot.executions_at_start = slot.executions();
+  slot.tally->signature[0] = '\0';
+  slot.tally->input_size = 0;
+  const std::string log = in(fmt::format("worker-{}.log", slot.number));
+  slot.worker = std::make_unique<Worker>(worker_command(options_, target_, subject_.name, slot.number, seed), log);
+  ++slot.starts;
+}
+
+// ---- While it runs
+// ---------------------------------------------------------------------------------------------------------------
+
+void Supervisor::watch() {
+  Progress progress({.silence = 500ms, .on_terminal = 1s, .elsewhere = 30s});
+  const auto due = [](Clock::time_point& next, Clock::duration period) {
+    if (Clock::now() < next) return false;
+    next = Clock::now() + period;
+    return true;
+  };
+  rates_at_ = began_;
+  rates_from_ = state_.now;
+  next_sample_ = began_;
+  while ((ended_ = why_to_stop()).empty()) {
+    for (auto& slot : slots_) attend(*slot);
+    if (due(next_stock_, 200ms)) take_stock();
+    const std::size_t waiting = findings_->waiting();
+    findings_->minimize_some();
+    if (findings_->waiting() < waiting) {
+      progress.clear();
+      save(true);
+    }
+    if (findings_->known_changed())
+      for (auto& slot : slots_) slot->tally->known_changes.fetch_add(1);
+    if (due(next_size_, 2s)) look_at_limits();
+    if (due(next_sync_, 30s))
+      save(true);
+    else if (due(next_save_, 1s))
+      save(false);
+    if (due(next_sample_, seconds() < 300 ? 2s : 30s)) {
+      append_sample({state_.now.seconds, state_.now.executions, state_.now.ops, state_.edges, state_.features,
+                     state_.corpus, state_.findings.size()},
+                    options_.directory);
+    }
+    progress.update([&] { return progress_line(); }, [&] { return progress_block(); });
+    std::this_thread::sleep_for(20ms);
+  }
+  progress.clear();
+  Workers workers;
+  for (auto& slot : slots_)
+    if (slot->worker) workers.push_back(slot->worker.get());
+  stop(workers);
+  for (auto& slot : slots_) take_in(*slot);
+  take_stock();
+  look_at_limits();
+}
+
+std::string Supervisor::why_to_stop() const {
+  if (interrupted()) return "interrupted";
+  if (options_.time && seconds() - state_.budget_began >= seconds_of(*options_.time)) return "time";
+  if (options_.executions && state_.now.executions - state_.budget_began_executions >= *options_.executions)
+    return "executions";
+  const double barren = seconds() - std::max(state_.last_new_coverage, state_.before.seconds);
+  if (options_.plateau && barren >= seconds_of(*options_.plateau)) return "plateau";
+  if (options_.stop_on_first && findings_->has_first()) return "first finding";
+  return "";
+}
+
+/// A worker that has ended: what it found is taken in, and another takes its place.
+void Supervisor::attend(Slot& slot) {
+  if (slot.worker && slot.worker->poll()) return;
+  if (slot.worker) take_in(slot);
+  if (interrupted()) return;
+  start(slot);
+}
+
+void Supervisor::take_in(Slot& slot) {
+  if (!slot.worker) return;
+  if (slot.worker->running()) {
+    slot.worker.reset();
+    return;
+  }
+  const Moment now{seconds(), state_.now.executions};
+  const std::string says = slot.tally->signature;
+  const std::string log = slot.worker->log_end();
+  bool found = false;
+  for (const std::string& artifact : slot.worker->artifacts()) {
+    const std::string kind = kind_of_artifact(artifact);
+    if (kind == "slow") continue;
+    std::string input = contents(artifact);
+    // The engine could not write it, and the tally has it.
+    if (input.empty()) input.assign(reinterpret_cast<const char*>(slot.tally->input), slot.tally->input_size);
+    if (!findings_->digest(input, says, slot.worker->summary().empty() ? kind : slot.worker->summary(), log, now))
+      return;
+    std::error_code ignored;
+    fs::remove(artifact, ignored);
+    found = true;
+  }
+  // Killed while it ran an input: by the subject, or for want of memory.
+  const bool was_busy = slot.tally->magic == Tally::magic_value && slot.tally->input_size != 0;
+  if (!found && was_busy && ended_.empty()) {
+    const std::string input(reinterpret_cast<const char*>(slot.tally->input), slot.tally->input_size);
+    if (!findings_->digest(input, says, slot.worker->end(), log, now)) return;
+    found = true;
+  }
+  slot.executions_before += slot.worker->pulse().executions;
+  const bool barren = !found && slot.executions() == slot.executions_at_start && ended_.empty();
+  slot.barren_starts = barren ? slot.barren_starts + 1 : 0;
+  constexpr std::uint64_t barren_max = 3;
+  if (slot.barren_starts == barren_max)
+    throw Stop{Exit::subject, fmt::format("{} {}{} (see {})", one_line(target_.path), slot.worker->end(),
+                                          slot.worker->last_line().empty() ? "" : ": " + slot.worker->last_line(),
+                                          one_line(slot.worker->log()))};
+  slot.worker.reset();
+  if (ended_.empty()) ++state_.now.restarts;
+  if (found) save(true);
+}
+
+/// The totals as they are now.
+void Supervisor::take_stock() {
+  Totals totals = state_.before;
+  totals.restarts = state_.now.restarts;
+  totals.seconds = seconds();
+  std::vector<std::uint64_t> skips(Tally::known_max);
+  for (auto& slot : slots_) {
+    const Tally& tally = *slot->tally;
+    totals.executions += slot->executions();
+    if (slot->worker) {
+      const Pulse& pulse = slot->worker->pulse();
+      if (pulse.edges > state_.edges || pulse.features > state_.features) state_.last_new_coverage = totals.seconds;
+      state_.edges = std::max(state_.edges, pulse.edges);
+      state_.features = std::max(state_.features, pulse.features);
+    }
+    if (tally.magic != Tally::magic_value) continue;
+    totals.ops += tally.ops;
+    totals.skipped += tally.skipped;
+    totals.coverage += tally.coverage;
+    for (std::size_t i = 0; i < skips.size(); ++i) skips[i] += tally.skipped_of[i];
+  }
+  state_.now = totals;
+  findings_->count_skips(skips);
+  measure_rates();
+}
+
+/// Over the last seconds; a restart must not make it jump.
+void Supervisor::measure_rates() {
+  const double passed = seconds_of(Clock::now() - rates_at_);
+  const auto per_second = [&](std::uint64_t now, std::uint64_t from) {
+    return static_cast<double>(now - std::min(now, from)) / std::max(passed, 0.1);
+  };
+  state_.per_second = per_second(state_.now.executions, rates_from_.executions);
+  state_.ops_per_second = per_second(state_.now.ops, rates_from_.ops);
+  if (passed < 5) return;
+  rates_at_ = Clock::now();
+  rates_from_ = state_.now;
+}
+
+void Supervisor::look_at_limits() {
+  const Size corpus = size_of(in("corpus"));
+  state_.corpus = corpus.files;
+  state_.corpus_bytes = corpus.bytes;
+  struct statvfs disk{};
+  if (::statvfs(options_.directory.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < disk_reserve)
+    throw Stop{Exit::io,
+               fmt::format("no space left on device: less than {} MiB are free for {}; nothing that was found is lost",
+                           disk_reserve >> 20, one_line(options_.directory))};
+  if (!options_.disk) return;
+  disk_ = size_of(options_.directory).bytes;
+  if (disk_ > *options_.disk)
+    throw Stop{Exit::io, fmt::format("{} holds {}, more than --disk allows; `{} corpus minimize {}` makes room",
+                                     one_line(options_.directory), bytes_amount(disk_), shell_word(common_.program),
+                                     shell_word(in("corpus")))};
+}
+
+void Supervisor::save(bool durably) {
+  state_.written = now_utc();
+  save_state(state_, options_.directory, durably);
+}
+
+std::string Supervisor::progress_line() const {
+  const State& s = state_;
+  std::string time = fmt::format("{:.0f}", s.now.seconds - s.budget_began);
+  if (s.budget) time += fmt::format("/{:.0f}", *s.budget);
+  return fmt::format(
+      "campaign: {} s, {} executions, {:.0f} per second, {} ops per second, {} edges, {} features, {} inputs, "
+      "findings: {} new, "
+      "{} known, {} flaky",
+      time, s.now.executions, s.per_second, amount(s.ops_per_second), s.edges, s.features, s.corpus,
+      findings_->count(FindingStatus::fresh), findings_->count(FindingStatus::known),
+      findings_->count(FindingStatus::flaky));
+}
+
+std::string Supervisor::progress_block() const {
+  const State& s = state_;
+  const double spent = s.now.seconds - s.budget_began;
+  const Coverage& coverage = s.now.coverage;
+  std::string text = fmt::format("{} in {}: {}", subject_.name, one_line(options_.directory, 40), duration(spent));
+  if (s.budget) text += fmt::format(" of {} ({:.0f} %)", duration(*s.budget), 100 * spent / *s.budget);
+  text += fmt::format(", {}, session {}", count_of(options_.workers, "worker"), s.session);
+  text += fmt::format("\n  executions  {}, {} per second; {} ops, {} per second",
+                      amount(static_cast<double>(s.now.executions)), amount(s.per_second),
+                      amount(static_cast<double>(s.now.ops)), amount(s.ops_per_second));
+  text += fmt::format("\n  coverage    {} edges, {} features, last new {} ago", s.edges, s.features,
+                      duration(s.now.seconds - s.last_new_coverage));
+  text += fmt::format("\n  corpus      {}, {}", count_of(s.corpus, "input"), bytes_amount(s.corpus_bytes));
+  text += fmt::format("\n  findings    {} new, {} known, {} flaky", findings_->count(FindingStatus::fresh),
+                      findings_->count(FindingStatus::known), findings_->count(FindingStatus::flaky));
+  if (const std::size_t waiting = findings_->waiting(); waiting != 0) text += fmt::format("; minimizing {}", waiting);
+  if (s.now.skipped != 0) text += fmt::format("; known ones met {} times", amount(static_cast<double>(s.now.skipped)));
+  text += "\n  fits       ";
+  for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
+    text +=
+        fmt::format(" {} {}", vmap::name(static_cast<vmap::FitType>(i)), amount(static_cast<double>(coverage.fits[i])));
+  text += fmt::format("\n  invariants  checked after {} ops, in full {} times; up to {} free blocks",
+                      amount(static_cast<double>(s.now.ops)), amount(static_cast<double>(coverage.full_checks)),
+                      coverage.free_blocks_max);
+  return text;
+}
+
+// ---- The end
+// --------------------------------------------------------------------------------------------------------------------
+
+/// In time or not: what was found is minimized, unless the user wants the end at once.
+void Supervisor::finish_findings() {
+  if (ended_ == "interrupted") return findings_->stop_minimizing();
+  Progress progress({.silence = 2s, .on_terminal = 1s, .elsewhere = 30s});
+  while (findings_->minimize_some() && !interrupted()) {
+    progress.update([&] { return fmt::format("campaign: minimizing {}", count_of(findings_->waiting(), "finding")); });
+    std::this_thread::sleep_for(10ms);
+  }
+  if (interrupted()) findings_->stop_minimizing();
+}
+
+Exit verdict_of(const State& state) {
+  const auto any = [&](FindingStatus status) {
+    return std::ranges::find(state.findings, status, &FoundFailure::status) != state.findings.end();
+  };
+  if (any(FindingStatus::fresh)) return Exit::violation;
+  if (any(FindingStatus::flaky)) return Exit::flaky;
+  if (any(FindingStatus::known)) return Exit::known;
+  return Exit::ok;
+}
+
+std::string_view verdict_name(Exit verdict) {
+  switch (verdict) {
+    case Exit::violation: return "violation";
+    case Exit::flaky: return "flaky";
+    case Exit::known: return "known";
+    case Exit::interrupted: return "interrupted";
+    default: return "ok";
+  }
+}
+
+std::string Supervisor::command() const {
+  std::string words = fmt::format("{} campaign --subject {} --dir {} -j {}", shell_word(common_.program), subject_.name,
+                                  shell_word(options_.directory), options_.workers);
+  if (options_.time) words += fmt::format(" --time {:g}s", seconds_of(*options_.time));
+  if (options_.executions) words += fmt::format(" --execs {}", *options_.executions);
+  if (options_.plateau) words += fmt::format(" --plateau {:g}s", seconds_of(*options_.plateau));
+  if (!options_.known.empty()) words += " --known " + shell_word(options_.known);
+  if (!options_.target.empty()) words += " --target " + shell_word(options_.target);
+  return words;
+}
+
+Exit Supervisor::conclude() {
+  state_.running = false;
+  state_.ended = ended_;
+  save(true);
+  append_sample({state_.now.seconds, state_.now.executions, state_.now.ops, state_.edges, state_.features,
+                 state_.corpus, state_.findings.size()},
+                options_.directory);
+  Exit status = verdict_of(state_);
+  if (status == Exit::ok && ended_ == "interrupted") status = Exit::interrupted;
+  const double per_second = static_cast<double>(state_.now.executions) / std::max(state_.now.seconds, 1e-3);
+  if (common_.json) {
+    ordered_json json = json_of(state_);
+    json["seconds"] = state_.now.seconds;
+    json["executions"] = state_.now.executions;
+    json["ops"] = state_.now.ops;
+    json["verdict"] = verdict_name(status);
+    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  } else {
+    out(fmt::format("{:.1f} s, {} executions, {:.0f} per second, {} ops, {} edges, {} features, {} inputs kept in {}\n",
+                    state_.now.seconds, state_.now.executions, per_second, state_.now.ops, state_.edges,
+                    state_.features, state_.corpus, one_line(in("corpus"))));
+    for (const FoundFailure& found : state_.findings) {
+      std::string line = fmt::format("{}: {}, met {}", name(found.status), one_line(found.signature),
+                                     found.times == 1 ? "once" : fmt::format("{} times", found.times));
+      if (!found.trace.empty())
+        line += fmt::format(", {} in {}", count_of(found.ops, "op"), one_line(in("findings/" + found.trace)));
+      out(line + "\n");
+    }
+    if (status == Exit::ok) out("ok: nothing found\n");
+    if (ended_ == "plateau") out("ended: no new coverage for as long as --plateau says\n");
+  }
+  if (ended_ == "interrupted")
+    say(fmt::format("vmapcheck: interrupted, state saved; to go on from here: {}", command()));
+  return status;
+}
+
+}  // namespace vmapcheck::tool
