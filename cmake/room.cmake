@@ -29,3 +29,10 @@ endfunction()
 function(vmapcheck_test name)
   add_test(NAME "${VMAPCHECK_TEST_PREFIX}${name}" COMMAND ${ARGN})
 endfunction()
+
+# vmapcheck_under_test(TARGET...): holds what is under test, and is compiled with VMAPCHECK_INSTRUMENT.
+function(vmapcheck_under_test)
+  foreach(target IN LISTS ARGN)
+    target_compile_options(${target} PRIVATE ${VMAPCHECK_INSTRUMENT})
+  endforeach()
+endfunction()

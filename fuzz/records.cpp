@@ -112,7 +112,7 @@ struct Scale {
 
 class Reader {
  public:
-  explicit Reader(const Space& space) : model_(space), scale_{space.range, space.granule} {}
+  explicit Reader(const Space& space) : model_(space), scale_{space.range, space.granule} { areas_.reserve(64); }
 
   /// What a record of a busy range, an op, or a block behind `congruent` says, if it says anything.
   [[nodiscard]] std::optional<Range> busy(const Record& record) const;
@@ -169,6 +169,7 @@ Trace decode(std::span<const std::uint8_t> bytes) {
         break;
       case kind_block:
         if (auto* congruent = trace.ops.empty() ? nullptr : std::get_if<Congruent>(&trace.ops.back())) {
+          if (congruent->blocks.size() <= 1) congruent->blocks.reserve(8);
           congruent->blocks.push_back(reader.block(*record, *congruent));
           reader.read_block(*congruent);
         }

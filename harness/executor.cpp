@@ -26,8 +26,6 @@ std::string expected_actual(const std::string& expected, const std::string& actu
   return "expected " + expected + ", actual " + actual;
 }
 
-std::uint64_t key(Label label) { return std::uint64_t{label.id} << 32 | label.part; }
-
 template <class T>
 Answer answer_of(const Result<T>& result) {
   if (result) return *result;
@@ -53,7 +51,21 @@ std::expected<std::unique_ptr<Executor>, std::string> Executor::create(const Spa
   executor->features_ = executor->subject_->features();
   executor->promises_ = executor->subject_->promises();
   executor->free_blocks_ = executor->model_.gaps().size();
+  executor->make_room();
   return executor;
+}
+
+/// For what most traces need, so that vectors do not grow step by step: there is a new executor for each trace, and
+/// memory is dear under sanitizers.
+void Executor::make_room() {
+  constexpr std::size_t ordinary = 32;
+  live_.reserve(ordinary);
+  index_of_live_.reserve(ordinary);
+  now_.touched.reserve(touched_max);
+  layout_.busy.reserve(ordinary);
+  layout_.free.reserve(ordinary);
+  gaps_.reserve(ordinary);
+  blocks_.reserve(ordinary);
 }
 
 std::optional<Violation> Executor::step(const Op& op) {
@@ -333,7 +345,10 @@ void Executor::occupied(Range range, Label label) {
   ++coverage_.fits[static_cast<std::size_t>(fit)];
   model_.occupy(range, label);
   now_.touched.push_back(range.begin);
-  if (index_of_live_.try_emplace(key(label), live_.size()).second) live_.push_back({label, range.begin});
+  if (const auto entry = entry_of(label); entry == index_of_live_.end() || entry->first != label) {
+    index_of_live_.insert(entry, {label, live_.size()});
+    live_.push_back({label, range.begin});
+  }
 }
 
 /// The busy area at `begin` is free; returns the free block that resulted.
@@ -377,19 +392,24 @@ vmap::Coalescing Executor::freed(Range range, Range gap) {
 /// The area's label names nothing any more.
 void Executor::forget(const ReferenceModel::Area& area) {
   if (!area.label) return;
-  const auto entry = index_of_live_.find(key(*area.label));
+  const auto entry = entry_of(*area.label);
   const std::size_t index = entry->second;
   index_of_live_.erase(entry);
   if (index + 1 != live_.size()) {
     live_[index] = live_.back();
-    index_of_live_[key(live_[index].label)] = index;
+    entry_of(live_[index].label)->second = index;
   }
   live_.pop_back();
 }
 
 const Executor::Live* Executor::find_live(Label label) const {
-  const auto entry = index_of_live_.find(key(label));
-  return entry == index_of_live_.end() ? nullptr : &live_[entry->second];
+  const auto entry = std::ranges::lower_bound(index_of_live_, label, {}, &std::pair<Label, std::size_t>::first);
+  return entry == index_of_live_.end() || entry->first != label ? nullptr : &live_[entry->second];
+}
+
+/// The label's entry, or the place for it.
+std::vector<std::pair<Label, std::size_t>>::iterator Executor::entry_of(Label label) {
+  return std::ranges::lower_bound(index_of_live_, label, {}, &std::pair<Label, std::size_t>::first);
 }
 
 // ---- The invariants, in their order
@@ -417,10 +437,10 @@ std::optional<Violation> Executor::check_everything() {
     subject_->busy(layout_.busy);
     subject_->free(layout_.free);
     if (features_.lazy) subject_->lazy(layout_.lazy);
-    expect_layout();
-    if (layout_ != layout_expected_) {
+    model_.gaps_into(gaps_);
+    if (!is_layout_expected()) {
       if (auto violation = check_layout(layout_, model_.space())) return violation;
-      const std::string text = difference(layout_expected_, layout_);
+      const std::string text = difference(expected_layout(), layout_);
       if (!now_.failed) return broken(Invariant::partition, "not the layout that the answers add up to: " + text);
       atomicity = broken(Invariant::atomicity, "the call failed and changed the layout: " + text);
     }
@@ -535,10 +555,13 @@ std::uint64_t Executor::misfits_allowed(const Op& op) const {
 /// What stats() says must be true. `largest` was just recomputed for the whole tree.
 std::optional<Violation> Executor::check_stats(bool largest) const {
   if (!features_.stats) return std::nullopt;
-  std::string wrong;
+  struct {
+    const char* what = nullptr;
+    std::uint64_t expected = 0;
+    std::uint64_t actual = 0;
+  } wrong;  // the first; in words only when there is one
   const auto expect_equal = [&](const char* what, std::uint64_t expected, std::uint64_t actual) {
-    if (expected != actual && wrong.empty())
-      wrong = std::string("stats().") + what + ": " + expected_actual(std::to_string(expected), std::to_string(actual));
+    if (expected != actual && wrong.what == nullptr) wrong = {what, expected, actual};
   };
   const Size size = model_.space().range.size();
   expect_equal("busy_bytes", model_.busy_bytes(), stats_.busy_bytes);
@@ -550,8 +573,9 @@ std::optional<Violation> Executor::check_stats(bool largest) const {
   expect_equal("hooks_called", tally_.hooks_called, stats_.hooks_called);
   expect_equal("purges", tally_.purges, stats_.purges);
   for (std::size_t i = 0; i < tally_.fits.size(); ++i) expect_equal("fits", tally_.fits[i], stats_.fits[i]);
+  const Error* const failure = now_.failed ? std::get_if<Error>(&answer_) : nullptr;
   for (std::size_t i = 0; i < tally_.failures.size(); ++i)
-    expect_equal("failures", tally_.failures[i] + (now_.failed && answer_ == Answer(static_cast<Error>(i)) ? 1 : 0),
+    expect_equal("failures", tally_.failures[i] + (failure != nullptr && *failure == static_cast<Error>(i) ? 1 : 0),
                  stats_.failures[i]);
   const auto sum = [](const auto& counts) {
     std::uint64_t n = 0;
@@ -564,8 +588,9 @@ std::optional<Violation> Executor::check_stats(bool largest) const {
     for (const Range range : layout_.free) largest_free = std::max(largest_free, range.size());
     expect_equal("largest_free", largest_free, stats_.largest_free);
   }
-  if (wrong.empty()) return std::nullopt;
-  return broken(Invariant::answer, std::move(wrong));
+  if (wrong.what == nullptr) return std::nullopt;
+  return broken(Invariant::answer, std::string("stats().") + wrong.what + ": " +
+                                       expected_actual(std::to_string(wrong.expected), std::to_string(wrong.actual)));
 }
 
 /// Everything was checked, and nothing is wrong: so must the subject's own check say.
@@ -576,13 +601,24 @@ std::optional<Violation> Executor::check_verify() const {
                                        violation->detail + ", and nothing of that is so");
 }
 
+/// True if the subject lists the model's areas, in their order, and the gaps between them.
+bool Executor::is_layout_expected() const {
+  auto busy = layout_.busy.begin();
+  auto lazy = layout_.lazy.begin();
+  for (const auto& [begin, area] : model_.areas()) {
+    auto& next = area.lazy ? lazy : busy;
+    const auto end = area.lazy ? layout_.lazy.end() : layout_.busy.end();
+    if (next == end || *next++ != Range{begin, area.end}) return false;
+  }
+  return busy == layout_.busy.end() && lazy == layout_.lazy.end() && layout_.free == gaps_;
+}
+
 /// The model's areas, and the gaps between them.
-void Executor::expect_layout() {
-  layout_expected_.busy.clear();
-  layout_expected_.lazy.clear();
-  for (const auto& [begin, area] : model_.areas())
-    (area.lazy ? layout_expected_.lazy : layout_expected_.busy).push_back({begin, area.end});
-  model_.gaps_into(layout_expected_.free);
+Layout Executor::expected_layout() const {
+  Layout layout;
+  for (const auto& [begin, area] : model_.areas()) (area.lazy ? layout.lazy : layout.busy).push_back({begin, area.end});
+  layout.free = model_.gaps();
+  return layout;
 }
 
 void Executor::count(const Op& op) {

@@ -24,7 +24,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -141,6 +141,7 @@ class Executor {
   std::optional<vmap::Violation> perform(const OnExhaustion& op);
   std::optional<vmap::Violation> perform(const FailMetadata& op);
 
+  void make_room();
   template <class Predict>
   auto expect(Predict predict) -> decltype(predict());
   std::optional<vmap::Violation> free_busy(Address begin);
@@ -157,6 +158,7 @@ class Executor {
   vmap::Coalescing freed(Range range, Range gap);
   void forget(const ReferenceModel::Area& area);
   [[nodiscard]] const Live* find_live(Label label) const;
+  [[nodiscard]] std::vector<std::pair<Label, std::size_t>>::iterator entry_of(Label label);
 
   std::optional<vmap::Violation> check(const Op& op);
   std::optional<vmap::Violation> check_everything();
@@ -169,7 +171,8 @@ class Executor {
   std::optional<vmap::Violation> check_stats(bool largest) const;
   std::optional<vmap::Violation> check_verify() const;
   [[nodiscard]] std::uint64_t misfits_allowed(const Op& op) const;
-  void expect_layout();
+  [[nodiscard]] bool is_layout_expected() const;
+  [[nodiscard]] Layout expected_layout() const;
   void count(const Op& op);
 
   // The metadata outlives the subject: declared before it.
@@ -181,7 +184,8 @@ class Executor {
   Promises promises_;
 
   std::vector<Live> live_;
-  std::unordered_map<std::uint64_t, std::size_t> index_of_live_;  ///< by label
+  /// By label, in order: most labels are new and go to the end, and no node is allocated for each.
+  std::vector<std::pair<Label, std::size_t>> index_of_live_;
   std::vector<Hook> hooks_;
   std::vector<std::size_t> hooks_expected_;  ///< calls in this step
   std::size_t hooks_met_ = 0;
@@ -198,8 +202,8 @@ class Executor {
   std::uint64_t form_ = 0;              ///< of the tree when it was last checked in full
   std::uint64_t unchecked_ = 0;         ///< steps since everything was checked
   Layout layout_;                       ///< the subject's, when everything was checked
-  Layout layout_expected_;
-  std::vector<Range> blocks_;
+  std::vector<Range> gaps_;             ///< the model's, then
+  std::vector<Range> blocks_;           ///< the tree's, then
   Coverage coverage_;
 };
 

@@ -238,18 +238,8 @@ class Erased final : public AnySubject {
   }
 
  private:
-  struct NoChecker {};
-  template <class T, bool>
-  struct CheckerOf {
-    using type = NoChecker;
-  };
-  template <class T>
-  struct CheckerOf<T, true> {
-    using type = TreeChecker<std::remove_cvref_t<decltype(std::declval<const T&>().tree())>>;
-  };
-
   S subject_;
-  [[no_unique_address]] typename CheckerOf<S, Inspectable<S>>::type checker_;
+  TreeChecker checker_;
 };
 
 /// From a function that returns a Subject, or a std::expected of one with a std::string.

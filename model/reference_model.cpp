@@ -2,9 +2,13 @@
 #include "model/reference_model.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <iterator>
+#include <memory_resource>
 #include <ranges>
 #include <utility>
+#include <vector>
 
 #include "model/trace.hpp"
 
@@ -81,7 +85,9 @@ Result<Address> ReferenceModel::predict(const Congruent& op) const {
   const Size granule = space_.granule;
   if (op.blocks.empty() || !power_of_two(op.align) || op.within.end < op.within.begin)
     return std::unexpected(Error::invalid_argument);
-  std::vector<vmap::Block> sorted = op.blocks;
+  std::array<std::byte, 1024> room;  // nothing is allocated for a few blocks
+  std::pmr::monotonic_buffer_resource resource(room.data(), room.size());
+  std::pmr::vector<vmap::Block> sorted(op.blocks.begin(), op.blocks.end(), &resource);
   std::ranges::sort(sorted, {}, &vmap::Block::offset);
   Wide end = 0;
   for (const vmap::Block& block : sorted) {

@@ -170,7 +170,7 @@ struct Pair {
 
   void check() const {
     std::vector<Range> blocks;
-    TreeChecker<FreeTreeView> checker;
+    TreeChecker checker;
     const TreeFinding finding = checker.check_all(FreeTreeView(space.tree()), naive.blocks().size() + 1, blocks);
     if (finding.tree) RC_FAIL(*finding.tree);
     if (finding.augment) RC_FAIL(*finding.augment);

@@ -57,7 +57,7 @@ constexpr std::size_t node_count = 31;
 struct HandMade {
   std::array<PlainNode, node_count> node{};
   PlainView view;
-  TreeChecker<PlainView> checker;
+  TreeChecker checker;
 
   HandMade() {
     view.top = build(0, node_count, nullptr, 0);
@@ -215,7 +215,7 @@ TEST(TreeCheck, FindsNothingInSoundTrees) {
 }
 
 TEST(TreeCheck, FindsNothingInAnEmptyTree) {
-  TreeChecker<PlainView> checker;
+  TreeChecker checker;
   std::vector<Range> blocks{{1, 2}};
   const TreeFinding all = checker.check_all({}, 0, blocks);
   Near around{.at_or_before = Range{1, 2}, .after = Range{1, 2}};
