@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 
+#include "fuzz/features.hpp"
 #include "fuzz/records.hpp"
 #include "fuzz/supervised.hpp"
 #include "harness/executor.hpp"
@@ -47,7 +48,9 @@ const SubjectEntry& chosen_subject() {
 
 /// Dies of what it finds, if that is no violation.
 std::expected<std::optional<Failure>, std::string> run_alone(const Trace& trace, const SubjectEntry& subject) {
-  auto failure = run(trace, subject.make, Checking::amortized);
+  Coverage coverage;
+  auto failure = run(trace, subject.make, Checking::amortized, &coverage);
+  publish_features(coverage);
   if (!failure || !*failure) return failure;
   // Checked at every step, the same trace shows the first invariant that broke, and where.
   auto exact = run(trace, subject.make, Checking::every_step);

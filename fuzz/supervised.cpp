@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "fuzz/features.hpp"
 #include "harness/executor.hpp"
 #include "harness/isolated.hpp"
 #include "harness/survival.hpp"
@@ -81,6 +82,7 @@ Outcome Supervised::run(std::span<const std::uint8_t> bytes, const Trace& trace,
     tally.skipped.fetch_add(1, std::memory_order_relaxed);
     if (*place < Tally::known_max) tally.skipped_of[*place].fetch_add(1, std::memory_order_relaxed);
   }
+  publish_features(coverage);
   tally.coverage += coverage;
   tally.ops.fetch_add(coverage.steps(), std::memory_order_relaxed);
   tally.executions.fetch_add(1, std::memory_order_relaxed);

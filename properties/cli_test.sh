@@ -4,17 +4,11 @@
 # cli_test.sh VMAPCHECK [SOURCE_DIR]: the command line from outside: exit statuses, what is said where, the JSON to the
 # letter, and that neither signals nor full disks leave a mess. Prints each check that failed; the last line counts them.
 # VMAPCHECK_SLOW=1: also traces of a million ops, which take a minute.
-set -u
+# shellcheck source=properties/cli_checks.sh
+. "$(dirname -- "$0")/cli_checks.sh"
 
 main() {
-  binary="$(realpath -- "$1")"
-  source_dir="$(realpath -- "${2:-"$(dirname -- "$0")/.."}")"
-  scratch="$(mktemp -d)"
-  trap 'rm -rf "$scratch"' EXIT
-  cd "$scratch" || exit 1
-  slow="${VMAPCHECK_SLOW-}"
-  unset "${!VMAPCHECK_@}"
-  checks=0 failed=0
+  begin "$@"
   write_traces
   usage
   replay_as_json
@@ -43,49 +37,7 @@ main() {
   codec
   corpus
   subjects
-  campaign
-  echo "cli_test: $checks checks, $failed failed"
-  [ "$failed" -eq 0 ]
-}
-
-# ---- How a check is written ----------------------------------------------------------------------------------------
-
-# run STATUS ARGUMENT...: standard output goes to the file `out`, standard error to `err`.
-run() {
-  local expected="$1"
-  shift
-  command=("$@")
-  "$binary" "$@" >out 2>err </dev/null
-  verdict "exit status" "$expected" "$?"
-}
-
-verdict() {  # WHAT EXPECTED ACTUAL
-  checks=$((checks + 1))
-  [ "$2" = "$3" ] && return
-  failed=$((failed + 1))
-  printf 'FAILED vmapcheck %s\n  %s: expected %s\n  actual   %s\n' "${command[*]}" "$1" "$2" "$3"
-  [ "$1" = "exit status" ] && head -n 5 err
-}
-
-says() {  # FILE PATTERN
-  checks=$((checks + 1))
-  grep -qE -- "$2" "$1" && return
-  failed=$((failed + 1))
-  printf 'FAILED vmapcheck %s\n  no line of %s matches %s:\n' "${command[*]}" "$1" "$2"
-  head -n 20 "$1"
-}
-
-one_line_of() { verdict "lines of $1" 1 "$(wc -l <"$1")"; says "$1" "$2"; }
-one_line() { verdict "lines on standard error" 1 "$(wc -l <err)"; says err "$1"; }
-silent() { verdict "bytes of $1" 0 "$(wc -c <"$1")"; }
-
-# refuses STATUS PATTERN ARGUMENT...: ends so, with one line on standard error that matches, and says nothing else.
-refuses() {
-  local status="$1" pattern="$2"
-  shift 2
-  run "$status" "$@"
-  one_line "$pattern"
-  silent out
+  finish
 }
 
 write_traces() {
@@ -147,9 +99,6 @@ END
   printf 'vmapcheck-trace 1\nspace 0..0x1\nalloc a0 size=1\nalloc a1 size=1\n' >full.trace
   printf 'vmapcheck-trace 1\nspace 0..0x1000\nalloc a0 size=1\nfind 0\n' >found.trace
 }
-
-# The exit statuses that a help page in `out` says.
-statuses() { sed '1,/^Exit status:$/d' out | awk '{ print $1 }' | paste -sd ' '; }
 
 # ---- The checks ----------------------------------------------------------------------------------------------------
 
@@ -944,78 +893,6 @@ subjects() {
   run 0 subjects --json
   verdict "lines" 1 "$(wc -l <out)"
   says out '^\[\{"name":"vmap","kind":"sound","summary":"[^"]+","promises":\{"lowest":true,'
-}
-
-# A stand-in for libFuzzer: says what it would say, writes the crash that it is given, and ends when it is told to.
-write_target() {
-  cat >target <<'END'
-#!/bin/sh
-for argument; do case "$argument" in -artifact_prefix=*) prefix="${argument#*=}" ;; esac; done
-echo $$ >>pids
-printf '#2\tINITED cov: 12 ft: 34 corp: 1/1b exec/s: 0 rss: 30Mb\n'
-printf '#4096\tpulse  cov: 21 ft: 34 corp: 5/6b exec/s: 2048 rss: 30Mb\n'
-if [ -n "$CRASH" ]; then
-  cp "$CRASH" "${prefix}crash-$$"
-  printf 'SUMMARY: libFuzzer: deadly signal\n'
-  printf "artifact_prefix='%s'; Test unit written to %scrash-%s\n" "$prefix" "$prefix" $$
-  exit 77
-fi
-trap 'echo "stat::number_of_executed_units: 5000"; exit 72' TERM
-while :; do sleep 0.05; done
-END
-  chmod +x target
-}
-
-campaign() {
-  refuses 3 'no fuzz target' campaign
-  refuses 3 'no fuzz target ./missing' campaign --target ./missing
-  refuses 3 'no fuzz target' campaign --target all.trace
-  write_target
-  export CRASH=
-  run 4 campaign --time 1s --target ./target --dir /dev/null/x
-  run 3 campaign --time 1s --target /bin/false --dir broken
-  says err '^vmapcheck: /bin/false ended with status 1'
-  run 0 campaign --time 500ms -j 2 --target ./target --dir new --seed 3
-  says out '^0\.[0-9]+ s, 10000 executions, [0-9]+ per second, 21 edges, 0 inputs kept in new/corpus$'
-  says out '^ok: nothing found$'
-  verdict "workers left over" "" "$(alive)"
-  run 0 campaign --time 300ms -j 1 --target ./target --dir new --json
-  says out '^\{"subject":"vmap","seed":[0-9]+,.*"verdict":"ok","findings":\[\]\}$'
-
-  run 0 encode fault.trace -o crash
-  CRASH="$scratch/crash"
-  run 10 campaign --time 20s -j 2 --target ./target --dir new --subject seed_2019
-  says out 'crash-[0-9]+ fails: answer$'
-  says out '^minimized from 4 to 1 op '
-  says out '^violation of answer '
-  verdict "reported once" 1 "$(grep -c '^found:' out)"
-  run 10 replay --subject seed_2019 new/findings/seed_2019-answer-*.trace
-  run 10 campaign --time 20s -j 1 --target ./target --dir new
-  says out 'is no violation, but a crash: libFuzzer: deadly signal$'
-  run 0 replay new/findings/vmap-crash-*.trace
-
-  CRASH=
-  command=(campaign "and SIGINT")
-  env --default-signal=INT timeout --preserve-status -s INT 0.5 \
-    "$binary" campaign --time 20s -j 2 --target ./target --dir new >out 2>err </dev/null
-  verdict "exit status" 5 "$?"
-  says err 'interrupted; to go on from here: .* campaign --subject vmap --dir new$'
-  verdict "workers left over" "" "$(alive)"
-  command=(campaign "and SIGKILL")
-  "$binary" campaign --time 20s -j 2 --target ./target --dir new >out 2>err </dev/null &
-  sleep 0.5
-  run 4 campaign --time 1s --target ./target --dir new
-  says err 'another campaign runs in new'
-  { kill -KILL $! && wait $!; } 2>/dev/null
-  sleep 0.3
-  verdict "workers left over" "" "$(alive)"
-}
-
-alive() {  # what waits to be reaped is not
-  local pid
-  while read -r pid; do
-    [ -e "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" && echo "$pid"
-  done <pids
 }
 
 main "$@"

@@ -7,6 +7,7 @@
 #include "harness/model_subject.hpp"
 #include "subjects/canaries.hpp"
 #include "subjects/faulty.hpp"
+#include "subjects/five_faults.hpp"
 #include "subjects/flaky.hpp"
 #include "subjects/seed_2019.hpp"
 #include "subjects/vmap_subject.hpp"
@@ -23,6 +24,7 @@ std::vector<SubjectEntry> make_entries() {
                      factory(VmapSubject<Seed2019FreeSpace>::create)});
   std::ranges::move(canaries(), std::back_inserter(entries));
   for (const FaultySubject& fault : faulty_subjects()) entries.push_back(fault.entry);
+  entries.push_back(five_faults_subject());
   entries.push_back(flaky_subject());
   return entries;
 }

@@ -87,6 +87,7 @@ void add_campaign(CLI::App& app, Session& session) {
     session.run = [&session, options, memory] {
       for (const std::string& flag : options->engine_flags)
         if (!flag.starts_with("-")) throw Stop{Exit::usage, fmt::format("unexpected argument '{}'", flag)};
+      if (options->executions == 0) throw Stop{Exit::usage, "--execs is a number of at least 1"};
       options->memory = memory->value_or(options->memory);
       return Supervisor(session.common, *options).run();
     };
