@@ -65,6 +65,7 @@ class FeatureCollector {
   /// `tree` counts since construction.
   void step(const Op& op, const Coverage& coverage, const vmap::TreeCaseCounts& tree);
   [[nodiscard]] std::vector<Feature> finish(const Coverage& coverage, const vmap::TreeCaseCounts& tree);
+  [[nodiscard]] const Outcomes& outcomes() const { return outcomes_; }
 
  private:
   void take_space();
@@ -89,8 +90,7 @@ class FeatureCollector {
   std::array<std::uint64_t, vmap::fit_type_count> fits_{};           ///< before this step
   std::array<std::uint64_t, vmap::coalescing_count> coalescings_{};  ///< the same
   vmap::TreeCaseCounts tree_{};                                      ///< the same
-  std::array<std::array<std::uint64_t, vmap::fit_type_count>, op_kind_count> fits_of_op_{};
-  std::array<std::array<std::uint64_t, vmap::coalescing_count>, op_kind_count> coalescings_of_op_{};
+  Outcomes outcomes_;
 };
 
 constexpr std::size_t tree_case_none = vmap::tree_case_count;
@@ -112,8 +112,8 @@ void FeatureCollector::step(const Op& op, const Coverage& coverage, const vmap::
     }
     before = now;
   };
-  take_changes(coverage.fits, fits_, fits_of_op_, 0);
-  take_changes(coverage.coalescings, coalescings_, coalescings_of_op_, vmap::fit_type_count);
+  take_changes(coverage.fits, fits_, outcomes_.fits, 0);
+  take_changes(coverage.coalescings, coalescings_, outcomes_.coalescings, vmap::fit_type_count);
   tree_ = tree;
   if (found_.size() > 4096) compact();  // a long trace does the same again and again
 }
@@ -169,8 +169,9 @@ void FeatureCollector::take_counts(const Coverage& coverage, const vmap::TreeCas
     count(Kind::op, op, 1, coverage.skipped[op]);
     for (std::size_t error = 0; error < vmap::error_count; ++error)
       count(Kind::outcome, op, error, coverage.errors[op][error]);
-    for (std::size_t fit = 0; fit < vmap::fit_type_count; ++fit) count(Kind::fit, op, fit, fits_of_op_[op][fit]);
-    for (std::size_t c = 0; c < vmap::coalescing_count; ++c) count(Kind::coalescing, op, c, coalescings_of_op_[op][c]);
+    for (std::size_t fit = 0; fit < vmap::fit_type_count; ++fit) count(Kind::fit, op, fit, outcomes_.fits[op][fit]);
+    for (std::size_t c = 0; c < vmap::coalescing_count; ++c)
+      count(Kind::coalescing, op, c, outcomes_.coalescings[op][c]);
   }
   for (std::size_t t = 0; t < vmap::tree_case_count; ++t) count(Kind::tree_case, t, 0, tree[t]);
   const auto event = [&](Event which, std::uint64_t times) {
@@ -194,6 +195,7 @@ struct Told {
   std::uint64_t index;
   std::uint64_t features;
   Coverage coverage;
+  Outcomes outcomes;
 };
 static_assert(std::is_trivially_copyable_v<Told>);
 
@@ -202,8 +204,9 @@ Checking checking_of(const Trace& trace) {
   return trace.ops.size() <= 20'000 ? Checking::every_step : Checking::amortized;
 }
 
-std::string pack(std::size_t index, const std::vector<Feature>& features, const Coverage& coverage) {
-  const Told told{index, features.size(), coverage};
+std::string pack(std::size_t index, const std::vector<Feature>& features, const Coverage& coverage,
+                 const Outcomes& outcomes) {
+  const Told told{index, features.size(), coverage, outcomes};
   std::string bytes(sizeof told + features.size() * sizeof(Feature), '\0');
   std::memcpy(bytes.data(), &told, sizeof told);
   std::memcpy(bytes.data() + sizeof told, features.data(), features.size() * sizeof(Feature));
@@ -235,7 +238,7 @@ std::optional<std::string> exercise_one(std::size_t index, const Trace& trace, c
   if (const auto violation = (*executor)->finish())
     beacon.answer(mark_failed + vmapcheck::pack(failure_of(*violation, trace.ops.size(), trace)));
   const Coverage& coverage = (*executor)->coverage();
-  beacon.tell(pack(index, collector.finish(coverage, stats.tree_cases), coverage));
+  beacon.tell(pack(index, collector.finish(coverage, stats.tree_cases), coverage, collector.outcomes()));
   return std::nullopt;
 }
 
@@ -249,6 +252,7 @@ void unpack(std::string_view bytes, const std::function<void(std::size_t, Exerci
     if (bytes.size() < size) return;  // it died while it spoke
     Exercised exercised{.features = std::vector<Feature>(static_cast<std::size_t>(told.features)),
                         .coverage = told.coverage,
+                        .outcomes = told.outcomes,
                         .failure = {}};
     std::memcpy(exercised.features.data(), bytes.data(), size);
     bytes.remove_prefix(size);
@@ -300,6 +304,14 @@ std::expected<bool, CannotExercise> exercise(std::size_t count, const std::funct
   return true;
 }
 
+Outcomes& Outcomes::operator+=(const Outcomes& other) {
+  for (std::size_t op = 0; op < op_kind_count; ++op) {
+    for (std::size_t i = 0; i < fits[op].size(); ++i) fits[op][i] += other.fits[op][i];
+    for (std::size_t i = 0; i < coalescings[op].size(); ++i) coalescings[op][i] += other.coalescings[op][i];
+  }
+  return *this;
+}
+
 // ---- In words
 // -----------------------------------------------------------------------------------------------------------
 
@@ -327,6 +339,36 @@ std::string describe_aspect(std::size_t aspect, std::size_t b) {
 }
 
 }  // namespace
+
+std::vector<std::string> missing_from(const Coverage& coverage) {
+  std::vector<std::string> missing;
+  const auto need = [&](std::uint64_t times, std::string what) {
+    if (times == 0) missing.push_back(std::move(what));
+  };
+  for (std::size_t op = 0; op < op_kind_count; ++op) {
+    const std::string of_op(op_names[op]);
+    need(coverage.ops[op] - coverage.skipped[op], of_op);
+    const auto need_error = [&](Error error) {
+      need(coverage.errors[op][static_cast<std::size_t>(error)], of_op + ": " + std::string(name(error)));
+    };
+    if (of_op == "alloc" || of_op == "alloc-at" || of_op == "congruent")
+      for (const Error error : {Error::invalid_argument, Error::no_space, Error::out_of_memory}) need_error(error);
+    if (of_op == "free-at" || of_op == "free-lazily-at") need_error(Error::not_busy);
+  }
+  for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
+    need(coverage.fits[i], "fit " + std::string(name(static_cast<vmap::FitType>(i))));
+  for (std::size_t i = 0; i < vmap::coalescing_count; ++i)
+    need(coverage.coalescings[i], "coalescing " + std::string(vmap::coalescing_names[i]));
+  need(coverage.purges_on_limit, std::string(event_names[0]));
+  need(coverage.purges_on_exhaustion, std::string(event_names[1]));
+  need(coverage.hooks_called, std::string(event_names[2]));
+  need(coverage.rescued, std::string(event_names[3]));
+  need(coverage.faults_fired, std::string(event_names[4]));
+  if (std::ranges::any_of(coverage.tree_cases, [](std::uint64_t n) { return n != 0; }))
+    for (std::size_t i = 0; i < vmap::tree_case_count; ++i)
+      need(coverage.tree_cases[i], "tree case " + std::string(vmap::tree_case_names[i]));
+  return missing;
+}
 
 std::string describe(Feature f) {
   const std::size_t a = f >> 16 & 0xff, b = f >> 8 & 0xff, c = f & 0xff;

@@ -23,6 +23,7 @@
 //     for (const Feature feature : features) std::puts(describe(feature).c_str());
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -40,6 +41,8 @@
 #include "harness/model_subject.hpp"
 #include "harness/subject.hpp"
 #include "model/op.hpp"
+#include "vmap/request.hpp"
+#include "vmap/stats.hpp"
 
 namespace vmapcheck {
 
@@ -52,10 +55,19 @@ using Feature = std::uint32_t;
 /// Which of the kinds above: "fit".
 [[nodiscard]] std::string_view kind_of(Feature feature);
 
+/// What came of the ops, by Op::index().
+struct Outcomes {
+  std::array<std::array<std::uint64_t, vmap::fit_type_count>, op_kind_count> fits{};
+  std::array<std::array<std::uint64_t, vmap::coalescing_count>, op_kind_count> coalescings{};
+
+  Outcomes& operator+=(const Outcomes& other);
+};
+
 /// What came of one trace.
 struct Exercised {
   std::vector<Feature> features;  ///< ascending, each once; none where it failed
   Coverage coverage;              ///< the same
+  Outcomes outcomes;              ///< the same
   std::optional<Failure> failure;
 };
 
@@ -68,6 +80,10 @@ struct CannotExercise {
   std::size_t index = 0;  ///< of the trace for which the subject could not be made
   std::string why;
 };
+
+/// What the contract allows to happen and nothing did: ops, their errors, fit types, coalescings, events; tree cases if
+/// any was counted. One line each.
+[[nodiscard]] std::vector<std::string> missing_from(const Coverage& coverage);
 
 /// Runs `count` traces in children, many to a child, and calls `done` for each in order; a trace that fails or dies
 /// does not keep the others from running, and has failed alone in a child of its own. `trace(i)` is called in children,
