@@ -77,6 +77,13 @@ TEST(SetCover, TakesOutAgainWhatTurnsOutToBeInTheWay) {
   EXPECT_EQ(greedy_cover(sets), (std::vector<std::size_t>{1, 2}));
 }
 
+/// What only takes away from all of them, the most expensive first, would end with the eight.
+TEST(SetCover, TakesOneThatHasMuchBeforeManyThatHaveLittle) {
+  std::vector<CoverSet> sets{{{1, 2, 3, 4, 5, 6, 7, 8}, 9}};
+  for (std::uint32_t element = 1; element <= 8; ++element) sets.push_back({{element}, 1});
+  EXPECT_EQ(greedy_cover(sets), (std::vector<std::size_t>{0}));
+}
+
 TEST(SetCover, ChoosesNothingFromNothing) {
   EXPECT_TRUE(greedy_cover({}).empty());
   EXPECT_TRUE(greedy_cover(std::vector<CoverSet>{{{}, 1}, {{}, 0}}).empty());

@@ -141,6 +141,8 @@ void Minimizer::find_places() {
   std::error_code error;
   source_ = fs::canonical(corpus_of(options_.directory), error);
   if (error) cannot("read", options_.directory, error);
+  if (!fs::is_directory(source_, error))
+    throw Stop{Exit::usage, fmt::format("{} is a file; a corpus is a folder", one_line(options_.directory))};
   if (is_afl_instance(source_))
     throw Stop{Exit::usage, fmt::format("{} belongs to AFL; `corpus import` takes the traces out of it",
                                         one_line(options_.directory))};
