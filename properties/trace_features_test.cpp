@@ -37,7 +37,8 @@ std::vector<Exercised> exercise_all(const std::vector<Trace>& traces, const Subj
 
 std::set<std::string> features_of(const Trace& trace, std::string_view name = "vmap") {
   std::set<std::string> words;
-  for (const Feature feature : exercise_all({trace}, subject(name)).at(0).features) words.insert(describe(feature));
+  const std::vector<Exercised> all = exercise_all({trace}, subject(name));
+  for (const Feature feature : all.at(0).features) words.insert(describe(feature));
   return words;
 }
 
