@@ -17,7 +17,10 @@ void add_encode(CLI::App& app, Session& session);
 void add_decode(CLI::App& app, Session& session);
 void add_subjects(CLI::App& app, Session& session);
 
-// A command of `corpus`.
+// Commands of `corpus`.
 void add_corpus_add(CLI::App& corpus, Session& session);
+void add_corpus_minimize(CLI::App& corpus, Session& session);
+void add_corpus_export(CLI::App& corpus, Session& session);
+void add_corpus_stats(CLI::App& corpus, Session& session);
 
 }  // namespace vmapcheck::tool

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `corpus list` and `corpus import`: the named traces, and new ones from what real programs did.
+// `corpus list` and `corpus import`: the named traces, and new ones: from what real programs did, and what fuzzers
+// kept.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,10 +10,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "harness/strace_import.hpp"
 #include "model/trace.hpp"
 #include "tools/commands.hpp"
+#include "tools/corpus_import.hpp"
 #include "tools/files.hpp"
 
 namespace vmapcheck::tool {
@@ -21,10 +24,13 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::initializer_list<Exit> corpus_statuses{Exit::ok, Exit::usage, Exit::io, Exit::interrupted};
+constexpr std::initializer_list<Exit> all_corpus_statuses{Exit::ok,          Exit::usage,     Exit::subject, Exit::io,
+                                                          Exit::interrupted, Exit::violation, Exit::flaky};
 
 struct ImportOptions {
   std::string log;
-  std::string output = "-";
+  std::vector<std::string> paths;
+  std::string output;
   std::uint64_t pid = 0;
   bool pid_given = false;
   std::string placement = "recorded";
@@ -35,6 +41,7 @@ struct ImportOptions {
 void add_list(CLI::App& corpus, Session& session);
 void add_import(CLI::App& corpus, Session& session);
 Exit list_traces(const Common& common, const std::string& directory);
+Exit import_any(const Common& common, const ImportOptions& options);
 Exit import_log(const ImportOptions& options);
 const ImportedProcess& process_of(const StraceImport& imported, const ImportOptions& options);
 
@@ -42,19 +49,28 @@ const ImportedProcess& process_of(const StraceImport& imported, const ImportOpti
 
 void add_corpus(CLI::App& app, Session& session) {
   CLI::App& corpus =
-      add_command(app, session, "corpus", "List named traces; add to them; import recorded ones", uses_json,
+      add_command(app, session, "corpus", "Keep traces: list, add, import, minimize, export, count", uses_json,
                   "vmapcheck corpus list\n"
                   "vmapcheck corpus add FILE.trace --because \"what it is about\"\n"
-                  "vmapcheck corpus import --strace LOG -o FILE.trace",
-                  corpus_statuses);
+                  "vmapcheck corpus import --strace LOG -o FILE.trace\n"
+                  "vmapcheck corpus import afl-out artifacts.zip -o DIR\n"
+                  "vmapcheck corpus stats DIR\n"
+                  "vmapcheck corpus minimize DIR\n"
+                  "vmapcheck corpus export --oss-fuzz",
+                  all_corpus_statuses);
   corpus.require_subcommand(0, 1);
   corpus.callback([&session, &corpus] {
     if (corpus.get_subcommands().empty())
-      session.run = []() -> Exit { throw Stop{Exit::usage, "corpus needs a command: list, add or import"}; };
+      session.run = []() -> Exit {
+        throw Stop{Exit::usage, "corpus needs a command: list, add, import, minimize, export or stats"};
+      };
   });
   add_list(corpus, session);
   add_corpus_add(corpus, session);
   add_import(corpus, session);
+  add_corpus_minimize(corpus, session);
+  add_corpus_export(corpus, session);
+  add_corpus_stats(corpus, session);
 }
 
 namespace {
@@ -100,19 +116,25 @@ Exit list_traces(const Common& common, const std::string& directory) {
 }
 
 void add_import(CLI::App& corpus, Session& session) {
-  CLI::App& command =
-      add_command(corpus, session, "import", "What a real program did with its address space, as a trace", uses_none,
-                  "strace -f -o LOG -e trace=memory,process sort words\n"
-                  "vmapcheck corpus import --strace LOG --program 'sort words' -o sort.trace\n"
-                  "What was translated, approximated or has no meaning is counted on standard error.",
-                  corpus_statuses);
+  CLI::App& command = add_command(
+      corpus, session, "import", "What a real program did, or what fuzzers kept, as readable traces", uses_json,
+      "strace -f -o LOG -e trace=memory,process sort words\n"
+      "vmapcheck corpus import --strace LOG --program 'sort words' -o sort.trace\n"
+      "What was translated, approximated or has no meaning is counted on standard error.\n"
+      "vmapcheck corpus import afl-out -o DIR           queue, crashes and hangs of AFL++\n"
+      "vmapcheck corpus import crash-0123 fuzz.zip -o DIR   what libFuzzer, ClusterFuzzLite and OSS-Fuzz write\n"
+      "A trace that is there already is not written again; no file is overwritten.",
+      corpus_statuses);
   const auto options = std::make_shared<ImportOptions>();
-  command.add_option("--strace", options->log, "The log of strace; - is standard input")
-      ->required()
-      ->type_name("LOG")
-      ->take_last();
-  command.add_option("-o,--output", options->output, "Where to (default: standard output)")
-      ->type_name("FILE")
+  command
+      .add_option("PATH", options->paths,
+                  "Inputs of fuzzers and traces: files, archives, folders (of libFuzzer, AFL++, `campaign`)")
+      ->type_name("");
+  command.add_option("--strace", options->log, "The log of strace; - is standard input")->type_name("LOG")->take_last();
+  command
+      .add_option("-o,--output", options->output,
+                  "Where to: the file for a log (default: standard output), the folder for PATH")
+      ->type_name("OUT")
       ->take_last();
   add_count(command, "--pid", options->pid, "Which address space (default: the one with the most ops)", 0, 0xffff'ffff);
   command
@@ -128,8 +150,22 @@ void add_import(CLI::App& corpus, Session& session) {
       ->take_last();
   command.callback([&session, &command, options] {
     options->pid_given = command.count("--pid") != 0;
-    session.run = [options] { return import_log(*options); };
+    if (command.count("--strace") == 0) {
+      for (const char* const option : {"--pid", "--placement", "--page", "--program"})
+        if (command.count(option) != 0) throw CLI::RequiresError(option, "--strace");
+      if (options->paths.empty()) throw CLI::RequiredError("PATH, or --strace,");
+    } else if (!options->paths.empty()) {
+      throw CLI::ExcludesError("--strace", "PATH");
+    }
+    session.run = [&session, options] { return import_any(session.common, *options); };
   });
+}
+
+Exit import_any(const Common& common, const ImportOptions& options) {
+  if (options.paths.empty()) return import_log(options);
+  if (options.output.empty() || options.output == "-")
+    throw Stop{Exit::usage, "there may be many traces: name a folder with -o"};
+  return import_inputs(common, options.paths, options.output);
 }
 
 Exit import_log(const ImportOptions& options) {
@@ -145,7 +181,7 @@ Exit import_log(const ImportOptions& options) {
                fmt::format("{}:{}:{}: {}", one_line(options.log), error.line, error.column, one_line(error.expected))};
   }
   const ImportedProcess& process = process_of(*imported, options);
-  write_file(options.output, print(process.trace));
+  write_file(options.output.empty() ? "-" : options.output, print(process.trace));
   std::string counts = describe(*imported);
   while (counts.ends_with('\n')) counts.pop_back();
   say(counts);
