@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/coverage_report.hpp"
+#include "tools/coverage/report.hpp"
 
 #include <fmt/format.h>
 

@@ -9,9 +9,10 @@
 // instantiation says nothing of the allocator and is left out. A line or a branch of a template is covered if it is in
 // one of those that count: the tree of free blocks and the trees of areas are one piece of source.
 //
-// What a line is. As in llvm-cov: a line within a function, executed as often as the most executed piece that begins on
-// it, or else the piece that goes on there. A branch is one outcome, true or false, of one condition; but those of a
-// comparison that is defaulted are none, for clang does not count them: it says "always" of each.
+// What a line is. As in llvm-cov: a line within a function that is no comment, executed as often as the most executed
+// piece that begins on it, or else the piece that goes on there. A branch is one outcome, true or false, of one
+// condition; but those of a comparison that is defaulted are none, for clang does not count them: it says "always" of
+// each.
 //
 // What cannot be run is named in a list, by its text and not by its number, with a reason:
 //

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "harness/coverage.hpp"
-#include "tools/coverage_measure.hpp"
+#include "tools/coverage/measure.hpp"
 
 namespace vmapcheck::tool {
 

@@ -6,6 +6,7 @@
 //     DIR/tools/vmapcheck, DIR/properties/allocator_properties   programs of the preset `coverage`
 //     DIR/profiles/PART-PID.profraw                              what each counted
 //     DIR/profiles/PART.json, PART.log                           what each said
+//     DIR/profiles.lock                                          one at a time
 //
 // Counters are kept in the file itself, which is mapped into the process (LLVM's continuous mode, %c): a child shares
 // them with its parent, and neither _exit nor a crash loses any. That this is so is checked by each run: the profile
@@ -14,10 +15,12 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
@@ -31,16 +34,14 @@
 #include <utility>
 #include <vector>
 
-#include "fuzz/records.hpp"
 #include "harness/check.hpp"
-#include "harness/isolation.hpp"
 #include "tools/commands.hpp"
-#include "tools/coverage_measure.hpp"
-#include "tools/coverage_report.hpp"
+#include "tools/coverage/measure.hpp"
+#include "tools/coverage/report.hpp"
+#include "tools/coverage/run_traces.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
 #include "tools/progress.hpp"
-#include "tools/report.hpp"
 
 extern char** environ;
 
@@ -60,20 +61,6 @@ struct Options {
   std::optional<double> lines_min;
   std::optional<double> branches_min;
 };
-
-/// What the child that runs traces is told, and what it says.
-struct RunOptions {
-  std::vector<std::string> directories;
-  bool random = false;
-};
-struct Exercised {
-  Coverage coverage;
-  std::uint64_t traces = 0;
-  std::uint64_t failed = 0;
-};
-
-/// Random checking, as the property of it does.
-constexpr std::uint64_t random_cases = 1000;
 
 class Measuring {
  public:
@@ -122,11 +109,8 @@ class Measuring {
 
 void add_percentage(CLI::App& command, const std::string& name, std::optional<double>& target,
                     const std::string& description);
-Exit run_traces(const Common& common, const RunOptions& options);
 std::string llvm_tool(const std::string& name);
 Measured measure_or_stop(const std::string& json, const std::string& path);
-ordered_json json_of(const Exercised& exercised);
-Exercised exercised_of(const ordered_json& json);
 
 }  // namespace
 
@@ -147,9 +131,10 @@ void add_coverage(CLI::App& app, Session& session) {
       ->type_name("DIR")
       ->take_last();
   command.add_option("--html", options->html, "Also as pages: DIR/index.html")->type_name("DIR")->take_last();
-  add_percentage(command, "--fail-under-lines", options->lines_min, "Status 14 if fewer lines are covered, in percent");
+  add_percentage(command, "--fail-under-lines", options->lines_min,
+                 "Status 14 if fewer percent of the lines are covered");
   add_percentage(command, "--fail-under-branches", options->branches_min,
-                 "Status 14 if fewer branches are covered, in percent");
+                 "Status 14 if fewer percent of the branches are covered");
   command
       .add_option("--unreachable", options->exclusions,
                   "List of what cannot be reached (default: allocator/unreachable.txt of the checkout)")
@@ -160,18 +145,6 @@ void add_coverage(CLI::App& app, Session& session) {
       ->take_last();
   command.callback(
       [&session, options] { session.run = [&session, options] { return Measuring(session.common, *options).run(); }; });
-}
-
-/// Runs traces, and says in JSON what that exercised: the part of `coverage` that is executed under a profile.
-void add_coverage_run(CLI::App& app, Session& session) {
-  CLI::App& command = *app.add_subcommand("coverage-run", "Run traces, for `coverage`");
-  command.group("");
-  const auto options = std::make_shared<RunOptions>();
-  add_common_options(command, session.common, uses_none);
-  command.add_option("DIR", options->directories, "Directories with traces or inputs of fuzzers");
-  command.add_flag("--random", options->random, "Random traces instead");
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return run_traces(session.common, *options); }; });
 }
 
 namespace {
@@ -238,7 +211,7 @@ void Measuring::find_programs() {
   tool_ = in("tools/vmapcheck");
   properties_ = in("properties/allocator_properties");
   for (const std::string& program : {tool_, properties_})
-    if (::access(program.c_str(), X_OK) != 0 && (program == tool_ || options_.with != "corpus"))
+    if (::access(program.c_str(), X_OK) != 0)
       throw Stop{Exit::subject, fmt::format("no program {}: {}", one_line(program), std::strerror(errno))};
   profdata_ = llvm_tool("llvm-profdata");
   cov_ = llvm_tool("llvm-cov");
@@ -264,21 +237,27 @@ std::string llvm_tool(const std::string& name) {
 
 // ---- What is run ----------------------------------------------------------------------------------------------------
 
-/// What earlier runs counted does not count.
+/// What earlier runs counted does not count. The lock is held until this process ends.
 void Measuring::start_again() const {
+  const std::string lock = in("profiles.lock");
+  const int file = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0) throw Stop{Exit::io, fmt::format("cannot write {}: {}", one_line(lock), std::strerror(errno))};
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0)
+    throw Stop{Exit::io, fmt::format("another coverage runs in {}", one_line(directory_))};
   std::error_code ignored;
   fs::remove_all(profile(""), ignored);
   make_directory(profile(""));
 }
 
 void Measuring::run_corpus() {
-  std::vector<std::string> directories{(fs::path(checkout_) / "corpus").string()};
+  std::vector<std::string> arguments{"--traces", (fs::path(checkout_) / "corpus").string()};
   if (!options_.directory.empty()) {
     std::error_code ignored;
     const fs::path kept = fs::path(options_.directory) / "corpus";
-    directories.push_back(fs::is_directory(kept, ignored) ? kept.string() : options_.directory);
+    arguments.insert(arguments.end(),
+                     {"--inputs", fs::is_directory(kept, ignored) ? kept.string() : options_.directory});
   }
-  add_traces("corpus", directories, "traces");
+  add_traces("corpus", arguments, "traces");
 }
 
 void Measuring::run_random() {
@@ -421,10 +400,8 @@ std::string Measuring::exported(const std::vector<std::string>& profiles, const 
   };
   succeed(merge, "/dev/null");
   const std::string json = profile(name + "-export.json");
-  std::vector<std::string> command{cov_, "export", tool_};
-  if (::access(properties_.c_str(), R_OK) == 0) command.insert(command.end(), {"-object", properties_});
-  command.push_back("-instr-profile=" + merged);
-  succeed(command, json);
+  // Both programs, whatever was run: together they have all that could be.
+  succeed({cov_, "export", tool_, "-object", properties_, "-instr-profile=" + merged}, json);
   return read_file(json, log_bytes_max);
 }
 
@@ -452,11 +429,18 @@ void Measuring::write_pages() const {
   const fs::path directory(options_.html);
   std::string lines;
   if (options_.from.empty()) {
-    std::vector<std::string> command{cov_, "show", tool_};
-    if (::access(properties_.c_str(), R_OK) == 0) command.insert(command.end(), {"-object", properties_});
-    command.insert(command.end(), {"-instr-profile=" + profile("all.profdata"), "-format=html", "-show-branches=count",
-                                   "-show-instantiations=false", "-output-dir=" + (directory / "lines").string(),
-                                   "-sources", (fs::path(checkout_) / "allocator/vmap").string()});
+    const std::vector<std::string> command{cov_,
+                                           "show",
+                                           tool_,
+                                           "-object",
+                                           properties_,
+                                           "-instr-profile=" + profile("all.profdata"),
+                                           "-format=html",
+                                           "-show-branches=count",
+                                           "-show-instantiations=false",
+                                           "-output-dir=" + (directory / "lines").string(),
+                                           "-sources",
+                                           (fs::path(checkout_) / "allocator/vmap").string()};
     if (execute(command, "show-llvm", "/dev/null") != 0)
       throw Stop{Exit::io, fmt::format("cannot write {}: {}", one_line((directory / "lines").string()),
                                        one_line(read_file(profile("show-llvm.log"), trace_bytes_max), 300))};
@@ -480,118 +464,6 @@ Exit Measuring::conclude() const {
   demand("branches", report_.measured.branch_ratio(), options_.branches_min);
   if (failed_) return Exit::violation;
   return report_.defects.empty() ? status : Exit::usage;
-}
-
-// ---- In the child ---------------------------------------------------------------------------------------------------
-
-ordered_json json_of(const Exercised& exercised) {
-  const Coverage& c = exercised.coverage;
-  return {{"traces", exercised.traces},
-          {"failed", exercised.failed},
-          {"ops", c.ops},
-          {"skipped", c.skipped},
-          {"errors", c.errors},
-          {"fits", c.fits},
-          {"fits_of", c.fits_of},
-          {"checks", c.checks},
-          {"coalescings", c.coalescings},
-          {"tree_cases", c.tree_cases},
-          {"purges", {c.purges_on_limit, c.purges_on_exhaustion}},
-          {"others", {c.hooks_called, c.rescued, c.faults_fired}}};
-}
-
-Exercised exercised_of(const ordered_json& json) {
-  Exercised exercised;
-  Coverage& c = exercised.coverage;
-  json.at("traces").get_to(exercised.traces);
-  json.at("failed").get_to(exercised.failed);
-  json.at("ops").get_to(c.ops);
-  json.at("skipped").get_to(c.skipped);
-  json.at("errors").get_to(c.errors);
-  json.at("fits").get_to(c.fits);
-  json.at("fits_of").get_to(c.fits_of);
-  json.at("checks").get_to(c.checks);
-  json.at("coalescings").get_to(c.coalescings);
-  json.at("tree_cases").get_to(c.tree_cases);
-  json.at("purges").at(0).get_to(c.purges_on_limit);
-  json.at("purges").at(1).get_to(c.purges_on_exhaustion);
-  json.at("others").at(0).get_to(c.hooks_called);
-  json.at("others").at(1).get_to(c.rescued);
-  json.at("others").at(2).get_to(c.faults_fired);
-  return exercised;
-}
-
-/// Every file below the directories: text is a trace; other bytes are those of a fuzzer, and each is a trace, too.
-std::vector<std::string> inputs_below(const std::vector<std::string>& directories) {
-  std::vector<std::string> inputs;
-  for (const std::string& directory : directories) {
-    std::error_code error;
-    fs::recursive_directory_iterator entry(directory, error);
-    for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
-      if (entry->is_regular_file(error)) inputs.push_back(entry->path().string());
-    if (error) throw Stop{Exit::io, fmt::format("cannot read {}: {}", one_line(directory), error.message())};
-  }
-  std::ranges::sort(inputs);
-  return inputs;
-}
-
-Trace trace_of(const std::string& input) {
-  if (input.ends_with(".trace")) return read_trace(input);
-  const std::string text = read_file(input, trace_bytes_max);
-  return decode(std::vector<std::uint8_t>(text.begin(), text.end()));
-}
-
-/// One child after the other runs them: whatever a trace does to it, the next goes on behind it.
-Exercised run_inputs(const std::vector<std::string>& inputs) {
-  const SubjectEntry& subject = subject_named("vmap");
-  const SharedArray<Coverage> coverage(1);
-  const SharedArray<char> wrong(inputs.size() + 1);
-  const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
-    beacon.aside(true);
-    std::optional<Trace> trace;
-    try {
-      trace = trace_of(inputs[item]);
-    } catch (const Stop& stop) {
-      return stop.line;
-    }
-    beacon.aside(false);
-    const auto failure = vmapcheck::run(*trace, subject.make, checking_of(*trace), &coverage[0], beacon);
-    wrong[item] = !failure || *failure ? 1 : 0;
-    return std::nullopt;
-  };
-  WalkOptions options;
-  options.on_death = [&](std::uint64_t item, const Death&) {
-    wrong[item] = 1;
-    return false;
-  };
-  options.keep_going = [] { return !interrupted(); };
-  const Walked walked = walk(inputs.size(), work, options);
-  if (walked.interrupted) throw Stop{Exit::interrupted, "interrupted"};
-  if (walked.answer) throw Stop{Exit::usage, *walked.answer};
-  Exercised exercised{.coverage = coverage[0], .traces = inputs.size()};
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (wrong[i] == 0) continue;
-    ++exercised.failed;
-    say(fmt::format("vmapcheck: {} fails: vmapcheck replay says how", one_line(inputs[i])));
-  }
-  return exercised;
-}
-
-Exercised run_random_traces(std::uint64_t seed) {
-  CheckOptions options{.seed = seed, .cases = random_cases, .time = {}, .on_progress = {}};
-  options.on_progress = [](const CheckReport&) { return !interrupted(); };
-  const auto report = check(subject_named("vmap").make, options);
-  if (!report) throw Stop{Exit::subject, one_line(report.error())};
-  if (report->interrupted) throw Stop{Exit::interrupted, "interrupted"};
-  if (report->found) say(fmt::format("vmapcheck: random checking fails: vmapcheck check --seed {} says how", seed));
-  return {.coverage = report->coverage, .traces = report->cases, .failed = report->found ? 1u : 0u};
-}
-
-Exit run_traces(const Common& common, const RunOptions& options) {
-  const Exercised exercised =
-      options.random ? run_random_traces(seed_of(common, seed_default)) : run_inputs(inputs_below(options.directories));
-  out(json_of(exercised).dump() + "\n");
-  return exercised.failed == 0 ? Exit::ok : Exit::violation;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/coverage_measure.hpp"
+#include "tools/coverage/measure.hpp"
 
 #include <cxxabi.h>
 #include <fmt/format.h>
@@ -224,8 +224,10 @@ std::map<unsigned, std::uint64_t> count_lines(std::vector<Region> regions) {
   std::map<unsigned, std::uint64_t> begun;
   for (const Region& region : regions) {
     if (region.kind == Region::expansion) continue;
-    // What goes on at the begin of a later line: the innermost says so last.
-    for (unsigned line = region.at.line + 1; line <= region.at.line_end; ++line) {
+    // What goes on at the begin of a later line: the innermost comes last.
+    // Comments and empty lines are skipped from their own line on.
+    for (unsigned line = region.at.line + (region.kind == Region::skipped ? 0 : 1); line <= region.at.line_end;
+         ++line) {
       if (line == region.at.line_end && region.at.column_end <= 1) break;
       if (region.kind == Region::skipped)
         lines.erase(line);
