@@ -24,7 +24,10 @@ int BasicAddressSpace<Index>::pick(int n) {
     return 2;
   std::unreachable();
 }
-int twice() { return 2; }
+int twice() {
+  // Not executed: a comment.
+  return 2;
+}
 bool operator==(const T<int>&, const T<int>&) = default;
 """
 # Lines and columns of the pieces: the body, the two that return, and what comes behind each.
@@ -61,7 +64,9 @@ def pick(name, positive, negative, other):
     return {
         "name": name, "count": all_of_them, "filenames": ["@/toy.hpp"],
         "regions": [region(BODY, all_of_them), region(FIRST, positive), region(SECOND, other), region(BEHIND, 0),
-                    region((5, 13, 6, 3), below, 3)],
+                    # Between a condition and what follows on the next line, clang has a gap.
+                    region((4, 13, 5, 5), positive, 3), region((5, 13, 6, 3), below, 3),
+                    region((6, 24, 7, 5), other, 3), region((7, 13, 8, 3), 0, 3)],
         "branches": [branch(POSITIVE, positive, below), branch(NEGATIVE, below, 0), branch(NOT_ONE, other, negative)],
     }
 
@@ -142,9 +147,15 @@ class Tests:
                                      "--unreachable", "/dev/null")[1])
         self.expect("lines of two instantiations", {"covered": 4, "total": 7}, counted(report["lines"]))
 
+    def leaves_out_comments(self):
+        twice = plain(PLAIN, 10, 1)
+        twice["regions"] = [[10, 13, 13, 2, 1, 0, 0, 0], [11, 3, 11, 30, 0, 0, 0, 2]]
+        report = json.loads(self.run([pick(OURS, 0, 1, 0), twice], "--json")[1])
+        self.expect("lines with a comment", {"covered": 6, "total": 6}, counted(report["lines"]))
+
     def leaves_out_what_clang_does_not_count(self):
-        always = [[11, 13, 11, 14, 5, 0, 0, 0, 4]]
-        report = json.loads(self.run([pick(OURS, 0, 1, 0), plain(EQUAL, 11, 5, always)], "--json")[1])
+        always = [[14, 13, 14, 14, 5, 0, 0, 0, 4]]
+        report = json.loads(self.run([pick(OURS, 0, 1, 0), plain(EQUAL, 14, 5, always)], "--json")[1])
         self.expect("branches with a defaulted comparison", {"covered": 3, "total": 4}, counted(report["branches"]))
         self.expect("lines with a defaulted comparison", {"covered": 4, "total": 4}, counted(report["lines"]))
 
@@ -247,7 +258,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         tests = Tests(sys.argv[1], pathlib.Path(folder))
         for test in (tests.counts_only_what_is_the_allocators, tests.adds_up_instantiations_and_programs,
-                     tests.leaves_out_what_clang_does_not_count, tests.finds_what_is_excluded_and_executed,
+                     tests.leaves_out_comments, tests.leaves_out_what_clang_does_not_count, tests.finds_what_is_excluded_and_executed,
                      tests.finds_what_matches_nothing, tests.follows_the_text_where_lines_move,
                      tests.refuses_a_list_that_is_none, tests.demands_percentages,
                      tests.says_what_it_cannot_read_or_write, tests.writes_a_page):
