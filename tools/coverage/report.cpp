@@ -132,9 +132,12 @@ std::string text_of(const std::vector<std::vector<Cell>>& rows) {
 std::string table_line(std::string_view name, Ratio lines, std::size_t lines_not, Ratio branches,
                        std::size_t branches_not) {
   const auto excluded = [](std::size_t n) { return n == 0 ? std::string() : fmt::format("{}", n); };
-  return fmt::format("  {:<24}{:>13}{:>9}{:>6}{:>13}{:>9}{:>6}\n", name,
-                     fmt::format("{}/{}", lines.covered, lines.total), percent(lines), excluded(lines_not),
-                     fmt::format("{}/{}", branches.covered, branches.total), percent(branches), excluded(branches_not));
+  std::string line =
+      fmt::format("  {:<24}{:>13}{:>9}{:>6}{:>13}{:>9}{:>6}", name, fmt::format("{}/{}", lines.covered, lines.total),
+                  percent(lines), excluded(lines_not), fmt::format("{}/{}", branches.covered, branches.total),
+                  percent(branches), excluded(branches_not));
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line + "\n";
 }
 
 struct Excluded {
