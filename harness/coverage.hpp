@@ -13,6 +13,7 @@
 #include "vmap/error.hpp"
 #include "vmap/request.hpp"
 #include "vmap/stats.hpp"
+#include "vmap/violation.hpp"
 
 namespace vmapcheck {
 
@@ -22,6 +23,9 @@ struct Coverage {
   std::uint64_t unsupported = 0;                       ///< of those: the subject does not have the function
   std::array<std::array<std::uint64_t, vmap::error_count>, op_kind_count> errors{};  ///< by op and vmap::Error
   std::array<std::uint64_t, vmap::fit_type_count> fits{};
+  std::array<std::array<std::uint64_t, vmap::fit_type_count>, op_kind_count> fits_of{};  ///< by op and vmap::FitType
+  /// How often each vmap::Invariant was checked after each op; in the last row at the begin and at the end of a run.
+  std::array<std::array<std::uint64_t, vmap::invariant_count>, op_kind_count + 1> checks{};
   std::array<std::uint64_t, vmap::coalescing_count> coalescings{};  ///< frees, by what they touched
   std::uint64_t purges_on_limit = 0;                                ///< a lazy free went above the limit
   std::uint64_t purges_on_exhaustion = 0;                           ///< an allocation would have failed
@@ -50,6 +54,8 @@ struct Coverage {
     add(ops, other.ops);
     add(skipped, other.skipped);
     for (std::size_t i = 0; i < errors.size(); ++i) add(errors[i], other.errors[i]);
+    for (std::size_t i = 0; i < fits_of.size(); ++i) add(fits_of[i], other.fits_of[i]);
+    for (std::size_t i = 0; i < checks.size(); ++i) add(checks[i], other.checks[i]);
     add(fits, other.fits);
     add(coalescings, other.coalescings);
     add(tree_cases, other.tree_cases);

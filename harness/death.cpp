@@ -2,8 +2,8 @@
 #include "harness/death.hpp"
 
 #include <execinfo.h>
-#include <string.h>
 #include <ucontext.h>
+#include <cstring>
 
 #include <algorithm>
 #include <charconv>

@@ -78,6 +78,7 @@ std::optional<Violation> Executor::step(const Op& op) {
       return violation;
     }
   }
+  now_.op = op.index();
   now_.failed = now_.released = now_.thorough = false;
   now_.touched.clear();
   now_.visits_max = 0;
@@ -105,6 +106,7 @@ std::optional<Violation> Executor::finish() {
   if (auto violation = check_everything()) return violation;
   if (auto violation = check_verify()) return violation;
   subject_.reset();
+  checked(Invariant::memory);
   if (metadata_.blocks_outstanding() == 0) return std::nullopt;
   return broken(Invariant::memory, std::to_string(metadata_.bytes_outstanding()) + " bytes of metadata in " +
                                        std::to_string(metadata_.blocks_outstanding()) +
@@ -343,6 +345,7 @@ void Executor::occupied(Range range, Label label) {
   const vmap::FitType fit = vmap::classify(gap, range);
   ++tally_.fits[static_cast<std::size_t>(fit)];
   ++coverage_.fits[static_cast<std::size_t>(fit)];
+  ++coverage_.fits_of[now_.op][static_cast<std::size_t>(fit)];
   model_.occupy(range, label);
   now_.touched.push_back(range.begin);
   if (const auto entry = entry_of(label); entry == index_of_live_.end() || entry->first != label) {
@@ -438,6 +441,8 @@ std::optional<Violation> Executor::check_everything() {
     subject_->free(layout_.free);
     if (features_.lazy) subject_->lazy(layout_.lazy);
     model_.gaps_into(gaps_);
+    for (const Invariant each : {Invariant::overlap, Invariant::partition, Invariant::coalescing}) checked(each);
+    if (now_.failed) checked(Invariant::atomicity);
     if (!is_layout_expected()) {
       if (auto violation = check_layout(layout_, model_.space())) return violation;
       const std::string text = difference(expected_layout(), layout_);
@@ -448,6 +453,7 @@ std::optional<Violation> Executor::check_everything() {
   if (!atomicity)
     if (auto violation = check_classification()) return violation;
   if (features_.inspectable) {
+    checked(Invariant::tree), checked(Invariant::augment);
     TreeFinding finding = subject_->check_tree(model_.areas().size() + free_blocks_ + 2, blocks_);
     if (finding.tree) return broken(Invariant::tree, *std::move(finding.tree));
     if (!atomicity && features_.observable && blocks_ != layout_.free)
@@ -473,6 +479,8 @@ std::optional<Violation> Executor::check_what_was_touched() {
 
 std::optional<Violation> Executor::check_gaps_near(Address begin) {
   Near near;
+  for (const Invariant each : {Invariant::partition, Invariant::coalescing, Invariant::tree, Invariant::augment})
+    checked(each);
   TreeFinding finding = subject_->check_tree_near(begin, near);
   bool as_expected = !finding.tree && !finding.augment;
   const auto after = model_.areas().upper_bound(begin);
@@ -495,16 +503,18 @@ std::optional<Violation> Executor::check_gaps_near(Address begin) {
   return broken(Invariant::tree, "the descent to " + describe(begin) + " does not meet the free blocks around it");
 }
 
-std::optional<Violation> Executor::check_classification() const {
+std::optional<Violation> Executor::check_classification() {
   const std::size_t actual = features_.stats ? stats_.free_blocks : layout_.free.size();
   if (!features_.stats && !features_.observable) return std::nullopt;
   if (!features_.stats && unchecked_ != 0) return std::nullopt;  // layout_ is not of this step
+  checked(Invariant::classification);
   if (actual == free_blocks_) return std::nullopt;
   return broken(Invariant::classification, "from " + std::to_string(now_.free_blocks) + " free blocks, expected " +
                                                std::to_string(free_blocks_) + ", actual " + std::to_string(actual));
 }
 
-std::optional<Violation> Executor::check_memory() const {
+std::optional<Violation> Executor::check_memory() {
+  checked(Invariant::memory);
   const std::uint64_t requests = metadata_.requests() - now_.requests;
   const bool freeing = std::holds_alternative<Range>(answer_) || std::holds_alternative<Purged>(answer_);
   if (requests != 0 && freeing)
@@ -525,8 +535,9 @@ std::optional<Violation> Executor::check_memory() const {
   return std::nullopt;
 }
 
-std::optional<Violation> Executor::check_cost(const Op& op) const {
+std::optional<Violation> Executor::check_cost(const Op& op) {
   if (!features_.stats) return std::nullopt;
+  checked(Invariant::cost);
   const std::uint64_t visited = stats_.nodes_visited - visited_;
   const std::uint64_t free_height = height_max(now_.free_blocks + now_.touched.size() + 1);
   const std::uint64_t area_height = height_max(model_.areas().size() + now_.touched.size() + 1);
@@ -626,6 +637,8 @@ void Executor::count(const Op& op) {
   if (const auto* skipped = std::get_if<Skipped>(&answer_)) {
     ++coverage_.skipped[op.index()];
     if (skipped->unsupported) ++coverage_.unsupported;
+  } else if (!std::holds_alternative<FailMetadata>(op)) {
+    checked(Invariant::answer);
   }
   if (const auto* error = std::get_if<Error>(&answer_)) {
     ++coverage_.errors[op.index()][static_cast<std::size_t>(*error)];

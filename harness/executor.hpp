@@ -116,11 +116,12 @@ class Executor {
   };
   /// What the step has to be judged by, besides its answer.
   struct Step {
-    bool failed = false;           ///< the subject answered with an error
-    bool released = false;         ///< a purge or hook changed the state on the way
-    bool thorough = false;         ///< touched too much for a local check
-    std::vector<Address> touched;  ///< begins of what was placed or freed
-    std::uint64_t visits_max = 0;  ///< nodes, without misfits
+    std::size_t op = op_kind_count;  ///< Op::index(); before the first op and after the last: that many
+    bool failed = false;             ///< the subject answered with an error
+    bool released = false;           ///< a purge or hook changed the state on the way
+    bool thorough = false;           ///< touched too much for a local check
+    std::vector<Address> touched;    ///< begins of what was placed or freed
+    std::uint64_t visits_max = 0;    ///< nodes, without misfits
     std::uint64_t attempts = 1;
     std::uint64_t requests = 0;   ///< of metadata before the step
     std::uint64_t faults = 0;     ///< fired before the step
@@ -164,15 +165,17 @@ class Executor {
   std::optional<vmap::Violation> check_everything();
   std::optional<vmap::Violation> check_what_was_touched();
   std::optional<vmap::Violation> check_gaps_near(Address begin);
-  std::optional<vmap::Violation> check_classification() const;
+  std::optional<vmap::Violation> check_classification();
   std::optional<vmap::Violation> check_atomicity() const;
-  std::optional<vmap::Violation> check_memory() const;
-  std::optional<vmap::Violation> check_cost(const Op& op) const;
+  std::optional<vmap::Violation> check_memory();
+  std::optional<vmap::Violation> check_cost(const Op& op);
   std::optional<vmap::Violation> check_stats(bool largest) const;
   std::optional<vmap::Violation> check_verify() const;
   [[nodiscard]] std::uint64_t misfits_allowed(const Op& op) const;
   [[nodiscard]] bool is_layout_expected() const;
   [[nodiscard]] Layout expected_layout() const;
+  /// That is being checked for the op of this step.
+  void checked(vmap::Invariant invariant) { ++coverage_.checks[now_.op][static_cast<std::size_t>(invariant)]; }
   void count(const Op& op);
 
   // The metadata outlives the subject: declared before it.

@@ -31,6 +31,7 @@ TEST(AddressSpaceCreate, RefusesWhatIsNoSpace) {
   const std::array<Range, 1> below{{{0x0, 0x2000}}};
   const std::array<Range, 1> above{{{0x8000, 0xa000}}};
   const std::array<Range, 3> overlapping{{{0x1000, 0x3000}, {0x5000, 0x6000}, {0x2000, 0x4000}}};
+  const std::array<Range, 2> reaching_up{{{0x4000, 0x6000}, {0x2000, 0x5000}}};
   const std::array<Range, 2> good_then_above{{{0x1000, 0x2000}, {0x8000, 0xa000}}};
   const std::array<Range, 2> twice{{{0x1000, 0x3000}, {0x1000, 0x3000}}};
   const std::array<Range, 2> inside{{{0x1000, 0x5000}, {0x2000, 0x3000}}};
@@ -52,6 +53,7 @@ TEST(AddressSpaceCreate, RefusesWhatIsNoSpace) {
       {.range = good, .granule = p, .busy = above},
       {.range = good, .granule = p, .busy = good_then_above},
       {.range = good, .granule = p, .busy = overlapping},
+      {.range = good, .granule = p, .busy = reaching_up},
       {.range = good, .granule = p, .busy = twice},
       {.range = good, .granule = p, .busy = inside},
       {.range = good, .granule = p, .nodes_per_slab = 0},
@@ -311,6 +313,18 @@ TEST(Looking, StatsSayWhatThereIsAndWhatHasHappened) {
   EXPECT_EQ(space.free(40), (Range{0, 100}));  // both
   EXPECT_EQ(space.stats().coalescings, (std::array<std::uint64_t, coalescing_count>{1, 2, 0, 1}));
   EXPECT_GT(s.nodes_visited, 0u);
+}
+
+TEST(Looking, AFullSpaceIsNotFragmented) {
+  AddressSpace space = make({.range = {0, 8 * p}, .granule = p});
+  ASSERT_TRUE(space.allocate({.size = 8 * p}));
+  EXPECT_EQ(space.stats().fragmentation(), 0.0);
+}
+
+TEST(Looking, ASpaceSaysWhatItWasMadeFrom) {
+  const AddressSpace space = make({.range = {2 * p, 8 * p}, .granule = p});
+  EXPECT_EQ(space.range(), (Range{2 * p, 8 * p}));
+  EXPECT_EQ(space.granule(), p);
 }
 
 TEST(Looking, CostsLogarithmicallyManyVisits) {

@@ -24,7 +24,7 @@ allowed() {
     subjects/*) echo "$standard|$posix|$fmt|\"(subjects|harness|model|vmap)/.*\"" ;;
     fuzz/*) echo "$standard|$posix|$fmt|\"(fuzz|subjects|harness|model|vmap)/.*\"" ;;
     tools/*) echo "$standard|$posix|$fmt|<CLI/.*>|<nlohmann/.*>|<archive(_entry)?\.h>|\"(tools|fuzz|subjects|harness|model|vmap)/.*\"" ;;
-    bench/*) echo "$standard|$posix|$fmt|<benchmark/.*>|\"(bench|subjects|harness|model|vmap)/.*\"" ;;
+    bench/*) echo "$standard|$posix|$fmt|<benchmark/.*>|\"(bench|fuzz|subjects|harness|model|vmap)/.*\"" ;;
     properties/*) echo "$standard|$posix|$fmt|$tests|<nlohmann/.*>|\".*\"" ;;
   esac
 }

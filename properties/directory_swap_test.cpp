@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A directory in the place of another: by the system call for it, and by two renames where there is none.
-#include "tools/directory_swap.hpp"
+#include "tools/corpus/directory_swap.hpp"
 
 #include <gtest/gtest.h>
 

@@ -208,6 +208,20 @@ TEST(NodePool, PlacesNodesOfAnyAlignmentApartAndAsTheyAreAligned) {
   expect_nodes_apart_and_aligned<Aligned<256>>();
 }
 
+TEST(NodePool, AssignedToItselfKeepsItsNodes) {
+  TestResource resource;
+  NodePool<Node> pool(&resource, 4);
+  ASSERT_TRUE(pool.ensure(3));
+  Node& node = *pool.take();
+  node.range = {1, 2};
+  NodePool<Node>& itself = pool;
+  pool = std::move(itself);
+  EXPECT_GT(resource.bytes_outstanding, 0u);
+  EXPECT_EQ(pool.alive(), 1u);
+  EXPECT_EQ(pool.spares(), 3u);
+  EXPECT_EQ(node.range, (Range{1, 2}));
+}
+
 TEST(AddressSpaceMemory, IsNotNeededToFreeNorToPurge) {
   for (const std::size_t nodes_per_slab : {1u, 64u}) {
     TestResource resource;

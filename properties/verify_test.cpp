@@ -147,6 +147,7 @@ struct HandMade {
   FreeTree free;
   AreaTree busy;
   AreaTree lazy;
+  Size granule = 4;
 
   template <class Tree>
   void append(Tree& tree, Range range) {
@@ -160,7 +161,7 @@ struct HandMade {
     for (const Range range : lazy_areas) append(lazy, range);
   }
 
-  /// In [0, 64) with granules of 4. `nodes` and bytes are added to what is right.
+  /// In [0, 64). `nodes` and bytes are added to what is right.
   std::optional<Violation> verify(std::size_t nodes = 0, Size busy_bytes = 0, Size lazy_bytes = 0) {
     const auto bytes = [](const AreaTree& tree) {
       Size sum = 0;
@@ -169,7 +170,7 @@ struct HandMade {
       return sum;
     };
     return verify_layout({.range = {0, 64},
-                          .granule = 4,
+                          .granule = granule,
                           .free = free,
                           .busy = busy,
                           .lazy = lazy,
@@ -199,6 +200,7 @@ TEST(VerifyLayout, NamesWhatOverlapsLeavesTheSpaceOrIsOffTheGranule) {
       {{{0, 64}}, {{8, 4}}},
       {{{0, 4}, {4, 8}, {4, 64}}, {}},
       {{{0, 62}}, {}},
+      {{{2, 64}}, {}},
   };
   for (const HandMade& layout : layouts) {
     auto& mutable_layout = const_cast<HandMade&>(layout);
@@ -217,6 +219,59 @@ TEST(VerifyLayout, NamesFreeBlocksThatTouch) {
   EXPECT_EQ(broken(HandMade({{0, 8}, {8, 16}}, {{16, 64}}).verify()), Invariant::coalescing);
   EXPECT_EQ(broken(HandMade({{0, 8}, {56, 60}, {60, 64}}, {{8, 56}}).verify()), Invariant::coalescing);
   EXPECT_EQ(HandMade({{0, 8}, {56, 64}}, {{8, 32}, {32, 56}}).verify(), std::nullopt) << "areas may touch";
+}
+
+TEST(VerifyLayout, NamesTheFirstOfSeveralFreeBlocksThatTouch) {
+  const auto violation = HandMade({{0, 8}, {8, 16}, {16, 64}}, {}).verify();
+  EXPECT_EQ(violation.value().detail, "free block [0x8, 0x10) touches the free block before it");
+}
+
+/// The first free block is the root, the second its right child, and the areas are where the second one should be.
+TEST(VerifyLayout, NamesABlockThatIsCountedAndNotInTheTree) {
+  HandMade layout({{0, 8}, {16, 24}}, {{8, 64}});
+  BreakableFreeTree::set_child(*layout.free.root(), Side::right, nullptr);
+  BreakableFreeTree::set_neighbour(*layout.free.root(), Side::right, nullptr);
+  EXPECT_EQ(layout.verify(), (Violation{Invariant::tree, "1 nodes, counted as 2"}));
+}
+
+TEST(VerifyLayout, NamesABlockInTheTreeThatTheListForwardsMisses) {
+  HandMade layout({{0, 8}, {16, 24}}, {{8, 64}});
+  BreakableFreeTree::set_neighbour(*layout.free.root(), Side::right, nullptr);
+  EXPECT_EQ(layout.verify(),
+            (Violation{Invariant::tree, "node [0x10, 0x18): the list does not thread the order of the tree"}));
+}
+
+TEST(VerifyLayout, NamesABlockThatIsOutOfOrderInTheTreeAlone) {
+  HandMade layout({{8, 16}, {0, 4}}, {{0, 8}, {16, 64}});
+  BreakableFreeTree::set_neighbour(*layout.free.root(), Side::right, nullptr);
+  EXPECT_EQ(layout.verify(), (Violation{Invariant::tree, "node [0x0, 0x4): is out of order"}));
+}
+
+/// All blocks behind the root in one line, to the right, all black, and the list as it should be: of 20 nodes none can
+/// be deeper than 10.
+TEST(VerifyLayout, NamesANodeThatIsTooDeep) {
+  Ranges free_blocks;
+  Ranges areas;
+  for (Address begin = 0; begin < 40; begin += 2) {
+    free_blocks.push_back({begin, begin + 1});
+    areas.push_back({begin + 1, begin + 2});
+  }
+  areas.back().end = 64;
+  HandMade layout(free_blocks, areas);
+  layout.granule = 1;
+  EXPECT_EQ(layout.verify(), std::nullopt);
+  Node* parent = layout.free.root();
+  for (Node* node = parent->next(); node != nullptr; node = node->next()) {
+    BreakableFreeTree::set_child(*parent, Side::right, node);
+    BreakableFreeTree::set_parent(*node, parent);
+    BreakableFreeTree::set_red(*node, false);
+    for (const Side side : {Side::left, Side::right}) BreakableFreeTree::set_child(*node, side, nullptr);
+    parent = node;
+  }
+  const auto violation = layout.verify();
+  EXPECT_EQ(broken(violation), Invariant::tree);
+  EXPECT_NE(violation.value().detail.find("is deeper than a red-black tree can be"), std::string::npos)
+      << violation->detail;
 }
 
 TEST(VerifyLayout, ReportsOverlapBeforePartitionBeforeCoalescingBeforeTheRest) {

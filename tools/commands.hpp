@@ -16,6 +16,8 @@ void add_corpus(CLI::App& app, Session& session);
 void add_encode(CLI::App& app, Session& session);
 void add_decode(CLI::App& app, Session& session);
 void add_subjects(CLI::App& app, Session& session);
+void add_coverage(CLI::App& app, Session& session);
+void add_coverage_run(CLI::App& app, Session& session);
 
 // Commands of `corpus`.
 void add_corpus_add(CLI::App& corpus, Session& session);

@@ -76,6 +76,7 @@ void describe(CLI::App& app, Session& session) {
   });
   add_check(app, session);
   add_campaign(app, session);
+  add_coverage(app, session);
   add_replay(app, session);
   add_minimize(app, session);
   add_show(app, session);
@@ -85,6 +86,7 @@ void describe(CLI::App& app, Session& session) {
   add_subjects(app, session);
   for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
   add_step_to(app, session);
+  add_coverage_run(app, session);
 }
 
 /// What a user types to run this again: the launcher says so, if it was one.

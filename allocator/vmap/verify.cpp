@@ -116,10 +116,11 @@ class TreeWalk {
 
   /// Returns the black height. Stops at the first violation.
   int visit(const Node* node, const Node* parent, int depth) {
-    if (node == nullptr || found_) return 0;
+    if (node == nullptr) return 0;
     if (depth > depth_max_) return fail(*node, "is deeper than a red-black tree can be");
     if (node->parent() != parent) return fail(*node, "its parent link is wrong");
-    if (node->is_red() && parent != nullptr && parent->is_red()) return fail(*node, "red below a red parent");
+    // A red node has a parent: the root is black.
+    if (node->is_red() && parent->is_red()) return fail(*node, "red below a red parent");
     const int left = visit(node->child(Side::left), node, depth + 1);
     if (found_) return 0;
     if (last_ != nullptr && last_->range.begin >= node->range.begin) return fail(*node, "is out of order");

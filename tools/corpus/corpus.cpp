@@ -15,7 +15,7 @@
 #include "harness/strace_import.hpp"
 #include "model/trace.hpp"
 #include "tools/commands.hpp"
-#include "tools/corpus_import.hpp"
+#include "tools/corpus/import.hpp"
 #include "tools/files.hpp"
 
 namespace vmapcheck::tool {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "harness/trace_features.hpp"
-#include "tools/corpus_inputs.hpp"
+#include "tools/corpus/inputs.hpp"
 #include "tools/options.hpp"
 
 namespace vmapcheck::tool {

@@ -17,8 +17,8 @@
 
 #include "harness/set_cover.hpp"
 #include "tools/commands.hpp"
-#include "tools/corpus_exercise.hpp"
-#include "tools/directory_swap.hpp"
+#include "tools/corpus/directory_swap.hpp"
+#include "tools/corpus/exercise.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
 #include "tools/report.hpp"

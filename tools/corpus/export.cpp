@@ -16,9 +16,9 @@
 
 #include "fuzz/records.hpp"
 #include "model/trace.hpp"
-#include "tools/archive.hpp"
 #include "tools/commands.hpp"
-#include "tools/corpus_inputs.hpp"
+#include "tools/corpus/archive.hpp"
+#include "tools/corpus/inputs.hpp"
 #include "tools/files.hpp"
 #include "tools/report.hpp"
 

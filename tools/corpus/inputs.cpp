@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/corpus_inputs.hpp"
+#include "tools/corpus/inputs.hpp"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 
 #include "fuzz/records.hpp"
 #include "model/trace.hpp"
-#include "tools/archive.hpp"
+#include "tools/corpus/archive.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/archive.hpp"
+#include "tools/corpus/archive.hpp"
 
 #include <fmt/format.h>
 

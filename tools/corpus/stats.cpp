@@ -15,7 +15,7 @@
 
 #include "harness/set_cover.hpp"
 #include "tools/commands.hpp"
-#include "tools/corpus_exercise.hpp"
+#include "tools/corpus/exercise.hpp"
 #include "tools/files.hpp"
 #include "tools/report.hpp"
 

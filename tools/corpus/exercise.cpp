@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/corpus_exercise.hpp"
+#include "tools/corpus/exercise.hpp"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/directory_swap.hpp"
+#include "tools/corpus/directory_swap.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>

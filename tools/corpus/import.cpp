@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/corpus_import.hpp"
+#include "tools/corpus/import.hpp"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "model/trace.hpp"
-#include "tools/corpus_inputs.hpp"
+#include "tools/corpus/inputs.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
 #include "tools/progress.hpp"
