@@ -206,6 +206,7 @@ full_disk() {
   run 4 campaign --time 20s -j 1 --target ./target --dir small/campaign
   says err 'no space left on device'
   verdict "workers left over" "" "$(alive)"
+  sleep 0.3  # the workers have children of their own
   umount small
 }
 
