@@ -75,8 +75,8 @@ void add_campaign(CLI::App& app, Session& session) {
       ->take_last();
   add_size(command, "--disk", options->disk, "End when the directory grows beyond this", std::uint64_t{1} << 20);
   add_size(command, "--memory", *memory, "What a worker may use (default: 2G)", std::uint64_t{64} << 20);
-  command.add_option("--engine", options->engine, "libfuzzer (default)")
-      ->check(CLI::IsMember({"libfuzzer"}))
+  command.add_option("--engine", options->engine, "libfuzzer (default) or afl")
+      ->check(CLI::IsMember({"libfuzzer", "afl"}))
       ->type_name("ENGINE")
       ->take_last();
   command.add_option("--target", options->target, "Fuzz target (default: that of the checkout)")

@@ -28,7 +28,21 @@ std::string in(const CampaignOptions& options, std::string_view name) {
   return (fs::path(options.directory) / name).string();
 }
 
-std::string find_target(const CampaignOptions& options) {
+/// The defaults of sanitizers that are asked to go on hold for a target that survives; another would go on silently.
+void add_sanitizer_options(Command& command, bool survives) {
+  const std::string own = survives ? "halt_on_error=0:" : "";
+  for (const char* const name : {"ASAN_OPTIONS", "UBSAN_OPTIONS"}) {
+    const auto given = environment(name);
+    std::string value = own + "symbolize=0:detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16:malloc_context_size=5";
+    if (std::string_view(name) == "UBSAN_OPTIONS") value = own + "symbolize=0:print_stacktrace=1";
+    if (given) value += ":" + *given;
+    command.environment.emplace_back(name, value);
+  }
+}
+
+}  // namespace
+
+Target find_target(const CampaignOptions& options) {
   std::string target = options.target;
   if (const auto directory = environment("VMAPCHECK_FUZZ_DIR"); target.empty() && directory)
     target = *directory + "/allocator_fuzz";
@@ -39,26 +53,20 @@ std::string find_target(const CampaignOptions& options) {
     throw Stop{Exit::subject, fmt::format("no fuzz target {}: {}", one_line(target), std::strerror(errno))};
   if (!S_ISREG(about.st_mode) || ::access(target.c_str(), X_OK) != 0)
     throw Stop{Exit::subject, fmt::format("no fuzz target {}: it is not a program", one_line(target))};
-  return fs::absolute(target).string();
+  return {.path = fs::absolute(target).string(), .build = hash_of(read_file(target, std::size_t{1} << 30))};
 }
 
-/// The defaults of sanitizers that are asked to go on hold for a target that survives; another would go on silently.
-void add_sanitizer_options(Command& command, bool survives) {
-  const std::string own = survives ? "halt_on_error=0:" : "";
-  for (const char* const name : {"ASAN_OPTIONS", "UBSAN_OPTIONS"}) {
-    const auto given = environment(name);
-    std::string value = own + "symbolize=0:detect_leaks=0:allocator_may_return_null=1";
-    if (std::string_view(name) == "UBSAN_OPTIONS") value = own + "symbolize=0:print_stacktrace=1";
-    if (given) value += ":" + *given;
-    command.environment.emplace_back(name, value);
-  }
+bool has_counted(const std::string& path, const std::string& target) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return false;
+  const TallyFile tally(path);
+  if (tally->magic == Tally::magic_value && tally->bytes != sizeof(Tally))
+    throw Stop{Exit::subject, fmt::format("{} was built from another version of vmapcheck than this program", target)};
+  return tally->magic == Tally::magic_value;
 }
-
-}  // namespace
 
 Target probe_target(const CampaignOptions& options, const std::string& subject) {
-  Target target{.path = find_target(options), .build = ""};
-  target.build = hash_of(read_file(target.path, std::size_t{1} << 30));
+  Target target = find_target(options);
   const std::string probe = in(options, "probe");
   std::error_code ignored;
   fs::remove_all(probe, ignored);
@@ -88,12 +96,7 @@ Target probe_target(const CampaignOptions& options, const std::string& subject) 
   if (*worker.counters() == 0)
     throw Stop{Exit::subject,
                fmt::format("{} is not instrumented: it has no counters of coverage (see {})", name, one_line(log))};
-  if (fs::exists(probe + "/tally", ignored)) {
-    const TallyFile tally(probe + "/tally");
-    if (tally->magic == Tally::magic_value && tally->bytes != sizeof(Tally))
-      throw Stop{Exit::subject, fmt::format("{} was built from another version of vmapcheck than this program", name)};
-    target.counts = tally->magic == Tally::magic_value;
-  }
+  target.counts = has_counted(probe + "/tally", name);
   fs::remove_all(probe, ignored);
   return target;
 }

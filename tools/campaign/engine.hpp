@@ -25,6 +25,11 @@ struct Target {
   bool counts = false;  ///< in a tally, and it can survive what it finds
 };
 
+/// Looks for the program.
+[[nodiscard]] Target find_target(const CampaignOptions& options);
+/// True if a target has counted in that tally. Stops with Exit::subject if it is one of another version.
+[[nodiscard]] bool has_counted(const std::string& tally, const std::string& target);
+
 /// Looks for the program, and runs it for an instant in DIRECTORY/probe. Stops with Exit::subject if it is no program,
 /// no fuzz target, not instrumented, of another version, or cannot start.
 [[nodiscard]] Target probe_target(const CampaignOptions& options, const std::string& subject);

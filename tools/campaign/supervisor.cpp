@@ -19,6 +19,7 @@
 
 #include "fuzz/records.hpp"
 #include "model/trace.hpp"
+#include "tools/campaign/afl.hpp"
 #include "tools/campaign/known.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
@@ -122,7 +123,7 @@ Supervisor::~Supervisor() = default;
 Exit Supervisor::run() {
   const std::vector<std::string> known = read_known_signatures(options_.known);
   take_directory();
-  target_ = probe_target(options_, subject_.name);
+  target_ = is_afl() ? probe_afl_target(options_, subject_.name) : probe_target(options_, subject_.name);
   resume();
   encode_seeds();
   findings_ =
@@ -257,7 +258,9 @@ void Supervisor::start(Slot& slot) {
   slot.tally->signature[0] = '\0';
   slot.tally->input_size = 0;
   const std::string log = in(fmt::format("worker-{}.log", slot.number));
-  slot.worker = std::make_unique<Worker>(worker_command(options_, target_, subject_.name, slot.number, seed), log);
+  const Command command = is_afl() ? afl_command(options_, target_, subject_.name, slot.number, seed)
+                                   : worker_command(options_, target_, subject_.name, slot.number, seed);
+  slot.worker = std::make_unique<Worker>(command, log);
   ++slot.starts;
 }
 
@@ -321,10 +324,35 @@ std::string Supervisor::why_to_stop() const {
 
 /// A worker that has ended: what it found is taken in, and another takes its place.
 void Supervisor::attend(Slot& slot) {
-  if (slot.worker && slot.worker->poll()) return;
+  if (slot.worker && slot.worker->poll()) {
+    if (is_afl()) take_artifacts(slot, afl_artifacts(options_.directory, slot.number));
+    return;
+  }
   if (slot.worker) take_in(slot);
   if (interrupted()) return;
   start(slot);
+}
+
+/// True if there were any. They are removed once they are findings.
+bool Supervisor::take_artifacts(Slot& slot, const std::vector<std::string>& artifacts) {
+  const Moment now{seconds(), state_.now.executions};
+  bool found = false;
+  for (const std::string& artifact : artifacts) {
+    const std::string kind = is_afl() ? std::string("crash") : kind_of_artifact(artifact);
+    if (kind == "slow") continue;
+    std::string input = contents(artifact);
+    // The engine could not write it, and the tally has it.
+    if (input.empty()) input.assign(reinterpret_cast<const char*>(slot.tally->input), slot.tally->input_size);
+    // afl-fuzz goes on, so that the tally may speak of another one by now.
+    const std::string says = is_afl() ? "" : slot.tally->signature;
+    const std::string& summary = slot.worker->summary();
+    if (!findings_->digest(input, says, summary.empty() ? kind : summary, slot.worker->log_end(), now)) return found;
+    std::error_code ignored;
+    fs::remove(artifact, ignored);
+    found = true;
+  }
+  if (found) save(true);
+  return found;
 }
 
 void Supervisor::take_in(Slot& slot) {
@@ -334,26 +362,14 @@ void Supervisor::take_in(Slot& slot) {
     return;
   }
   const Moment now{seconds(), state_.now.executions};
-  const std::string says = slot.tally->signature;
-  const std::string log = slot.worker->log_end();
-  bool found = false;
-  for (const std::string& artifact : slot.worker->artifacts()) {
-    const std::string kind = kind_of_artifact(artifact);
-    if (kind == "slow") continue;
-    std::string input = contents(artifact);
-    // The engine could not write it, and the tally has it.
-    if (input.empty()) input.assign(reinterpret_cast<const char*>(slot.tally->input), slot.tally->input_size);
-    if (!findings_->digest(input, says, slot.worker->summary().empty() ? kind : slot.worker->summary(), log, now))
-      return;
-    std::error_code ignored;
-    fs::remove(artifact, ignored);
-    found = true;
-  }
+  bool found =
+      take_artifacts(slot, is_afl() ? afl_artifacts(options_.directory, slot.number) : slot.worker->artifacts());
+  if (interrupted() && !found && !slot.worker->artifacts().empty()) return;
   // Killed while it ran an input: by the subject, or for want of memory.
   const bool was_busy = slot.tally->magic == Tally::magic_value && slot.tally->input_size != 0;
   if (!found && was_busy && ended_.empty()) {
     const std::string input(reinterpret_cast<const char*>(slot.tally->input), slot.tally->input_size);
-    if (!findings_->digest(input, says, slot.worker->end(), log, now)) return;
+    if (!findings_->digest(input, slot.tally->signature, slot.worker->end(), slot.worker->log_end(), now)) return;
     found = true;
   }
   slot.executions_before += slot.worker->pulse().executions;
@@ -379,7 +395,7 @@ void Supervisor::take_stock() {
     const Tally& tally = *slot->tally;
     totals.executions += slot->executions();
     if (slot->worker) {
-      const Pulse& pulse = slot->worker->pulse();
+      const Pulse pulse = is_afl() ? afl_pulse(options_.directory, slot->number) : slot->worker->pulse();
       if (pulse.edges > state_.edges || pulse.features > state_.features) state_.last_new_coverage = totals.seconds;
       state_.edges = std::max(state_.edges, pulse.edges);
       state_.features = std::max(state_.features, pulse.features);
@@ -409,7 +425,12 @@ void Supervisor::measure_rates() {
 }
 
 void Supervisor::look_at_limits() {
-  const Size corpus = size_of(in("corpus"));
+  Size corpus = size_of(in("corpus"));
+  for (const auto& slot : slots_) {
+    const Size queue = size_of(in(fmt::format("afl/w{}/queue", slot->number)));
+    corpus.files += queue.files;
+    corpus.bytes += queue.bytes;
+  }
   state_.corpus = corpus.files;
   state_.corpus_bytes = corpus.bytes;
   struct statvfs disk{};
@@ -510,6 +531,7 @@ std::string Supervisor::command() const {
   if (options_.time) words += fmt::format(" --time {:g}s", seconds_of(*options_.time));
   if (options_.executions) words += fmt::format(" --execs {}", *options_.executions);
   if (options_.plateau) words += fmt::format(" --plateau {:g}s", seconds_of(*options_.plateau));
+  if (is_afl()) words += " --engine afl";
   if (!options_.known.empty()) words += " --known " + shell_word(options_.known);
   if (!options_.target.empty()) words += " --target " + shell_word(options_.target);
   return words;

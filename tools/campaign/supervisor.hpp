@@ -44,6 +44,7 @@ class Supervisor {
   void watch();
   void attend(Slot& slot);
   void take_in(Slot& slot);
+  bool take_artifacts(Slot& slot, const std::vector<std::string>& artifacts);
   void finish_findings();
   void take_stock();
   void measure_rates();
@@ -53,6 +54,7 @@ class Supervisor {
   Exit conclude();
 
   [[nodiscard]] std::string in(std::string_view name) const;
+  [[nodiscard]] bool is_afl() const { return options_.engine == "afl"; }
   [[nodiscard]] double seconds() const;
   [[nodiscard]] std::string command() const;
   [[nodiscard]] std::string progress_line() const;
