@@ -35,7 +35,8 @@ def run(command, **arguments):
 
 def build(directory, variant, everywhere):
     sanitizers = "-fsanitize=fuzzer-no-link" + VARIANTS[variant]
-    instrument = sanitizers + ";-fno-sanitize-recover=all;-fno-sanitize-coverage=trace-cmp"
+    recover = ";-fsanitize-recover=" + VARIANTS[variant][1:] if VARIANTS[variant] else ""
+    instrument = sanitizers + recover + ";-fno-sanitize-coverage=trace-cmp"  # as the preset has it
     flags = ["-DVMAPCHECK_INSTRUMENT=" + ("" if everywhere else instrument),
              "-DCMAKE_CXX_FLAGS=-fno-omit-frame-pointer" + (" " + sanitizers if everywhere else ""),
              "-DCMAKE_EXE_LINKER_FLAGS=" + sanitizers]
