@@ -34,6 +34,7 @@
 #include "fuzz/records.hpp"
 #include "harness/isolated.hpp"
 #include "model/trace.hpp"
+#include "tools/campaign/commands.hpp"
 #include "tools/campaign/workers.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
@@ -124,8 +125,13 @@ void add_campaign(CLI::App& app, Session& session) {
   command.add_option("--target", options->target, "Fuzz target (default: that of the checkout)")
       ->type_name("PATH")
       ->take_last();
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return Campaign(session.common, *options).run(); }; });
+  command.require_subcommand(0, 1);
+  command.callback([&session, &command, options] {
+    if (command.get_subcommands().empty())
+      session.run = [&session, options] { return Campaign(session.common, *options).run(); };
+  });
+  add_campaign_status(command, session);
+  add_campaign_report(command, session);
 }
 
 namespace {
