@@ -49,7 +49,7 @@ struct Band {
   Cells cells;
 };
 
-std::optional<Step> last_step(std::span<const std::string> lines);
+std::optional<Step> last_step(std::span<const std::string> lines, const Verdict& verdict);
 Cells without_gaps(Cells cells, std::uint64_t begin, std::uint64_t end);
 std::vector<std::uint64_t> bounds_of(std::span<const Band> rows);
 std::string grid_of(std::span<const Band> rows, const Step& step, const Verdict& verdict);
@@ -57,7 +57,7 @@ std::string grid_of(std::span<const Band> rows, const Step& step, const Verdict&
 }  // namespace
 
 std::string picture_of(std::span<const std::string> lines, const Verdict& verdict) {
-  const auto step = last_step(lines);
+  const auto step = last_step(lines, verdict);
   if (!step || step->before.empty()) return "";
   std::vector<Band> rows{{"before", step->before}};
   if (step->after) rows.push_back({step->expected ? "after: subject" : "after", *step->after});
@@ -104,8 +104,10 @@ void apply_splices(const ordered_json& splices, Cells& cells) {
   }
 }
 
-std::optional<Step> last_step(std::span<const std::string> lines) {
+/// The subject may have died in a step of which nothing was told.
+std::optional<Step> last_step(std::span<const std::string> lines, const Verdict& verdict) {
   std::optional<Step> step;
+  std::size_t steps = 0;  // told
   Cells map;
   for (const std::string& text : lines) {
     const ordered_json line = ordered_json::parse(text, nullptr, false);
@@ -114,6 +116,7 @@ std::optional<Step> last_step(std::span<const std::string> lines) {
       if (line.contains("map")) apply_splices(line["map"], map);
       step = Step{{}, {}, {}, map, {}, {}, {}};
     } else if (line.contains("step")) {
+      steps = line["step"].get<std::size_t>() + 1;
       step = Step{line["op"], line["answer"], {}, map, {}, {}, {}};
     } else if (line.contains("after") && step) {
       if (line.contains("map")) apply_splices(line["map"], map);
@@ -128,6 +131,8 @@ std::optional<Step> last_step(std::span<const std::string> lines) {
           step->changed.emplace_back(address(one.at(0)), address(one.at(1)));
     }
   }
+  if (step && !verdict.ok && !verdict.op.empty() && steps <= verdict.step)
+    step = Step{verdict.op, "no answer", {}, map, {}, {}, {}};
   return step;
 }
 
