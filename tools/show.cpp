@@ -23,6 +23,7 @@
 #include "tools/interruption.hpp"
 #include "tools/show.hpp"
 #include "tools/show_page.hpp"
+#include "tools/show_record.hpp"
 #include "tools/show_text.hpp"
 
 namespace vmapcheck::tool {
@@ -43,26 +44,15 @@ struct Steps {
   std::size_t to = std::numeric_limits<std::size_t>::max();
 };
 
-/// What was recorded for a page, and how the run ended.
-struct Lines {
-  std::vector<std::string> text;
-  Ran ran;
-};
-
 /// Steps of a page: so many of the last ones unless it is said which, and at most.
 constexpr std::size_t page_steps_usual = 5'000;
 constexpr std::size_t page_steps_max = 20'000;
-/// Of a page; the steps that come later are left out.
-constexpr std::size_t page_bytes_max = std::size_t{48} << 20;
 
 Exit show(const Common& common, const Options& options);
 Steps selected(const Trace& trace, const Options& options);
-Ran record_with(const Trace& trace, const SubjectEntry& subject, RecordOptions options,
-                const std::function<void(const Piece& piece, Beacon& beacon)>& sink);
 Exit as_text(Shown& shown, const SubjectEntry& subject, const RecordOptions& recording, const Options& options);
 Exit as_page(Shown& shown, const SubjectEntry& subject, RecordOptions recording, const Options& options);
 void narrow(const Trace& trace, const SubjectEntry& subject, RecordOptions& recording, const Options& options);
-Lines record_lines(Shown& shown, const SubjectEntry& subject, const RecordOptions& recording);
 std::size_t columns();
 
 }  // namespace
@@ -132,26 +122,6 @@ Steps selected(const Trace& trace, const Options& options) {
     throw Stop{Exit::usage,
                fmt::format("--from {} --to {}: a page holds at most {} steps", steps.from, steps.to, page_steps_max)};
   return steps;
-}
-
-/// In a child; `sink` is called there, with all pieces but the last.
-Ran record_with(const Trace& trace, const SubjectEntry& subject, RecordOptions options,
-                const std::function<void(const Piece& piece, Beacon& beacon)>& sink) {
-  return run_in_child(trace, [&](Beacon& beacon) {
-    options.beacon = beacon;
-    std::optional<Failure> failure;
-    const auto recorded = record(trace, subject.make, options, [&](const Piece& piece) {
-      beacon.aside(true);  // who reads what is shown may take his time
-      if (const auto* ended = std::get_if<Ended>(&piece)) {
-        if (ended->violation) failure = failure_of(*ended->violation, ended->step, trace);
-      } else {
-        sink(piece, beacon);
-      }
-      beacon.aside(false);
-    });
-    if (!recorded) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(recorded.error()))};
-    return failure;
-  });
 }
 
 // ---- In the terminal
@@ -225,32 +195,6 @@ void narrow(const Trace& trace, const SubjectEntry& subject, RecordOptions& reco
     recording.to = std::max<std::size_t>(ran.steps, 1) - 1;
   }
   recording.from = recording.to < page_steps_usual ? 0 : recording.to - page_steps_usual + 1;
-}
-
-Lines record_lines(Shown& shown, const SubjectEntry& subject, const RecordOptions& recording) {
-  std::size_t bytes = 0;
-  std::string written;
-  PageLines to_lines(shown.trace, [&](const std::string& line) { written += line + "\n"; });
-  Lines lines;
-  lines.ran = record_with(shown.trace, subject, recording, [&](const Piece& piece, Beacon& beacon) {
-    if (bytes > page_bytes_max) return;
-    to_lines(piece);
-    bytes += written.size();
-    beacon.tell(written);
-    written.clear();
-  });
-  // A line that was cut off by a death has no end.
-  std::string_view rest = lines.ran.told;
-  for (std::size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1))
-    lines.text.emplace_back(rest.substr(0, end));
-  if (lines.ran.told.size() > page_bytes_max) {
-    const auto steps =
-        std::ranges::count_if(lines.text, [](const std::string& line) { return line.starts_with("{\"step\":"); });
-    shown.notes.push_back(fmt::format("The page would become too large: step {} and what follows is left out.",
-                                      recording.from + static_cast<std::size_t>(steps)));
-  }
-  lines.ran.told.clear();
-  return lines;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "tools/campaign/commands.hpp"
 #include "tools/campaign/options.hpp"
 #include "tools/campaign/supervisor.hpp"
 #include "tools/commands.hpp"
@@ -83,7 +84,9 @@ void add_campaign(CLI::App& app, Session& session) {
       ->type_name("PATH")
       ->take_last();
   command.add_option("FLAG", options->engine_flags, "Behind `--`: flags for the engine, as they are")->type_name("");
-  command.callback([&session, options, memory] {
+  command.require_subcommand(0, 1);
+  command.callback([&session, &command, options, memory] {
+    if (!command.get_subcommands().empty()) return;
     session.run = [&session, options, memory] {
       for (const std::string& flag : options->engine_flags)
         if (!flag.starts_with("-")) throw Stop{Exit::usage, fmt::format("unexpected argument '{}'", flag)};
@@ -92,6 +95,8 @@ void add_campaign(CLI::App& app, Session& session) {
       return Supervisor(session.common, *options).run();
     };
   });
+  add_campaign_status(command, session);
+  add_campaign_report(command, session);
 }
 
 }  // namespace vmapcheck::tool

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/campaign/plot.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "tools/campaign/report.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+// Of the drawing, in its own units.
+constexpr double width = 560, height = 230, left = 52, right = 70, top = 12, bottom = 30;
+constexpr std::size_t marks_max = 500;
+
+struct Axis {
+  double end = 1;
+  double step = 1;
+};
+
+/// Up to a value with ticks at round numbers, about five of them.
+Axis axis_of(double most, bool whole) {
+  if (!(most > 0)) most = 1;
+  const double rough = most / 4;
+  double step = std::pow(10, std::floor(std::log10(rough)));
+  for (const double factor : {1.0, 2.0, 5.0, 10.0})
+    if (step * factor >= rough) {
+      step *= factor;
+      break;
+    }
+  if (whole) step = std::max(step, 1.0);
+  return {std::ceil(most / step - 1e-9) * step, step};
+}
+
+/// The same for seconds: the axis ends where the campaign does.
+Axis time_axis(double seconds) {
+  if (!(seconds > 0)) seconds = 1;
+  constexpr std::array<double, 24> steps{0.1,  0.2,   0.5,   1,     2,     5,      10,     15,
+                                         30,   60,    120,   300,   600,   900,    1800,   3600,
+                                         7200, 10800, 21600, 43200, 86400, 172800, 432000, 864000};
+  const auto step = std::ranges::find_if(steps, [&](double one) { return seconds / one <= 6; });
+  return {seconds, step == steps.end() ? std::ceil(seconds / 6 / 864000) * 864000 : *step};
+}
+
+/// "0", "1.5k", "20M"
+std::string short_number(double number) {
+  constexpr std::array<std::string_view, 7> units{"", "k", "M", "G", "T", "P", "E"};
+  std::size_t unit = 0;
+  for (; number >= 1000 && unit + 1 < units.size(); ++unit) number /= 1000;
+  return fmt::format("{:g}{}", std::round(number * 100) / 100, units[unit]);
+}
+
+std::string time_label(double seconds, double step) {
+  if (seconds == 0) return "0";
+  if (step < 60) return fmt::format("{:g} s", std::round(seconds * 10) / 10);
+  if (step < 3600) return fmt::format("{:g} min", std::round(seconds / 6) / 10);
+  if (step < 86400) return fmt::format("{:g} h", std::round(seconds / 360) / 10);
+  return fmt::format("{:g} d", std::round(seconds / 8640) / 10);
+}
+
+class Drawing {
+ public:
+  explicit Drawing(const Plot& plot);
+  std::string draw();
+
+ private:
+  [[nodiscard]] double x(double seconds) const { return left + (width - left - right) * seconds / time_.end; }
+  [[nodiscard]] double y(double value) const { return height - bottom - (height - top - bottom) * value / value_.end; }
+  void draw_axes();
+  void draw_curves();
+  void draw_marks();
+
+  const Plot& plot_;
+  Axis time_;
+  Axis value_;
+  std::string svg_;
+};
+
+Drawing::Drawing(const Plot& plot) : plot_(plot) {
+  double seconds = plot.seconds, most = 0;
+  for (const Curve& curve : plot.curves)
+    for (const auto& [at, value] : curve.points) {
+      seconds = std::max(seconds, at);
+      most = std::max(most, value);
+    }
+  time_ = time_axis(seconds);
+  value_ = axis_of(most, true);
+}
+
+std::string Drawing::draw() {
+  draw_axes();
+  draw_marks();
+  draw_curves();
+  std::string now;
+  for (const Curve& curve : plot_.curves)
+    if (!curve.points.empty())
+      now += fmt::format("{}{}{}", now.empty() ? "" : ", ", short_number(curve.points.back().second),
+                         plot_.curves.size() > 1 ? " " + escaped(curve.title) : "");
+  return fmt::format(
+      "<figure class=\"plot\" id=\"plot-{0}\"><figcaption><b>{1}</b> <output>{2}</output></figcaption>\n"
+      "<svg viewBox=\"0 0 {3} {4}\" role=\"img\" tabindex=\"0\" aria-label=\"{1} over time: {2} at the end\" "
+      "data-end=\"{5}\" data-left=\"{6}\" data-right=\"{7}\" data-top=\"{8}\" "
+      "data-bottom=\"{9}\">\n{10}</svg></figure>\n",
+      plot_.id, escaped(plot_.title), now, width, height, time_.end, left, width - right, top, height - bottom, svg_);
+}
+
+void Drawing::draw_axes() {
+  for (double value = 0; value <= value_.end * 1.0001; value += value_.step) {
+    svg_ += fmt::format("<line class=\"grid\" x1=\"{}\" y1=\"{:.1f}\" x2=\"{}\" y2=\"{:.1f}\"/>", left, y(value),
+                        width - right, y(value));
+    svg_ += fmt::format("<text class=\"tick\" x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", left - 6,
+                        y(value) + 4, short_number(value));
+  }
+  for (double seconds = 0; seconds <= time_.end * 1.0001; seconds += time_.step) {
+    svg_ += fmt::format("<line class=\"axis\" x1=\"{0:.1f}\" y1=\"{1:.1f}\" x2=\"{0:.1f}\" y2=\"{2:.1f}\"/>",
+                        x(seconds), height - bottom, height - bottom + 4);
+    svg_ += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x(seconds),
+                        height - bottom + 18, time_label(seconds, time_.step));
+  }
+}
+
+void Drawing::draw_curves() {
+  double label_before = -100;
+  for (const Curve& curve : plot_.curves) {
+    if (curve.points.empty()) continue;
+    std::string points;
+    double last = 0;
+    for (const auto& [seconds, value] : thinned(curve.points)) {
+      if (curve.stepped && !points.empty()) points += fmt::format("{:.1f},{:.1f} ", x(seconds), y(last));
+      points += fmt::format("{:.1f},{:.1f} ", x(seconds), y(value));
+      last = value;
+    }
+    points.pop_back();
+    svg_ += fmt::format("<polyline class=\"curve {}\" points=\"{}\"/>\n", curve.style, points);
+    const double end_x = x(curve.points.back().first), end_y = y(last);
+    svg_ += fmt::format("<circle class=\"end {}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>", curve.style, end_x, end_y);
+    if (plot_.curves.size() < 2) continue;
+    const double label_y = std::abs(end_y - label_before) < 14 ? label_before + 14 : end_y;
+    label_before = label_y;
+    svg_ += fmt::format("<text class=\"label {}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", curve.style, end_x + 7,
+                        label_y + 4, escaped(curve.title));
+  }
+}
+
+void Drawing::draw_marks() {
+  for (std::size_t i = 0; i < std::min(plot_.marks.size(), marks_max); ++i) {
+    const Mark& mark = plot_.marks[i];
+    const double at = x(std::clamp(mark.seconds, 0.0, time_.end));
+    svg_ += fmt::format(
+        "<a href=\"#{}\" class=\"mark {}\"><line class=\"hit\" x1=\"{:.1f}\" y1=\"{}\" x2=\"{:.1f}\" y2=\"{}\"/>"
+        "<line x1=\"{:.1f}\" y1=\"{}\" x2=\"{:.1f}\" y2=\"{}\"/><title>{}</title></a>\n",
+        escaped(mark.target), escaped(mark.style), at, top, at, height - bottom, at, top, at, height - bottom,
+        escaped(mark.text));
+  }
+}
+
+}  // namespace
+
+std::string svg_of(const Plot& plot) { return Drawing(plot).draw(); }
+
+}  // namespace vmapcheck::tool

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/campaign/report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <filesystem>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "harness/death.hpp"
+#include "model/trace.hpp"
+#include "tools/files.hpp"
+#include "tools/show_page.hpp"
+#include "tools/show_record.hpp"
+#include "tools/show_text.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+/// So many findings are run again and drawn; a page of more would be read by nobody.
+constexpr std::size_t findings_drawn_max = 200;
+/// Steps of a page: the last ones.
+constexpr std::size_t page_steps_max = 5'000;
+
+ReportedFinding read_finding(const FoundFailure& found, const State& state, const std::string& directory,
+                             const std::string& program);
+std::optional<Trace> trace_of(ReportedFinding& one);
+void run_again(ReportedFinding& one, const Trace& trace, const State& state);
+void add_page(ReportedFinding& one, const Standing& standing, bool is_wanted);
+std::vector<Sample> ascending(std::vector<Sample> samples, const State& state);
+
+}  // namespace
+
+CampaignReport report_on(const std::string& directory, const std::string& program, bool pages) {
+  CampaignReport report{standing_of(directory), load_samples(directory), {}};
+  const State& state = report.standing.state;
+  report.samples = ascending(std::move(report.samples), state);
+  for (const FoundFailure& found : state.findings) {
+    ReportedFinding& one = report.findings.emplace_back(read_finding(found, state, directory, program));
+    if (const auto trace = trace_of(one)) {
+      if (report.findings.size() <= findings_drawn_max)
+        run_again(one, *trace, state);
+      else
+        one.notes.push_back(fmt::format("Only the first {} findings are run again and drawn.", findings_drawn_max));
+    }
+    add_page(one, report.standing, pages);
+  }
+  return report;
+}
+
+namespace {
+
+ReportedFinding read_finding(const FoundFailure& found, const State& state, const std::string& directory,
+                             const std::string& program) {
+  ReportedFinding one{.found = found, .kind = kind_of(found.signature), .name = {}, .path = {}};
+  const fs::path findings = fs::path(directory) / "findings";
+  if (found.trace.empty()) {
+    one.notes.push_back(
+        fmt::format("It is not minimized: what failed is {}.", one_line((findings / "bytes" / found.input).string())));
+    return one;
+  }
+  // What leads out of the directory is none of the campaign's.
+  one.name = fs::path(found.trace).filename().stem().string();
+  one.path = (findings / fs::path(found.trace).filename()).string();
+  one.replay = fmt::format("{} replay{} --subject {} {}", shell_word(program),
+                           found.sanitized_only ? " --sanitize" : "", shell_word(state.subject), shell_word(one.path));
+  return one;
+}
+
+/// Nothing if it cannot be read; a note says why.
+std::optional<Trace> trace_of(ReportedFinding& one) {
+  if (one.path.empty()) return std::nullopt;
+  try {
+    one.trace = read_file(one.path, trace_bytes_max);
+    return read_trace(one.path);
+  } catch (const Stop& stop) {
+    if (stop.status == Exit::interrupted) throw;
+    one.notes.push_back(fmt::format("There is no trace to show: {}.", stop.line));
+    return std::nullopt;
+  }
+}
+
+/// The line of the trace in which the op stands: those before it are the header, comments and what is busy.
+std::size_t line_of(std::string_view text, std::size_t step) {
+  std::size_t line = 0, ops = 0, last = 0;
+  for (std::size_t at = 0; at < text.size(); ++line) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view words = text.substr(at, end - at);
+    at = end + 1;
+    words.remove_prefix(std::min(words.find_first_not_of(" \t\r"), words.size()));
+    const std::string_view first = words.substr(0, words.find_first_of(" \t\r"));
+    if (first.empty() || first.starts_with('#') || first == "vmapcheck-trace" || first == "space" || first == "busy")
+      continue;
+    last = line + 1;
+    if (ops++ == step) return last;
+  }
+  return last;  // it failed at the end
+}
+
+/// The failing step, as `show --at` draws it.
+std::string drawing_of(const Shown& shown, const SubjectEntry& subject, const Verdict& verdict) {
+  if (shown.trace.ops.empty()) return "";
+  const std::size_t step = std::min(verdict.step, shown.trace.ops.size() - 1);
+  std::string written;
+  TextShow text(shown, {.columns = 100, .always_draws = true, .tree_lines = 60},
+                [&](std::string_view lines) { written += lines; });
+  const RecordOptions recording{.from = step, .to = step, .checking = checking_of(shown.trace)};
+  Ran ran = record_with(shown.trace, subject, recording, [&](const Piece& piece, Beacon& beacon) {
+    text(piece);
+    beacon.tell(written);
+    written.clear();
+  });
+  ran.told.erase(0, ran.told.find_first_not_of('\n'));
+  return std::move(ran.told);
+}
+
+void run_again(ReportedFinding& one, const Trace& trace, const State& state) {
+  const SubjectEntry* const subject = find_subject(state.subject);
+  if (subject == nullptr) {
+    one.notes.push_back(fmt::format("It was not run again: this program has no subject {}.", one_line(state.subject)));
+    return;
+  }
+  Shown shown{.file = one.path, .subject = subject->name, .replay = one.replay, .trace = trace};
+  const std::size_t from = trace.ops.size() > page_steps_max ? trace.ops.size() - page_steps_max : 0;
+  try {
+    Lines lines = record_lines(shown, *subject, {.from = from, .checking = checking_of(trace)});
+    one.verdict = verdict_of(lines.ran);
+    one.lines = std::move(lines.text);
+    one.drawn = drawing_of(shown, *subject, one.verdict);
+    one.ran = true;
+    if (!one.verdict.ok) one.line = line_of(one.trace, one.verdict.step);
+    const std::string here = lines.ran.failure ? signature(*lines.ran.failure) : "";
+    if (one.verdict.ok && one.found.sanitized_only)
+      one.notes.push_back("It fails only in a build with sanitizers, which this program is not: drawn is its end.");
+    else if (one.verdict.ok && one.found.status != FindingStatus::fixed)
+      one.notes.push_back("Run again for this report, it did not fail: drawn is its end.");
+    else if (!one.verdict.ok && one.found.status == FindingStatus::fixed)
+      one.notes.push_back(fmt::format("Run again for this report, it fails: {}.", one_line(here, 300)));
+    else if (!one.verdict.ok && here != one.found.signature)
+      one.notes.push_back(fmt::format("Run again for this report, it fails differently: {}.", one_line(here, 300)));
+  } catch (const Stop& stop) {
+    if (stop.status == Exit::interrupted) throw;
+    one.notes.push_back(fmt::format("It was not run again: {}.", stop.line));
+  }
+  for (std::string& note : shown.notes) one.notes.push_back(std::move(note));
+}
+
+void add_page(ReportedFinding& one, const Standing& standing, bool is_wanted) {
+  if (one.name.empty()) return;
+  const std::string path = (fs::path(standing.directory) / "findings" / (one.name + ".html")).string();
+  if (is_wanted && one.ran) {
+    const auto trace = parse_trace(one.trace);
+    write_file(path, page({.file = one.path,
+                           .subject = standing.state.subject,
+                           .replay = one.replay,
+                           .trace = *trace,
+                           .notes = one.notes},
+                          one.lines, one.verdict));
+  }
+  std::error_code error;
+  if (fs::is_regular_file(path, error)) one.page = path;
+}
+
+/// A session that was killed may have sampled a little beyond the time at which the next one went on: time does not go
+/// back. The last point is what is known now.
+std::vector<Sample> ascending(std::vector<Sample> samples, const State& state) {
+  std::erase_if(samples, [](const Sample& sample) { return !std::isfinite(sample.seconds) || sample.seconds < 0; });
+  double before = 0;
+  for (Sample& sample : samples) before = sample.seconds = std::max(before, sample.seconds);
+  const Sample now{state.now.seconds, state.now.executions, state.now.ops,        state.edges,
+                   state.features,    state.corpus,         state.findings.size()};
+  if (state.now.executions > 0 && now.seconds >= before) samples.push_back(now);
+  return samples;
+}
+
+}  // namespace
+
+// ---- Forms
+// -------------------------------------------------------------------------------------------------------------
+
+std::string written_as(ReportFormat format, const CampaignReport& report, const std::string& path) {
+  const auto dumped = [](const ordered_json& json) {
+    return json.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  };
+  switch (format) {
+    case ReportFormat::html: return html_of(report, path);
+    case ReportFormat::json: return dumped(json_of(report));
+    case ReportFormat::sarif: return dumped(sarif_of(report));
+    case ReportFormat::junit: return junit_of(report);
+    case ReportFormat::text: break;
+  }
+  return text_of(report);
+}
+
+ordered_json json_of(const CampaignReport& report) {
+  ordered_json json = json_of(report.standing);
+  for (std::size_t i = 0; i < report.findings.size(); ++i) {
+    const ReportedFinding& one = report.findings[i];
+    ordered_json& finding = json["findings"][i];
+    finding["kind"] = one.kind;
+    finding["path"] = one.path;
+    finding["replay"] = one.replay;
+    finding["trace_text"] = one.trace;
+    finding["notes"] = one.notes;
+    if (!one.ran) continue;
+    ordered_json run{{"fails", !one.verdict.ok}, {"title", one.verdict.title}};
+    if (!one.verdict.ok) run["step"] = one.verdict.step;
+    run["rows"] = ordered_json::array();
+    for (const Row& row : one.verdict.rows) run["rows"].push_back({{"title", row.title}, {"text", row.text}});
+    run["drawn"] = one.drawn;
+    finding["run_again"] = std::move(run);
+  }
+  json["sample_fields"] = {"seconds", "executions", "ops", "edges", "features", "corpus", "findings"};
+  json["samples"] = ordered_json::array();
+  for (const Sample& s : report.samples)
+    json["samples"].push_back({s.seconds, s.executions, s.ops, s.edges, s.features, s.corpus, s.findings});
+  return json;
+}
+
+std::string text_of(const CampaignReport& report) {
+  std::string text = text_of(report.standing);
+  for (const ReportedFinding& one : report.findings) {
+    text += fmt::format("\n---- {}: {}\n", name(one.found.status), one_line(one.found.signature, 400));
+    for (const std::string& note : one.notes) text += fmt::format("{}\n", note);
+    if (!one.trace.empty()) text += fmt::format("\n{}", one.trace);
+    if (!one.ran) continue;
+    text += fmt::format("\n{}\n", one_line(one.verdict.title, 2000));
+    for (const Row& row : one.verdict.rows) text += fmt::format("  {:<10} {}\n", row.title, one_line(row.text, 2000));
+    text += fmt::format("  {:<10} {}\n\n{}", "replay", one.replay, one.drawn);
+  }
+  return text;
+}
+
+std::string meaning_of(vmap::Invariant invariant) {
+  Failure failure;
+  failure.violation.invariant = invariant;
+  return rows_of(failure).front().text;
+}
+
+// ---- Escapes
+// -----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// Bytes of the character that begins there, 0 if none does. Sequences that are too long, surrogates and what is above
+/// the last character are none.
+std::size_t character_size(std::string_view text, char32_t& character) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : '\0'); };
+  const unsigned char first = byte(0);
+  const std::size_t size = first < 0x80   ? 1
+                           : first < 0xc2 ? 0
+                           : first < 0xe0 ? 2
+                           : first < 0xf0 ? 3
+                           : first < 0xf5 ? 4
+                                          : 0;
+  if (size < 2) {
+    character = first;
+    return size;
+  }
+  character = first & (0xffu >> (size + 1));
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+    character = character << 6 | (byte(i) & 0x3fu);
+  }
+  constexpr char32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_character =
+      character >= least[size] && character <= 0x10ffff && (character < 0xd800 || character > 0xdfff);
+  return is_character ? size : 0;
+}
+
+/// Neither XML nor HTML has them: control characters but newline and tab, and the two that stand for nothing.
+bool is_forbidden(char32_t c) {
+  return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) || c == 0xfffe || c == 0xffff;
+}
+
+}  // namespace
+
+std::string escaped(std::string_view text) {
+  std::string safe;
+  safe.reserve(text.size());
+  while (!text.empty()) {
+    char32_t c = 0;
+    const std::size_t size = character_size(text, c);
+    if (size == 0 || is_forbidden(c)) {
+      safe += "\xef\xbf\xbd";  // U+FFFD, the replacement character
+    } else if (c == '&') {
+      safe += "&amp;";
+    } else if (c == '<') {
+      safe += "&lt;";
+    } else if (c == '>') {
+      safe += "&gt;";
+    } else if (c == '"') {
+      safe += "&quot;";
+    } else if (c == '\'') {
+      safe += "&#39;";
+    } else {
+      safe += text.substr(0, size);
+    }
+    text.remove_prefix(std::max<std::size_t>(size, 1));
+  }
+  return safe;
+}
+
+namespace {
+
+/// The path with what is not plain as %XX. A colon would make its first part a scheme.
+std::string percent_encoded(std::string_view path) {
+  constexpr std::string_view plain = "-._~/";
+  std::string uri;
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80 && (std::isalnum(byte) != 0 || plain.find(c) != std::string_view::npos))
+      uri += c;
+    else
+      fmt::format_to(std::back_inserter(uri), "%{:02X}", byte);
+  }
+  return uri;
+}
+
+std::string absolute(const std::string& path) {
+  std::error_code error;
+  const fs::path whole = fs::absolute(path, error);
+  return (error ? fs::path(path) : whole).lexically_normal().string();
+}
+
+}  // namespace
+
+std::string relative_uri(const std::string& path, const std::string& from) {
+  const fs::path whole = absolute(path);
+  const fs::path relative = whole.lexically_relative(absolute(from.empty() ? "." : from));
+  return percent_encoded(relative.empty() ? whole.string() : relative.string());
+}
+
+std::string absolute_uri(const std::string& path) { return "file://" + percent_encoded(absolute(path)); }
+
+}  // namespace vmapcheck::tool

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/campaign/status.hpp"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "model/op.hpp"
+#include "tools/files.hpp"
+#include "vmap/violation.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+bool is_locked(const std::string& directory);
+std::string exercised_text(const State& state);
+
+}  // namespace
+
+std::string_view name(Condition condition) {
+  constexpr std::array<std::string_view, 3> names{"running", "ended", "killed"};
+  return names[static_cast<std::size_t>(condition)];
+}
+
+Standing standing_of(const std::string& directory) {
+  // Before the state is read: a campaign that ends in between has then said so.
+  const bool locked = is_locked(directory);
+  auto state = load_state(directory);
+  if (!state)
+    throw Stop{Exit::usage, fmt::format("there is no campaign in {}", directory.empty() ? "''" : one_line(directory))};
+  Standing standing{directory, *std::move(state), Condition::ended};
+  if (locked)
+    standing.condition = Condition::running;
+  else if (standing.state.running)
+    standing.condition = Condition::killed;
+  return standing;
+}
+
+namespace {
+
+/// A campaign holds its lock exclusively. A shared one is taken for a moment; several who look do not meet.
+bool is_locked(const std::string& directory) {
+  const int lock = ::open((fs::path(directory) / "lock").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (lock < 0) return false;
+  const bool held = ::flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(lock);
+  return held;
+}
+
+}  // namespace
+
+Exit verdict_of(const State& state) {
+  const auto any = [&](FindingStatus status) {
+    return std::ranges::any_of(state.findings, [&](const FoundFailure& found) { return found.status == status; });
+  };
+  if (any(FindingStatus::fresh)) return Exit::violation;
+  if (any(FindingStatus::flaky)) return Exit::flaky;
+  return any(FindingStatus::known) ? Exit::known : Exit::ok;
+}
+
+// ---- What was exercised
+// ------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr std::array<vmap::Error, vmap::error_count> all_errors{vmap::Error::invalid_argument, vmap::Error::no_space,
+                                                                vmap::Error::not_busy, vmap::Error::out_of_memory};
+
+/// What was held against it: calls that were answered, changes of the free blocks, calls that failed; the others
+/// against the whole state.
+std::uint64_t held_against(vmap::Invariant invariant, const Coverage& coverage) {
+  const auto sum = [](const auto& counters) {
+    std::uint64_t all = 0;
+    for (const std::uint64_t n : counters) all += n;
+    return all;
+  };
+  const std::uint64_t asked = coverage.steps() - std::min(coverage.steps(), sum(coverage.skipped));
+  switch (invariant) {
+    case vmap::Invariant::answer:
+    case vmap::Invariant::cost: return asked;
+    case vmap::Invariant::classification: return sum(coverage.fits) + sum(coverage.coalescings);
+    case vmap::Invariant::atomicity: {
+      std::uint64_t all = 0;
+      for (const auto& of_op : coverage.errors) all += sum(of_op);
+      return all;
+    }
+    default: return coverage.full_checks;
+  }
+}
+
+}  // namespace
+
+std::vector<Exercised> exercised(const Coverage& coverage) {
+  std::vector<Exercised> all;
+  for (std::size_t i = 0; i < vmap::invariant_count; ++i)
+    all.push_back({"invariants", vmap::invariant_names[i], held_against(static_cast<vmap::Invariant>(i), coverage)});
+  for (std::size_t i = 0; i < op_kind_count; ++i)
+    all.push_back({"ops", op_names[i], coverage.ops[i] - std::min(coverage.ops[i], coverage.skipped[i])});
+  for (const vmap::Error error : all_errors) all.push_back({"errors", name(error), coverage.errors_of(error)});
+  for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
+    all.push_back({"fit types", name(static_cast<vmap::FitType>(i)), coverage.fits[i]});
+  for (std::size_t i = 0; i < vmap::coalescing_count; ++i)
+    all.push_back({"coalescings", vmap::coalescing_names[i], coverage.coalescings[i]});
+  for (std::size_t i = 0; i < vmap::tree_case_count; ++i)
+    all.push_back({"tree cases", vmap::tree_case_names[i], coverage.tree_cases[i]});
+  return all;
+}
+
+bool is_counted(const State& state) { return state.now.coverage.steps() > 0 || state.now.executions == 0; }
+
+std::string kind_of(std::string_view signature) {
+  // "heap-use-after-free in Mine::free"; "exception std::out_of_range in Mine::free"; "exit 3".
+  std::string_view first = signature.substr(0, signature.find(" in "));
+  for (const std::string_view kind : {"exception", "exit"})
+    if (first.starts_with(kind) && first.substr(kind.size()).starts_with(' ')) first = kind;
+  std::string kind;
+  for (const char c : first.substr(0, 40))
+    kind += std::isalnum(static_cast<unsigned char>(c)) != 0
+                ? static_cast<char>(std::tolower(static_cast<unsigned char>(c)))
+                : '-';
+  while (kind.ends_with('-')) kind.pop_back();
+  while (kind.starts_with('-')) kind.erase(0, 1);
+  return kind.empty() ? "failure" : kind;
+}
+
+// ---- As text
+// -----------------------------------------------------------------------------------------------------------
+
+std::string text_of(const Standing& standing) {
+  const State& state = standing.state;
+  std::string text;
+  const auto row = [&](std::string_view title, std::string_view what) {
+    text += fmt::format("  {:<11} {}\n", title, what);
+  };
+  text += fmt::format("campaign in {}: {}\n", one_line(standing.directory), condition_of(standing));
+  row("subject", fmt::format("{}; {} with {}, {} workers, seed {}", one_line(state.subject), one_line(state.target),
+                             one_line(state.engine), state.workers, state.seed));
+  row("time", fmt::format("{} in {} session{}{}; began {}, written {}", duration_text(state.now.seconds),
+                          std::max<std::uint64_t>(state.session, 1), state.session > 1 ? "s" : "",
+                          state.budget ? fmt::format(", {} wanted of the last", duration_text(*state.budget)) : "",
+                          time_text(state.began), time_text(state.written)));
+  row("executions", fmt::format("{}, {:.0f} per second lately; {} ended by a known failure; {} restarts of workers",
+                                grouped(state.now.executions), state.per_second, grouped(state.now.skipped),
+                                grouped(state.now.restarts)));
+  row("ops", is_counted(state)
+                 ? fmt::format("{}, {:.0f} per second lately", grouped(state.now.ops), state.ops_per_second)
+                 : "not counted by this target");
+  row("coverage", fmt::format("{} edges, {} features; last grew at {}, {} before the end", grouped(state.edges),
+                              grouped(state.features), duration_text(state.last_new_coverage),
+                              duration_text(std::max(0.0, state.now.seconds - state.last_new_coverage))));
+  row("corpus", fmt::format("{} inputs, {}", grouped(state.corpus), bytes_text(state.corpus_bytes)));
+  row("findings", findings_text(state));
+  text += exercised_text(state);
+  for (const FoundFailure& found : state.findings) {
+    text += fmt::format("\n{:<6} {}\n", name(found.status), one_line(found.signature, 400));
+    for (const std::string& alias : found.aliases) text += fmt::format("       the target: {}\n", one_line(alias, 400));
+    text += fmt::format("       {}; {}\n", met_text(found), minimality_text(found));
+    const fs::path findings = fs::path(standing.directory) / "findings";
+    text += fmt::format(
+        "       {}\n",
+        one_line((found.trace.empty() ? findings / "bytes" / found.input : findings / found.trace).string()));
+  }
+  return text;
+}
+
+namespace {
+
+/// "exercised   invariants 10 of 10, ops 11 of 11, ...", and what never was.
+std::string exercised_text(const State& state) {
+  if (!is_counted(state)) return "";
+  const std::vector<Exercised> all = exercised(state.now.coverage);
+  std::string text, never;
+  for (auto one = all.begin(); one != all.end();) {
+    const std::string_view kind = one->kind;
+    std::size_t count = 0, moved = 0;
+    std::string names;
+    for (; one != all.end() && one->kind == kind; ++one) {
+      ++count;
+      if (one->times != 0) {
+        ++moved;
+        continue;
+      }
+      names += fmt::format(" {}", one->name);
+    }
+    text += fmt::format("{}{} {} of {}", text.empty() ? "" : ", ", kind, moved, count);
+    if (moved == 0)
+      never += fmt::format("  {:<11} {}: none\n", never.empty() ? "never" : "", kind);
+    else if (!names.empty())
+      never += fmt::format("  {:<11} {}:{}\n", never.empty() ? "never" : "", kind, names);
+  }
+  return fmt::format("  {:<11} {}\n{}", "exercised", text, never);
+}
+
+}  // namespace
+
+ordered_json json_of(const Standing& standing) {
+  ordered_json json;
+  json["directory"] = standing.directory;
+  json["condition"] = name(standing.condition);
+  json["exit_status"] = static_cast<int>(verdict_of(standing.state));
+  const ordered_json state = json_of(standing.state);
+  for (const auto& [key, value] : state.items()) json[key] = value;
+  json["counted"] = is_counted(standing.state);
+  for (const Exercised& one : exercised(standing.state.now.coverage)) json["exercised"][one.kind][one.name] = one.times;
+  return json;
+}
+
+// ---- Words and numbers
+// -------------------------------------------------------------------------------------------------
+
+std::string condition_of(const Standing& standing) {
+  switch (standing.condition) {
+    case Condition::running: return fmt::format("running, session {}", standing.state.session);
+    case Condition::killed: return "killed; the same command goes on from here";
+    case Condition::ended: break;
+  }
+  return standing.state.ended.empty() ? "ended" : "ended: " + one_line(standing.state.ended, 100);
+}
+
+std::string duration_text(double seconds) {
+  if (!std::isfinite(seconds) || seconds < 0) return "?";
+  if (seconds < 10 && seconds != std::floor(seconds)) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 59.5) return fmt::format("{:.0f} s", seconds);
+  if (seconds > 1e14) return fmt::format("{:g} s", seconds);
+  const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
+  const std::uint64_t s = whole % 60, m = whole / 60 % 60, h = whole / 3600 % 24, d = whole / 86'400;
+  if (d > 0) return fmt::format("{}d {:02}h {:02}m", d, h, m);
+  if (h > 0) return fmt::format("{}h {:02}m {:02}s", h, m, s);
+  return fmt::format("{}m {:02}s", m, s);
+}
+
+std::string time_text(std::int64_t seconds) {
+  constexpr std::int64_t most = 253'402'300'799;  // the end of the year 9999
+  if (seconds <= 0 || seconds > most) return "?";
+  return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(seconds)));
+}
+
+std::string grouped(std::uint64_t number) {
+  std::string text = fmt::format("{}", number);
+  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+  constexpr std::array<std::string_view, 4> units{"KiB", "MiB", "GiB", "TiB"};
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  double number = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  for (; number >= 1024 && unit + 1 < units.size(); ++unit) number /= 1024;
+  return fmt::format("{:.1f} {}", number, units[unit]);
+}
+
+std::string findings_text(const State& state) {
+  std::array<std::size_t, 4> counts{};
+  for (const FoundFailure& found : state.findings) ++counts[static_cast<std::size_t>(found.status)];
+  std::string text;
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    if (counts[i] != 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", counts[i], name(static_cast<FindingStatus>(i)));
+  return text.empty() ? "none" : text;
+}
+
+std::string minimality_text(const FoundFailure& found) {
+  if (found.minimality.empty()) return "not minimized";
+  const std::string length =
+      fmt::format("minimized from {} to {} op{}", found.ops_found, found.ops, found.ops == 1 ? "" : "s");
+  if (found.minimality == "proved") return length + ": no shorter trace fails so";
+  if (found.minimality == "proved_visible") return length + ": no shorter one fails so, by states that look different";
+  if (found.minimality == "time_is_up") return length + ": time was up, there may be a shorter one";
+  if (found.minimality == "too_many") return length + ": no op can be spared, there may be a shorter one of other ops";
+  return fmt::format("{} ({})", length, one_line(found.minimality, 60));
+}
+
+std::string met_text(const FoundFailure& found) {
+  return fmt::format("found at {}, execution {}; met {} time{}", duration_text(found.seconds),
+                     grouped(found.executions), grouped(found.times), found.times == 1 ? "" : "s");
+}
+
+}  // namespace vmapcheck::tool

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a campaign stands: what its directory says, and whether anything still runs there. Nothing is written, and a
+// campaign that runs does not notice.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/campaign/state.hpp"
+#include "tools/exit_status.hpp"
+
+namespace vmapcheck::tool {
+
+enum class Condition : std::uint8_t {
+  running,  ///< its directory is locked
+  ended,    ///< in order
+  killed,   ///< it says that it runs, and nothing holds the lock
+};
+[[nodiscard]] std::string_view name(Condition condition);
+
+struct Standing {
+  std::string directory;
+  State state;
+  Condition condition = Condition::ended;
+};
+
+/// Stops with Exit::usage if there is no campaign, or it cannot be read.
+[[nodiscard]] Standing standing_of(const std::string& directory);
+
+/// Of what was found: Exit::violation if there is something new, flaky if nothing else failed, known, ok.
+[[nodiscard]] Exit verdict_of(const State& state);
+
+/// Something that a campaign should exercise, and how often it did.
+struct Exercised {
+  std::string_view kind;  ///< "invariants", "ops", "errors", "fit types", "coalescings", "tree cases"
+  std::string_view name;
+  std::uint64_t times = 0;
+};
+/// In this order of kinds. An invariant counts with each call, answer or state that it was held against.
+[[nodiscard]] std::vector<Exercised> exercised(const Coverage& coverage);
+/// False: the target does not say what it exercises, so that zeros mean nothing.
+[[nodiscard]] bool is_counted(const State& state);
+
+/// How a finding is called among invariants and ways to die: "answer", "heap-use-after-free", "hang".
+[[nodiscard]] std::string kind_of(std::string_view signature);
+
+[[nodiscard]] std::string text_of(const Standing& standing);
+[[nodiscard]] nlohmann::ordered_json json_of(const Standing& standing);
+
+// How these pages write things.
+
+/// "running", "ended: time", "killed"
+[[nodiscard]] std::string condition_of(const Standing& standing);
+/// "0.4 s", "12 s", "3m 02s", "1h 02m 03s", "3d 01h 02m"
+[[nodiscard]] std::string duration_text(double seconds);
+/// "2024-02-29 13:05:09 UTC"
+[[nodiscard]] std::string time_text(std::int64_t seconds);
+/// "1,234,567"
+[[nodiscard]] std::string grouped(std::uint64_t number);
+/// "812 B", "1.2 MiB"
+[[nodiscard]] std::string bytes_text(std::uint64_t bytes);
+/// "3 new, 1 known"; "none"
+[[nodiscard]] std::string findings_text(const State& state);
+/// "2 ops; no shorter trace fails so", "not minimized"
+[[nodiscard]] std::string minimality_text(const FoundFailure& found);
+/// "found at 3m 02s, execution 12,345; met 17 times"
+[[nodiscard]] std::string met_text(const FoundFailure& found);
+
+}  // namespace vmapcheck::tool
