@@ -35,6 +35,7 @@ EDGES_MIN = 100
 ASAN_CALLS_MIN = 1000
 UBSAN_CALLS_MIN = 168
 UBSAN_CALLS_MAX_ELSEWHERE = 200
+AFL_MAP_WITHOUT_EDGES = 65536  # what a target says whose edges are not counted
 
 LIBRARIES = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2",
              "ld-linux-x86-64.so.2"}
@@ -48,6 +49,11 @@ SANITIZER_OPTIONS = {
                     "handle_abort=1:handle_segv=1:handle_sigill=1:print_scariness=1:quarantine_size_mb=10:"
                     "strict_memcmp=1:symbolize=0:use_sigaltstack=1:dedup_token_length=3",
     "UBSAN_OPTIONS": "print_stacktrace=1:print_summary=1:silence_unsigned_overflow=1:symbolize=0:dedup_token_length=3",
+}
+AFL_ENVIRONMENT = {
+    "AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1", "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_NO_AFFINITY": "1",
+    "AFL_FAST_CAL": "1", "AFL_FORKSRV_INIT_TMOUT": "30000",
+    "ASAN_OPTIONS": SANITIZER_OPTIONS["ASAN_OPTIONS"] + ":abort_on_error=1",
 }
 LIBFUZZER_ARGUMENTS = ["-rss_limit_mb=2560", "-timeout=25"]
 
@@ -119,7 +125,7 @@ class Place:
         self.here.chmod(0o555)
 
     def run(self, command, seconds=120, **environment):
-        env = {"PATH": "/usr/bin:/bin", "TMPDIR": str(self.scratch), **SANITIZER_OPTIONS, **environment}
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(self.scratch), **SANITIZER_OPTIONS, **environment}
         done = subprocess.run([*as_nobody(), *map(str, command)], cwd=self.here, env=env, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False)
         return done.returncode, done.stdout.decode(errors="replace")
@@ -223,9 +229,7 @@ def sanitizer_calls(target, content):
 def coverage_faults(out, target):
     with elsewhere() as place:
         if out.engine == "afl":
-            _, said = place.run([target], AFL_DUMP_MAP_SIZE="1")
-            edges = int(said.strip()) if said.strip().isdigit() else 0
-            return [] if edges >= EDGES_MIN else [f"{edges} edges for AFL++: fewer than {EDGES_MIN}"]
+            return afl_faults(out, target, place)
         if out.sanitizer == "coverage":
             place.run([target, "-runs=4"], **profile(place))
             sections = subprocess.run(["readelf", "-SW", target], stdout=subprocess.PIPE, check=True).stdout
@@ -237,6 +241,20 @@ def coverage_faults(out, target):
         counters = re.search(r"INFO: Loaded \d+ modules?\s+\((\d+) inline 8-bit counters\)", said)
         edges = int(counters[1]) if counters else 0
         return [] if edges >= EDGES_MIN else [f"{edges} counters for libFuzzer: fewer than {EDGES_MIN}"]
+
+
+def afl_faults(out, target, place):
+    """Its edges, and whether afl-fuzz takes it, in the environment in which the services start that."""
+    _, said = place.run([target], AFL_DUMP_MAP_SIZE="1")
+    edges = int(said.strip()) if said.strip().isdigit() else 0
+    if edges < EDGES_MIN or edges == AFL_MAP_WITHOUT_EDGES:
+        return [f"it has no edges for AFL++, or too few: a map of {edges}"]
+    (place.folder("afl-in") / "input").write_bytes(b"input\n")
+    _, said = place.run(
+        ["afl-fuzz", "-V", "1", "-m", "none", "-t", "5000+", "-i", place.scratch / "afl-in",
+         "-o", place.folder("afl-out"), "--", target],
+        **AFL_ENVIRONMENT)
+    return [] if "All set and ready to roll" in said else [f"afl-fuzz does not take it: {tail(said)}"]
 
 
 # ---- libraries ------------------------------------------------------------------------------------------------------
@@ -409,9 +427,10 @@ def main():
     parser.add_argument("--engine", choices=["libfuzzer", "afl"], required=True)
     parser.add_argument("--sanitizer", choices=["address", "undefined", "coverage"], required=True)
     arguments = parser.parse_args()
-    missing = [tool for tool in ("objdump", "readelf") if shutil.which(tool) is None]
+    tools = ["objdump", "readelf"] + (["afl-fuzz"] if arguments.engine == "afl" else [])
+    missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
-        print(f"not found: {' '.join(missing)} (Debian: binutils)")
+        print(f"not found: {' '.join(missing)} (Debian: binutils afl++)")
         return 3
     if not pathlib.Path(arguments.out).is_dir():
         parser.error(f"{arguments.out} is no directory")

@@ -3,8 +3,8 @@
 """contract.py [--variant ENGINE-SANITIZER]... [--keep FOLDER] [--no-self-test]
 
 Builds the fuzz targets as OSS-Fuzz and ClusterFuzzLite do, moves what came out, makes it read-only, and has check.py look
-at it: libFuzzer with AddressSanitizer, UndefinedBehaviorSanitizer and source coverage, AFL++ with AddressSanitizer. Then
-tests the test: breaks each property in a copy of a build that is right, and demands that check.py names it.
+at it: libFuzzer with AddressSanitizer, UndefinedBehaviorSanitizer and source coverage, AFL++ with AddressSanitizer (there
+also the op-level mutator, which services do not use). Then tests the test: breaks each property in a copy of a build that is right, and demands that check.py names it.
 
 Their compiler is stood in for by clang 19 of Debian with libc++ (libc++-19-dev libc++abi-19-dev) and the flags of their
 images; afl++ is Debian's. The seed archives of all builds must be the same bytes.
@@ -25,7 +25,8 @@ import tempfile
 import time
 import zipfile
 
-import check
+sys.dont_write_bytecode = True  # the checkout stays as it is
+import check  # noqa: E402
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 VARIANTS = ["libfuzzer-address", "libfuzzer-undefined", "libfuzzer-coverage", "afl-address"]
@@ -65,6 +66,8 @@ def run(root, variants, self_test):
         built = time.monotonic()
         found = flag_faults(service.compile_commands(), service.environment["CXXFLAGS"])
         found += check.check(service.out, service.engine, service.sanitizer, check.our_targets())
+        if service.engine == "afl":
+            found += mutator_faults(service)
         print(f"{service.variant}: built in {built - begun:.0f} s, checked in {time.monotonic() - built:.0f} s: "
               f"{'as the services want it' if not found else f'{len(found)} faults'}", flush=True)
         faults += [f"{service.variant}: {fault}" for fault in found]
@@ -128,8 +131,8 @@ class Service:
             flags += " -fsanitize-coverage=trace-pc-guard"
         else:
             flags += " -fsanitize=fuzzer-no-link"
-        kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("CCACHE_")}
-        return {**kept, "HOME": str(self.root), "SRC": str(self.root / "src"), "WORK": str(self.work),
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME") or name.startswith("CCACHE_")}
+        return {**kept, "SRC": str(self.root / "src"), "WORK": str(self.work),
                 "OUT": str(self.root / "out"), "CC": "clang-19", "CXX": "clang++-19", "CFLAGS": flags,
                 "CXXFLAGS": f"{flags} -stdlib=libc++", "FUZZING_ENGINE": self.engine, "SANITIZER": self.sanitizer,
                 "ARCHITECTURE": "x86_64", "FUZZING_LANGUAGE": "c++", "UBSAN_OPTIONS": "silence_unsigned_overflow=1",
@@ -190,6 +193,33 @@ def protect(folder):
     for path in folder.iterdir():
         path.chmod(path.stat().st_mode & ~0o222 | 0o444)
     folder.chmod(0o555)
+
+
+# ---- the op-level mutator under AFL++, which no service has but everybody who runs afl-fuzz by hand -----------------------
+
+def mutator_faults(service):
+    """Built as docs/beyond-one-machine.md says, it alone must lead afl-fuzz from nothing to the fault of 2019."""
+    folder = service.root / "mutator"
+    run_for(["cmake", "-S", SOURCE, "-B", folder, "-DVMAPCHECK_ONLY_FUZZ=ON", "-DVMAPCHECK_FUZZ=OFF",
+             "-DVMAPCHECK_AFL_MUTATOR=ON", "-DVMAPCHECK_FAULTY_SUBJECTS=OFF", "-DCMAKE_BUILD_TYPE=AsGiven",
+             "-DCMAKE_CXX_COMPILER=clang++-19", "-DCMAKE_CXX_FLAGS=-O1"])
+    run_for(["cmake", "--build", folder, "--parallel", str(os.cpu_count() or 1), "--target", "allocator_afl_mutator"])
+    with check.elsewhere() as place:
+        (place.folder("in") / "nothing").write_bytes(bytes(40))
+        status, said = place.run(
+            ["afl-fuzz", "-V", "60", "-m", "none", "-t", "5000+", "-i", place.scratch / "in", "-o", place.folder("found"),
+             "--", service.out / "allocator_fuzz"],
+            AFL_CUSTOM_MUTATOR_LIBRARY=str(folder / "fuzz/allocator_afl_mutator.so"), AFL_CUSTOM_MUTATOR_ONLY="1",
+            AFL_DISABLE_TRIM="1", AFL_BENCH_UNTIL_CRASH="1", VMAPCHECK_SUBJECT="seed_2019", **check.AFL_ENVIRONMENT)
+        crashes = list((place.scratch / "found").glob("default/crashes/id:*"))
+        if not crashes:
+            return [f"mutator: afl-fuzz finds nothing with it (status {status}): {check.tail(said)}"]
+        if "op:allocator_afl_mutator" not in crashes[0].name:
+            return [f"mutator: {crashes[0].name} was not found by it"]
+        _, said = place.run([service.out / "allocator_fuzz", crashes[0]], VMAPCHECK_SUBJECT="seed_2019")
+        if check.bucket(said) != "answer seed_2019":
+            return [f"mutator: what it found does not break the answer: {check.tail(said)}"]
+    return []
 
 
 # ---- the test of the test -------------------------------------------------------------------------------------------
