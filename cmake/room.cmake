@@ -17,10 +17,14 @@ function(vmapcheck_library name)
   target_link_libraries(${name} ${scope} ${arg_LINK})
 endfunction()
 
-# vmapcheck_room(NAME [LINK target...]): the current folder as a library, its headers included from the top.
+# vmapcheck_room(NAME [LINK target...] [WITHOUT regex]): the current folder as a library, its headers included from the
+# top. Sources whose names match WITHOUT are left out.
 function(vmapcheck_room name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
-  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "WITHOUT" "LINK")
+  file(GLOB sources RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" CONFIGURE_DEPENDS *.cpp)
+  if(arg_WITHOUT)
+    list(FILTER sources EXCLUDE REGEX "${arg_WITHOUT}")
+  endif()
   file(GLOB headers CONFIGURE_DEPENDS *.hpp)
   vmapcheck_library(${name} BASE "${PROJECT_SOURCE_DIR}" SOURCES ${sources} HEADERS ${headers} LINK ${arg_LINK})
 endfunction()

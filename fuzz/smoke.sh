@@ -17,7 +17,7 @@ while read -r trace; do
 done <"$scratch/traces"
 
 set -- -seed="${VMAPCHECK_SEED:-1}" -max_total_time=1 -timeout=25 -artifact_prefix="$scratch/crash-"
-dictionary="$(dirname "$0")/${name%_fuzz}.dict"
+dictionary="$(dirname "$0")/$name.dict"
 if [ -e "$dictionary" ]; then set -- "$@" -dict="$dictionary"; fi
 "$target" "$@" "$scratch/found" "$scratch/seeds" 2>&1 || {
   status=$?

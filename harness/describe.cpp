@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/describe.hpp"
 
-#include <fmt/format.h>
+#include <array>
+#include <charconv>
 
 namespace vmapcheck {
 
-std::string describe(std::uint64_t address_or_size) { return fmt::format("{:#x}", address_or_size); }
+std::string describe(std::uint64_t address_or_size) {
+  std::array<char, 16> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), address_or_size, 16).ptr;
+  return "0x" + std::string(digits.data(), end);
+}
 
-std::string describe(vmap::Range range) { return fmt::format("{:#x}..{:#x}", range.begin, range.end); }
+std::string describe(vmap::Range range) { return describe(range.begin) + ".." + describe(range.end); }
 
 std::string describe(const vmap::Allocation& allocation) {
-  return fmt::format("{} {}", describe(allocation.range), vmap::name(allocation.fit));
+  return describe(allocation.range) + " " + std::string(vmap::name(allocation.fit));
 }
 
 std::string describe(std::optional<vmap::Range> range) { return range ? describe(*range) : "nothing"; }

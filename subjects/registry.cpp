@@ -22,10 +22,12 @@ std::vector<SubjectEntry> make_entries() {
   entries.push_back({"model", SubjectKind::sound, "the reference model, checked against itself", model_subject()});
   entries.push_back({"seed_2019", SubjectKind::specimen, "our tree with the search as it was first published in 2019",
                      factory(VmapSubject<Seed2019FreeSpace>::create)});
+#if VMAPCHECK_FAULTY_SUBJECTS
   std::ranges::move(canaries(), std::back_inserter(entries));
   for (const FaultySubject& fault : faulty_subjects()) entries.push_back(fault.entry);
   entries.push_back(five_faults_subject());
   entries.push_back(flaky_subject());
+#endif
   return entries;
 }
 
