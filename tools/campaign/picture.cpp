@@ -140,7 +140,7 @@ std::optional<Step> last_step(std::span<const std::string> lines, const Verdict&
 // -----------------------------------------------------------------------------------------------------------
 
 Cells without_gaps(Cells cells, std::uint64_t begin, std::uint64_t end) {
-  std::ranges::stable_sort(cells, {}, &Cell::begin);
+  std::ranges::sort(cells, {}, [](const Cell& cell) { return std::pair(cell.begin, cell.end); });
   Cells whole;
   std::uint64_t at = begin;
   for (Cell& one : cells) {

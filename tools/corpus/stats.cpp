@@ -145,7 +145,7 @@ void count_features(const Corpus& corpus, std::size_t rarest, Summary& summary) 
     summary.rarest.push_back({feature, std::move(traces)});
   }
   summary.irreplaceable = irreplaceable.size();
-  std::ranges::stable_sort(summary.rarest, {}, [](const Rare& rare) { return rare.traces.size(); });
+  std::ranges::sort(summary.rarest, {}, [](const Rare& rare) { return std::pair(rare.traces.size(), rare.feature); });
   summary.rarest.resize(std::min(summary.rarest.size(), rarest));
 }
 
