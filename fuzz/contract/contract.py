@@ -107,6 +107,9 @@ class Service:
         self.work = self.root / "work"
 
     def build(self):
+        if self.root.exists():
+            print(f"{self.root} is there already")
+            sys.exit(2)
         for folder in ("src", "work", "out"):
             (self.root / folder).mkdir(parents=True)
         (self.root / "src/vmapcheck").symlink_to(SOURCE)
