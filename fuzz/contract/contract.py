@@ -107,6 +107,9 @@ class Service:
         self.work = self.root / "work"
 
     def build(self):
+        if self.root.exists():
+            print(f"{self.root} is there already")
+            sys.exit(2)
         for folder in ("src", "work", "out"):
             (self.root / folder).mkdir(parents=True)
         (self.root / "src/vmapcheck").symlink_to(SOURCE)
@@ -171,8 +174,9 @@ def make_libfuzzer(folder):
     runtime = pathlib.Path(run_for(["clang++-19", "-print-resource-dir"]).decode().strip()) / "lib/linux"
     standard_library = run_for(["g++", "-print-file-name=libstdc++.a"]).decode().strip()
     whole, engine, exported = folder / "whole.o", folder / "libFuzzer.o", folder / "exported"
-    run_for(["ld", "-r", "-o", whole, "--whole-archive", runtime / "libclang_rt.fuzzer-x86_64.a", "--no-whole-archive",
-             standard_library])
+    # What it shares with a program by name must not be kept in place of the program's: hence no groups.
+    run_for(["ld", "-r", "--force-group-allocation", "-o", whole, "--whole-archive",
+             runtime / "libclang_rt.fuzzer-x86_64.a", "--no-whole-archive", standard_library])
     symbols = run_for(["nm", "-g", "--defined-only", whole]).decode().split()
     exported.write_text("\n".join(name for name in symbols if re.match(r"main$|LLVMFuzzer|__sanitizer_|__sancov", name)))
     run_for(["objcopy", f"--keep-global-symbols={exported}", whole, engine])
