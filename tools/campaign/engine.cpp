@@ -33,7 +33,8 @@ void add_sanitizer_options(Command& command, bool survives) {
   const std::string own = survives ? "halt_on_error=0:" : "";
   for (const char* const name : {"ASAN_OPTIONS", "UBSAN_OPTIONS"}) {
     const auto given = environment(name);
-    std::string value = own + "symbolize=0:detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16:malloc_context_size=5";
+    std::string value =
+        own + "symbolize=0:detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16:malloc_context_size=5";
     if (std::string_view(name) == "UBSAN_OPTIONS") value = own + "symbolize=0:print_stacktrace=1";
     if (given) value += ":" + *given;
     command.environment.emplace_back(name, value);

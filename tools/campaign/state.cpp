@@ -204,7 +204,9 @@ std::vector<Sample> load_samples(const std::string& directory) {
   for (std::string line; std::getline(file, line);) {
     const ordered_json json = ordered_json::parse(line, nullptr, false);
     if (!json.is_array() || json.size() != 7) continue;
-    if (!std::ranges::all_of(json, [](const ordered_json& n) { return n.is_number(); })) continue;
+    if (!json[0].is_number()) continue;
+    if (!std::all_of(json.begin() + 1, json.end(), [](const ordered_json& n) { return n.is_number_unsigned(); }))
+      continue;
     samples.push_back({json[0], json[1], json[2], json[3], json[4], json[5], json[6]});
   }
   return samples;

@@ -21,6 +21,7 @@
 #include "model/trace.hpp"
 #include "tools/campaign/afl.hpp"
 #include "tools/campaign/known.hpp"
+#include "tools/campaign/status.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
 #include "tools/interruption.hpp"
@@ -148,8 +149,10 @@ void Supervisor::take_directory() {
   // Held until this process ends.
   const int lock = ::open(in("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock < 0) throw Stop{Exit::io, fmt::format("cannot write {}: {}", one_line(in("lock")), std::strerror(errno))};
-  if (::flock(lock, LOCK_EX | LOCK_NB) != 0)
-    throw Stop{Exit::io, fmt::format("another campaign runs in {}", one_line(options_.directory))};
+  // `status` looks whether it is held by taking a part of it for a moment.
+  int attempts = 0;
+  while (::flock(lock, LOCK_EX | LOCK_NB) != 0 && ++attempts < 5) std::this_thread::sleep_for(20ms);
+  if (attempts == 5) throw Stop{Exit::io, fmt::format("another campaign runs in {}", one_line(options_.directory))};
 }
 
 /// What is there already must be of the same kind; or nothing is touched.
@@ -485,9 +488,14 @@ std::string Supervisor::progress_block() const {
   for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
     text +=
         fmt::format(" {} {}", vmap::name(static_cast<vmap::FitType>(i)), amount(static_cast<double>(coverage.fits[i])));
-  text += fmt::format("\n  invariants  checked after {} ops, in full {} times; up to {} free blocks",
-                      amount(static_cast<double>(s.now.ops)), amount(static_cast<double>(coverage.full_checks)),
-                      coverage.free_blocks_max);
+  std::size_t met = 0, invariants = 0;
+  for (const Exercised& one : exercised(coverage)) {
+    if (one.kind != "invariants") continue;
+    ++invariants;
+    if (one.times != 0) ++met;
+  }
+  text += fmt::format("\n  invariants  {} of {} checked; the whole state {} times; up to {} free blocks", met,
+                      invariants, amount(static_cast<double>(coverage.full_checks)), coverage.free_blocks_max);
   return text;
 }
 
@@ -503,16 +511,6 @@ void Supervisor::finish_findings() {
     std::this_thread::sleep_for(10ms);
   }
   if (interrupted()) findings_->stop_minimizing();
-}
-
-Exit verdict_of(const State& state) {
-  const auto any = [&](FindingStatus status) {
-    return std::ranges::find(state.findings, status, &FoundFailure::status) != state.findings.end();
-  };
-  if (any(FindingStatus::fresh)) return Exit::violation;
-  if (any(FindingStatus::flaky)) return Exit::flaky;
-  if (any(FindingStatus::known)) return Exit::known;
-  return Exit::ok;
 }
 
 std::string_view verdict_name(Exit verdict) {

@@ -77,8 +77,7 @@ class Supervisor {
   std::uint64_t disk_ = 0;  ///< bytes of the directory
 };
 
-/// Exit status of a campaign with these findings; `interrupted` where it was, and there are none.
-[[nodiscard]] Exit verdict_of(const State& state);
+/// As it stands in JSON.
 [[nodiscard]] std::string_view verdict_name(Exit verdict);
 
 }  // namespace vmapcheck::tool
