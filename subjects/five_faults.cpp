@@ -4,32 +4,36 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "subjects/faulty_parts.hpp"
 
 namespace vmapcheck {
 namespace {
 
-using vmap::Allocation;
 using vmap::FitType;
 using vmap::Node;
 using vmap::Result;
-using vmap::Side;
 
-/// *tree*: splits the block that the last free made, and leaves the second part's previous link as it was.
-/// *augment*: takes from the right edge of that block without propagating its new size.
 struct TwoFaultsOfTheIndex : RemembersFreed {
+  /// *augment*: takes from the right edge of the block that the last free made without propagating its new size.
   Node* carve(Node& block, Range placement, Node* remainder) {
-    const bool was_freed = block.range == freed_;
-    const FitType fit = classify(block.range, placement);
-    if (was_freed && fit == FitType::right_edge) {
-      block.range.end = placement.begin;
-      return nullptr;
-    }
-    Node* const unneeded = FreeSpace::carve(block, placement, remainder);
-    if (was_freed && fit == FitType::no_edge) Surgeon::set_neighbour(block, Side::left, remainder->previous());
-    return unneeded;
+    if (block.range != freed_ || classify(block.range, placement) != FitType::right_edge)
+      return FreeSpace::carve(block, placement, remainder);
+    block.range.end = placement.begin;
+    return nullptr;
   }
+
+  /// *cost*: a search that found nothing is repeated a hundred times for each that found nothing before.
+  [[nodiscard]] std::optional<Fit> lowest_fit(Size size, Size align, Range window) const {
+    auto fit = FreeSpace::lowest_fit(size, align, window);
+    for (int i = 0; !fit && i < 100 * failures_; ++i) fit = FreeSpace::lowest_fit(size, align, window);
+    if (!fit) ++failures_;
+    return fit;
+  }
+
+ private:
+  mutable int failures_ = 0;
 };
 
 struct FiveFaults : Around<TwoFaultsOfTheIndex> {
@@ -42,13 +46,15 @@ struct FiveFaults : Around<TwoFaultsOfTheIndex> {
     return last_;
   }
 
-  /// *memory*: a block of metadata is lost with each third area that is freed lazily.
-  Result<Range> free_lazily(Address begin) {
-    const auto result = Inner::free_lazily(begin);
-    if (result && ++lazily_ % 3 == 0) {
-      try {
-        (void)metadata->allocate(8);
-      } catch (...) {}
+  /// *atomicity*: a congruent placement that fails undoes the last one that did not.
+  Result<Address> allocate_congruent(std::span<const vmap::Block> blocks, Size align, Range within) {
+    const auto result = Inner::allocate_congruent(blocks, align, within);
+    if (result) {
+      undo_.clear();
+      for (const vmap::Block& block : blocks) undo_.push_back(*result + block.offset);
+    } else {
+      for (const Address begin : std::exchange(undo_, {}))
+        if (const auto area = Inner::find(begin); area && area->begin == begin) (void)Inner::free(begin);
     }
     return result;
   }
@@ -61,7 +67,7 @@ struct FiveFaults : Around<TwoFaultsOfTheIndex> {
 
  private:
   mutable std::optional<Range> last_;
-  int lazily_ = 0;
+  std::vector<Address> undo_;
   const volatile Size* volatile none_ = nullptr;
   Size lost_ = 0;
 };
