@@ -23,11 +23,6 @@ std::expected<void, std::string> record(const Trace& trace, const SubjectFactory
   Executor& executor = **created;
   Ended ended;
   for (std::size_t step = 0; step < trace.ops.size(); ++step) {
-    if (options.interrupted && options.interrupted()) {
-      ended.interrupted = true;
-      sink(ended);
-      return {};
-    }
     Beacon(options.beacon).at(Phase::op, step);
     const bool recorded = step >= options.from && step <= options.to;
     const Op& op = trace.ops[step];

@@ -29,9 +29,8 @@ struct RecordOptions {
   std::size_t from = 0;                                      ///< the first step that is recorded
   std::size_t to = std::numeric_limits<std::size_t>::max();  ///< and the last; all others are performed, but not told
   Checking checking = Checking::every_step;
-  std::size_t items_max = 20'000;          ///< of each list of a snapshot
-  std::function<bool()> interrupted = {};  ///< asked before each step
-  Beacon beacon = {};                      ///< is told where the run is
+  std::size_t items_max = 20'000;  ///< of each list of a snapshot
+  Beacon beacon = {};              ///< is told where the run is
 };
 
 /// Before the first recorded step.
@@ -54,7 +53,6 @@ struct Ended {
   std::size_t steps = 0;  ///< performed; the last may have broken an invariant
   std::optional<vmap::Violation> violation;
   std::size_t step = 0;  ///< of the violation; the number of ops if it showed at the end
-  bool interrupted = false;
 };
 using Piece = std::variant<Begun, Answered, Held, Ended>;
 using Sink = std::function<void(const Piece&)>;

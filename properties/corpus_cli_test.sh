@@ -4,16 +4,11 @@
 # corpus_cli_test.sh VMAPCHECK [SOURCE_DIR]: `corpus import PATH`, `minimize`, `export` and `stats` from outside: what is
 # taken from where, that nothing is lost, what is said of bad input. Prints each check that failed; the last line counts
 # them.
-set -u
+# shellcheck source=properties/cli_checks.sh
+. "$(dirname -- "$0")/cli_checks.sh"
 
 main() {
-  binary="$(realpath -- "$1")"
-  source_dir="$(realpath -- "${2:-"$(dirname -- "$0")/.."}")"
-  scratch="$(mktemp -d)"
-  trap 'rm -rf "$scratch"' EXIT
-  cd "$scratch" || exit 1
-  unset "${!VMAPCHECK_@}"
-  checks=0 failed=0
+  begin "$@"
   write_inputs
   usage
   import_from_everywhere
@@ -28,44 +23,10 @@ main() {
   minimize_of_bad_input
   minimize_killed
   full_disk
-  echo "corpus_cli_test: $checks checks, $failed failed"
-  [ "$failed" -eq 0 ]
+  finish
 }
 
-# ---- How a check is written ----------------------------------------------------------------------------------------
-
-run() {  # STATUS ARGUMENT...: standard output goes to the file `out`, standard error to `err`.
-  local expected="$1"
-  shift
-  command=("$@")
-  "$binary" "$@" >out 2>err </dev/null
-  verdict "exit status" "$expected" "$?"
-}
-
-verdict() {  # WHAT EXPECTED ACTUAL
-  checks=$((checks + 1))
-  [ "$2" = "$3" ] && return
-  failed=$((failed + 1))
-  printf 'FAILED vmapcheck %s\n  %s: expected %s\n  actual   %s\n' "${command[*]}" "$1" "$2" "$3"
-  [ "$1" = "exit status" ] && head -n 5 err
-}
-
-says() {  # FILE PATTERN
-  checks=$((checks + 1))
-  grep -qE -- "$2" "$1" && return
-  failed=$((failed + 1))
-  printf 'FAILED vmapcheck %s\n  no line of %s matches %s:\n' "${command[*]}" "$1" "$2"
-  head -n 20 "$1"
-}
-
-refuses() {  # STATUS PATTERN ARGUMENT...: ends so, with one line on standard error that matches, and says nothing else.
-  local status="$1" pattern="$2"
-  shift 2
-  run "$status" "$@"
-  verdict "lines on standard error" 1 "$(wc -l <err)"
-  says err "$pattern"
-  verdict "bytes of standard output" 0 "$(wc -c <out)"
-}
+# ---- What is used often -------------------------------------------------------------------------------------------
 
 traces_in() { find "$1" -name '*.trace' -type f | wc -l; }
 snapshot() { (cd "$1" && find . -type f -exec sha256sum {} + | LC_ALL=C sort -k2 | sha256sum); }

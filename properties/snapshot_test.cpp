@@ -322,14 +322,6 @@ TEST(Recording, CutsOffWhatIsTooMuch) {
   for (const ListedNode& node : after.tree.nodes) EXPECT_FALSE(node.is_wrong());
 }
 
-TEST(Recording, EndsWhereItIsInterrupted) {
-  const Trace trace = parsed("space 0x0..0x10\nalloc a0 size=1\nalloc a1 size=1\n");
-  std::size_t asked = 0;
-  const Recording recording = recorded(trace, named("vmap"), {.interrupted = [&] { return ++asked == 2; }});
-  EXPECT_TRUE(recording.ended->interrupted);
-  EXPECT_EQ(recording.ended->steps, 1u);
-}
-
 TEST(Changed, IsTheBytesThatAreOfAnotherKindOrArea) {
   const Label a{0}, b{1};
   const AddressMap before{{{0, 2}, ItemKind::busy, a}, {{2, 9}, ItemKind::free, {}}};
