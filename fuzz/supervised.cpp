@@ -21,7 +21,7 @@ namespace vmapcheck {
 namespace {
 
 /// Each may have cost some kilobytes, and left what was corrupted: then the campaign starts the target anew.
-constexpr std::uint64_t deaths_max = 20'000;
+constexpr std::uint64_t deaths_max = 5'000;
 
 using Outcome = std::expected<std::optional<Failure>, std::string>;
 

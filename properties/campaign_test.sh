@@ -127,6 +127,12 @@ an_input_that_does_not_fail() {
   verdict "reported once" 1 "$(grep -c '^found:' out)"
   verdict "inputs that wait" 0 "$(find found/crashes -type f | wc -l)"
   run 10 replay --subject seed_2019 found/findings/seed_2019-answer-*.trace
+  # What waited to be looked at when a campaign was killed is looked at by the next.
+  mkdir -p waits/crashes
+  cp crash waits/crashes/crash-0
+  CRASH='' run 10 campaign --time 300ms -j 1 --target ./target --dir waits --subject seed_2019
+  says out '^found: answer after 0 s, 0 executions'
+  verdict "inputs that wait" 0 "$(find waits/crashes -type f | wc -l)"
   # It has stayed what it was, and is known by now.
   run 10 campaign --time 300ms -j 1 --target ./target --dir found --subject seed_2019
   verdict "reported no more" 0 "$(grep -c '^found:' out)"

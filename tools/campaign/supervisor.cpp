@@ -131,6 +131,7 @@ Exit Supervisor::run() {
       std::make_unique<Findings>(common_, subject_, options_.directory, state_, known,
                                  fmt::format("vmapcheck campaign --subject {} --seed {}", subject_.name, state_.seed));
   begin_session();
+  take_leftovers();
   for (auto& slot : slots_) start(*slot);
   watch();
   finish_findings();
@@ -323,6 +324,24 @@ std::string Supervisor::why_to_stop() const {
   if (options_.plateau && barren >= seconds_of(*options_.plateau)) return "plateau";
   if (options_.stop_on_first && findings_->has_first()) return "first finding";
   return "";
+}
+
+/// Inputs that ended a worker when the campaign was killed or interrupted, before it had looked at them.
+void Supervisor::take_leftovers() {
+  std::vector<std::string> artifacts;
+  std::error_code error;
+  for (fs::directory_iterator entry(in("crashes"), error), end; !error && entry != end; entry.increment(error))
+    artifacts.push_back(entry->path().string());
+  std::ranges::sort(artifacts);
+  for (const std::string& artifact : artifacts) {
+    const std::string kind = kind_of_artifact(artifact);
+    std::error_code ignored;
+    if (kind != "slow" &&
+        !findings_->digest(contents(artifact), "", kind, "", {state_.now.seconds, state_.now.executions}))
+      return;
+    fs::remove(artifact, ignored);
+  }
+  if (!artifacts.empty()) save(true);
 }
 
 /// A worker that has ended: what it found is taken in, and another takes its place.

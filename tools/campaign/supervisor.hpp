@@ -43,6 +43,7 @@ class Supervisor {
   void start(Slot& slot);
   void watch();
   void attend(Slot& slot);
+  void take_leftovers();
   void take_in(Slot& slot);
   bool take_artifacts(Slot& slot, const std::vector<std::string>& artifacts);
   void finish_findings();
