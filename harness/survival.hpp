@@ -3,7 +3,7 @@
 // Work in this process that may die, and what comes back from its death: for a fuzz target that is to go on past a
 // fault which is known, without a process for each input.
 //
-//     const auto death = survive([](Beacon& beacon) { ... });   // nothing: it came to its end
+//     const auto death = survive([](Beacon& beacon) { beacon.at(Phase::op, 0); });   // nothing: it came to its end
 //
 // It survives deadly signals, a stack that overflows, uncaught exceptions, std::terminate, a step that does not end
 // (by its processor time), and what AddressSanitizer and UndefinedBehaviorSanitizer report, if the code under test was

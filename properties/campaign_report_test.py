@@ -20,7 +20,7 @@ import xml.etree.ElementTree
 
 import page_test
 
-COUNTERS = 11 + 11 + 1 + 11 * 4 + 4 + 4 + 5 + 21 + 2  # of harness/coverage.hpp; checked by the test of what was exercised
+COUNTERS = 11 + 11 + 1 + 11 * 4 + 4 + 11 * 4 + 12 * 10 + 4 + 5 + 21 + 2  # of harness/coverage.hpp; checked by the test of what was exercised
 HOSTILE = "SIGSEGV in <script>window.hostile=1</script>&amp;\"'\n]]>--><!--body-->\u202e\x01" + "\U0001f41b" + "x" * 5000
 
 PASSING = "vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=0x1\n"
@@ -82,6 +82,7 @@ def coverage():
 
 
 FITS = 11 + 11 + 1 + 11 * 4
+CHECKS = FITS + 4 + 11 * 4  # rows of ops, of the ten invariants each
 
 
 def totals(seconds, counters=None):
@@ -104,7 +105,7 @@ def campaign(tool, name, subject="seed_2019", findings=(), traces=None, samples=
         (directory / "findings" / file).write_text(text)
     state = {"format": 1, "subject": subject, "engine": "libfuzzer", "target": "/opt/allocator_fuzz", "build": "abcd",
              "codec": 24, "seed": 7, "workers": 2, "began": 1709211909, "written": 1709215509, "session": 3,
-             "running": False, "budget": 3600.0, "ended": "time", "before": totals(100.0) | {"executions": 1000}, "totals": totals(3600.0),
+             "running": False, "budget": 3600.0, "budget_began": 0.0, "budget_began_executions": 0, "ended": "time", "before": totals(100.0) | {"executions": 1000}, "totals": totals(3600.0),
              "coverage": {}, "edges": 812, "features": 4310, "corpus": 1234, "corpus_bytes": 345678,
              "last_new_coverage": 2400.0, "executions_per_second": 3456.0, "ops_per_second": 654321.0,
              "findings": list(findings), **more}
@@ -165,7 +166,7 @@ def every_status(checks, tool):
     checks.equal("fit types", found["exercised"]["fit types"]["no_edge"], 0)
     checks.equal("ops", found["exercised"]["ops"]["alloc"], 999)
     checks.equal("invariants", found["exercised"]["invariants"]["classification"],
-                 sum(coverage()[FITS:FITS + 8]))
+                 sum(coverage()[CHECKS + 4:CHECKS + 120:10]))
     checks.equal("findings", len(found["findings"]), 5)
     by_option = tool("--dir", "all", "status", status=10).stdout
     checks.equal("--dir", by_option, text)
@@ -286,7 +287,9 @@ def junit_form(checks, tool):
     checks.equal("executions", properties["executions"], "1234567")
     checks.equal("findings", properties["findings"], "2 new, 1 known, 1 flaky, 1 fixed")
     # What was not exercised has not passed.
-    campaign(tool, "unexercised", totals=totals(3600.0, [1] + [0] * (COUNTERS - 1)))
+    counters = [1] + [0] * (COUNTERS - 1)
+    counters[CHECKS] = counters[CHECKS + 119] = 1  # the answer of one op; the cost at the end
+    campaign(tool, "unexercised", totals=totals(3600.0, counters))
     (suite,) = xml.etree.ElementTree.fromstring(tool("report", "unexercised", "--format", "junit").stdout)
     passed = [case.get("name").split(":")[0] for case in suite.findall("testcase") if not list(case)]
     checks.equal("passed", passed, ["answer", "cost"])

@@ -114,13 +114,15 @@ usage() {
     says out '^ *10  a violation$'
     silent err
   done
-  for command in corpus 'corpus list' 'corpus import' encode decode; do
+  for command in 'corpus list' encode decode; do
     # shellcheck disable=SC2086
     run 0 $command --help
     says out '^Examples:'
     verdict "exit statuses" "0 2 4 5" "$(statuses)"
     silent err
   done
+  run 0 corpus --help
+  verdict "exit statuses" "0 2 3 4 5 10 12" "$(statuses)"
   run 0 subjects --help
   verdict "exit statuses" "0 2 3 4" "$(statuses)"
   run 2

@@ -163,7 +163,10 @@ TEST(TraceFeatures, WhatIsMissingIsWhatTheContractAllowsAndNothingDid) {
   EXPECT_FALSE(has("fit left_edge"));
   EXPECT_FALSE(has("free: not_busy"));
   // Random checking reaches all of it: nothing impossible is asked for.
-  const CheckReport report = check(subject("vmap"), {.cases = 60, .ops = 600}).value();
+  CheckOptions options;
+  options.cases = 60;
+  options.ops = 600;
+  const CheckReport report = check(subject("vmap"), options).value();
   EXPECT_EQ(missing_from(report.coverage), std::vector<std::string>());
 }
 

@@ -217,9 +217,9 @@ TEST(TreeCheck, FindsNothingInSoundTrees) {
 TEST(TreeCheck, FindsNothingInAnEmptyTree) {
   TreeChecker checker;
   std::vector<Range> blocks{{1, 2}};
-  const TreeFinding all = checker.check_all({}, 0, blocks);
+  const TreeFinding all = checker.check_all(PlainView{}, 0, blocks);
   Near around{.at_or_before = Range{1, 2}, .after = Range{1, 2}};
-  const TreeFinding near = checker.check_near({}, 5, around);
+  const TreeFinding near = checker.check_near(PlainView{}, 5, around);
   EXPECT_FALSE(all.tree || all.augment || near.tree || near.augment);
   EXPECT_TRUE(blocks.empty());
   EXPECT_FALSE(around.at_or_before || around.after);

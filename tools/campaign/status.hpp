@@ -40,7 +40,7 @@ struct Exercised {
   std::string_view name;
   std::uint64_t times = 0;
 };
-/// In this order of kinds. An invariant counts with each call, answer or state that it was held against.
+/// In this order of kinds. An invariant counts each time that it was checked.
 [[nodiscard]] std::vector<Exercised> exercised(const Coverage& coverage);
 /// False: the target does not say what it exercises, so that zeros mean nothing.
 [[nodiscard]] bool is_counted(const State& state);
