@@ -291,7 +291,7 @@ std::string coverage_of(const State& state) {
     }
     if (is_shown)
       text += fmt::format("<table class=\"list\"><caption>{}</caption><tbody>\n{}</tbody></table>\n",
-                          kind == "invariants" ? "invariants, held against calls or states" : kind, rows);
+                          kind == "invariants" ? "invariants, times checked" : kind, rows);
   }
   return text + "</div></section>\n";
 }
