@@ -79,9 +79,10 @@ std::string header_of(const Standing& standing) {
     default: break;
   }
   std::string text = fmt::format("<header>\n<h1>Campaign on {}</h1>\n", escaped(one_line(state.subject, 200)));
-  text += fmt::format("<p id=\"about\">{}; directory {}; target {} with {}, {} workers, seed {}</p>\n",
+  text += fmt::format("<p id=\"about\">{}; directory {}; target {} with {}, {}, seed {}</p>\n",
                       escaped(condition_of(standing)), escaped(one_line(standing.directory)),
-                      escaped(one_line(state.target)), escaped(one_line(state.engine)), state.workers, state.seed);
+                      escaped(one_line(state.target)), escaped(one_line(state.engine)),
+                      count_of(state.workers, "worker"), state.seed);
   text += fmt::format("<p id=\"verdict\" class=\"{}\">{} {}</p>\n", style, sign,
                       state.findings.empty() ? "nothing found" : "findings: " + findings_text(state));
   return text + fmt::format("<p class=\"note\">began {}; this is how it stood at {}</p>\n</header>\n",

@@ -132,8 +132,8 @@ std::string text_of(const Standing& standing) {
     text += fmt::format("  {:<11} {}\n", title, what);
   };
   text += fmt::format("campaign in {}: {}\n", one_line(standing.directory), condition_of(standing));
-  row("subject", fmt::format("{}; {} with {}, {} workers, seed {}", one_line(state.subject), one_line(state.target),
-                             one_line(state.engine), state.workers, state.seed));
+  row("subject", fmt::format("{}; {} with {}, {}, seed {}", one_line(state.subject), one_line(state.target),
+                             one_line(state.engine), count_of(state.workers, "worker"), state.seed));
   row("time", fmt::format("{} in {} session{}{}; began {}, written {}", duration_text(state.now.seconds),
                           std::max<std::uint64_t>(state.session, 1), state.session > 1 ? "s" : "",
                           state.budget ? fmt::format(", {} wanted of the last", duration_text(*state.budget)) : "",
