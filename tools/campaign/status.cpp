@@ -18,6 +18,7 @@
 
 #include "model/op.hpp"
 #include "tools/files.hpp"
+#include "tools/report.hpp"
 #include "vmap/violation.hpp"
 
 namespace vmapcheck::tool {
