@@ -192,8 +192,9 @@ Owner owner_of(std::string_view name) {
                                         "vmapcheck::run", "vmapcheck::walk", "vmapcheck::perform"}))
     return Owner::harness;
   if (name.empty() || begins_with({"std::", "__gnu_cxx::", "__", "operator new", "operator delete",
-                                   "vmapcheck::MetadataResource::", "vmapcheck::take_frames", "vmapcheck::on_terminate",
-                                   "vmapcheck::on_no_memory"}))
+                                   "vmapcheck::MetadataResource::", "vmapcheck::Stack::take", "vmapcheck::on_terminate",
+                                   "vmapcheck::on_deadly_signal", "vmapcheck::on_cpu_tick", "vmapcheck::note_no_memory",
+                                   "vmapcheck::on_undefined_report"}))
     return Owner::library;
   return Owner::subject;
 }
