@@ -221,8 +221,9 @@ def mutator_faults(service):
         if "op:allocator_afl_mutator" not in crashes[0].name:
             return [f"mutator: {crashes[0].name} was not found by it"]
         _, said = place.run([service.out / "allocator_fuzz", crashes[0]], VMAPCHECK_SUBJECT="seed_2019")
-        if check.bucket(said) != "answer seed_2019":
-            return [f"mutator: what it found does not break the answer: {check.tail(said)}"]
+        # Mostly a wrong answer; where a length wraps, an endless search.
+        if check.bucket(said) not in ("answer seed_2019", "cost seed_2019"):
+            return [f"mutator: what it found is no fault of seed_2019, but {check.bucket(said)}: {check.tail(said)}"]
     return []
 
 
