@@ -551,6 +551,11 @@ std::string Supervisor::command() const {
   if (is_afl()) words += " --engine afl";
   if (!options_.known.empty()) words += " --known " + shell_word(options_.known);
   if (!options_.target.empty()) words += " --target " + shell_word(options_.target);
+  if (options_.disk) words += fmt::format(" --disk {}", *options_.disk);
+  if (options_.memory != CampaignOptions{}.memory) words += fmt::format(" --memory {}", options_.memory);
+  if (options_.stop_on_first) words += " --stop-on-first";
+  if (!options_.engine_flags.empty()) words += " --";
+  for (const std::string& flag : options_.engine_flags) words += " " + shell_word(flag);
   return words;
 }
 
