@@ -93,7 +93,7 @@ def totals(seconds, counters=None):
 def finding(status, signature, trace, **more):
     made = {"signature": signature, "aliases": [], "status": status, "seconds": 61.5, "executions": 12345, "times": 3,
             "input": "crash-0123", "trace": trace, "ops_found": 57, "ops": 3, "minimality": "proved",
-            "sanitized_only": False}
+            "by_sanitizer": False}
     return {**made, **more}
 
 
@@ -322,7 +322,7 @@ def where_it_goes(checks, tool):
 def missing_and_damaged(checks, tool):
     directory = campaign(tool, "damaged", findings=[
         finding("new", "answer", "a.trace"), finding("new", "exit 1", "", minimality="", input="crash-77"),
-        finding("new", "tree", "../../outside.trace"), finding("new", "memory", "m.trace", sanitized_only=True)],
+        finding("new", "tree", "../../outside.trace"), finding("new", "memory", "m.trace", by_sanitizer=True)],
         traces={"a.trace": "vmapcheck-trace 1\nspace 0x0..0x10\nalloc b", "m.trace": PASSING})
     (tool.scratch / "outside.trace").write_text(NOT_LOWEST)
     (directory / "samples.jsonl").write_bytes(b"[1,2\n{}\nnull\n[1,2,3,4,5,6,7]\n\xff\xfe\n[5,20,3,4,5,6,7]\n[2,21,4,4,5,6,7]\n")

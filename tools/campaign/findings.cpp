@@ -101,6 +101,7 @@ bool Findings::digest(std::string_view input, const std::string& target_says, co
     if (found == nullptr) {
       found = &add(what, input, log, now);
       found->ops_found = trace.ops.size();
+      found->by_sanitizer = (*failure)->kind == FailureKind::sanitizer;
     } else {
       ++times_before_[static_cast<std::size_t>(found - state_.findings.data())];
       ++found->times;

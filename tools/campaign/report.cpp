@@ -70,8 +70,8 @@ ReportedFinding read_finding(const FoundFailure& found, const State& state, cons
   // What leads out of the directory is none of the campaign's.
   one.name = fs::path(found.trace).filename().stem().string();
   one.path = (findings / fs::path(found.trace).filename()).string();
-  one.replay = fmt::format("{} replay{} --subject {} {}", shell_word(program),
-                           found.sanitized_only ? " --sanitize" : "", shell_word(state.subject), shell_word(one.path));
+  one.replay = fmt::format("{} replay{} --subject {} {}", shell_word(program), found.by_sanitizer ? " --sanitize" : "",
+                           shell_word(state.subject), shell_word(one.path));
   return one;
 }
 
@@ -138,7 +138,7 @@ void run_again(ReportedFinding& one, const Trace& trace, const State& state) {
     one.ran = true;
     if (!one.verdict.ok) one.line = line_of(one.trace, one.verdict.step);
     const std::string here = lines.ran.failure ? signature(*lines.ran.failure) : "";
-    if (one.verdict.ok && one.found.sanitized_only)
+    if (one.verdict.ok && one.found.by_sanitizer)
       one.notes.push_back("It fails only in a build with sanitizers, which this program is not: drawn is its end.");
     else if (one.verdict.ok && one.found.status != FindingStatus::fixed)
       one.notes.push_back("Run again for this report, it did not fail: drawn is its end.");

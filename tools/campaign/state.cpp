@@ -67,7 +67,7 @@ ordered_json json_of(const FoundFailure& found) {
   json["ops_found"] = found.ops_found;
   json["ops"] = found.ops;
   json["minimality"] = found.minimality;
-  json["sanitized_only"] = found.sanitized_only;
+  json["by_sanitizer"] = found.by_sanitizer;
   return json;
 }
 
@@ -86,7 +86,7 @@ FoundFailure found_failure(const ordered_json& json) {
   found.ops_found = json.at("ops_found");
   found.ops = json.at("ops");
   found.minimality = json.at("minimality");
-  found.sanitized_only = json.at("sanitized_only");
+  found.by_sanitizer = json.at("by_sanitizer");
   return found;
 }
 

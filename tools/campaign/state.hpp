@@ -57,9 +57,9 @@ struct FoundFailure {
   std::string input;             ///< file in findings/bytes: what the engine had
   std::string trace{};           ///< file in findings/, once it is minimized
   std::uint64_t ops_found = 0;
-  std::uint64_t ops = 0;        ///< once it is minimized
-  std::string minimality{};     ///< "proved", "proved_visible", "too_many", "time_is_up"; "" until it is minimized
-  bool sanitized_only = false;  ///< it fails only in a build with sanitizers
+  std::uint64_t ops = 0;      ///< once it is minimized
+  std::string minimality{};   ///< "proved", "proved_visible", "too_many", "time_is_up"; "" until it is minimized
+  bool by_sanitizer = false;  ///< a sanitizer reported it: without one it may fail otherwise, or not at all
 };
 
 struct State {

@@ -21,6 +21,7 @@
 #include "model/trace.hpp"
 #include "tools/campaign/afl.hpp"
 #include "tools/campaign/known.hpp"
+#include "tools/campaign/progress_text.hpp"
 #include "tools/campaign/status.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
@@ -38,27 +39,6 @@ using nlohmann::ordered_json;
 constexpr std::uint64_t disk_reserve = std::uint64_t{8} << 20;
 
 double seconds_of(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
-
-std::string duration(double seconds) {
-  const auto s = static_cast<std::uint64_t>(seconds);
-  if (s < 120) return fmt::format("{} s", s);
-  if (s < 7200) return fmt::format("{} min {:02} s", s / 60, s % 60);
-  return fmt::format("{} h {:02} min", s / 3600, s / 60 % 60);
-}
-
-std::string amount(double n) {
-  if (n >= 1e10) return fmt::format("{:.1f} G", n / 1e9);
-  if (n >= 1e7) return fmt::format("{:.1f} M", n / 1e6);
-  if (n >= 1e5) return fmt::format("{:.0f} k", n / 1e3);
-  return fmt::format("{:.0f}", n);
-}
-
-std::string bytes_amount(std::uint64_t n) {
-  const double bytes = static_cast<double>(n);
-  if (n >= std::uint64_t{10} << 30) return fmt::format("{:.1f} GiB", bytes / (1 << 30));
-  if (n >= 1 << 20) return fmt::format("{:.1f} MiB", bytes / (1 << 20));
-  return fmt::format("{:.0f} KiB", bytes / 1024);
-}
 
 struct Size {
   std::uint64_t files = 0;
@@ -214,7 +194,6 @@ void Supervisor::encode_seeds() {
 /// kill between these lines counts nothing twice and loses nothing.
 void Supervisor::begin_session() {
   state_.before = state_.now;
-  restarts_before_ = state_.now.restarts;
   // A session that was cut off has not used up its budget.
   const bool in_order = state_.ended != "" && state_.ended != "interrupted";
   const double budget = options_.time ? seconds_of(*options_.time) : 0;
@@ -249,7 +228,7 @@ void Supervisor::begin_session() {
                                  count_of(options_.workers, "worker"), state_.seed, one_line(options_.directory));
   if (options_.time) line += fmt::format(", for {:g} s", budget);
   if (resumed_)
-    line += fmt::format("\ncampaign: goes on: so far {}, {} executions, {}", duration(state_.now.seconds),
+    line += fmt::format("\ncampaign: goes on: so far {}, {} executions, {}", duration_text(state_.now.seconds),
                         state_.now.executions, count_of(state_.findings.size(), "finding"));
   if (goes_on && options_.time)
     line += fmt::format("; {:.0f} s are left of its time", budget - (state_.now.seconds - state_.budget_began));
@@ -302,7 +281,8 @@ void Supervisor::watch() {
                      state_.corpus, state_.findings.size()},
                     options_.directory);
     }
-    progress.update([&] { return progress_line(); }, [&] { return progress_block(); });
+    progress.update([&] { return progress_line(state_); },
+                    [&] { return progress_block(state_, options_.directory, findings_->waiting()); });
     std::this_thread::sleep_for(20ms);
   }
   progress.clear();
@@ -461,61 +441,16 @@ void Supervisor::look_at_limits() {
                fmt::format("no space left on device: less than {} MiB are free for {}; nothing that was found is lost",
                            disk_reserve >> 20, one_line(options_.directory))};
   if (!options_.disk) return;
-  disk_ = size_of(options_.directory).bytes;
-  if (disk_ > *options_.disk)
+  const std::uint64_t held = size_of(options_.directory).bytes;
+  if (held > *options_.disk)
     throw Stop{Exit::io, fmt::format("{} holds {}, more than --disk allows; `{} corpus minimize {}` makes room",
-                                     one_line(options_.directory), bytes_amount(disk_), shell_word(common_.program),
+                                     one_line(options_.directory), bytes_text(held), shell_word(common_.program),
                                      shell_word(in("corpus")))};
 }
 
 void Supervisor::save(bool durably) {
   state_.written = now_utc();
   save_state(state_, options_.directory, durably);
-}
-
-std::string Supervisor::progress_line() const {
-  const State& s = state_;
-  std::string time = fmt::format("{:.0f}", s.now.seconds - s.budget_began);
-  if (s.budget) time += fmt::format("/{:.0f}", *s.budget);
-  return fmt::format(
-      "campaign: {} s, {} executions, {:.0f} per second, {} ops per second, {} edges, {} features, {} inputs, "
-      "findings: {} new, "
-      "{} known, {} flaky",
-      time, s.now.executions, s.per_second, amount(s.ops_per_second), s.edges, s.features, s.corpus,
-      findings_->count(FindingStatus::fresh), findings_->count(FindingStatus::known),
-      findings_->count(FindingStatus::flaky));
-}
-
-std::string Supervisor::progress_block() const {
-  const State& s = state_;
-  const double spent = s.now.seconds - s.budget_began;
-  const Coverage& coverage = s.now.coverage;
-  std::string text = fmt::format("{} in {}: {}", subject_.name, one_line(options_.directory, 40), duration(spent));
-  if (s.budget) text += fmt::format(" of {} ({:.0f} %)", duration(*s.budget), 100 * spent / *s.budget);
-  text += fmt::format(", {}, session {}", count_of(options_.workers, "worker"), s.session);
-  text += fmt::format("\n  executions  {}, {} per second; {} ops, {} per second",
-                      amount(static_cast<double>(s.now.executions)), amount(s.per_second),
-                      amount(static_cast<double>(s.now.ops)), amount(s.ops_per_second));
-  text += fmt::format("\n  coverage    {} edges, {} features, last new {} ago", s.edges, s.features,
-                      duration(s.now.seconds - s.last_new_coverage));
-  text += fmt::format("\n  corpus      {}, {}", count_of(s.corpus, "input"), bytes_amount(s.corpus_bytes));
-  text += fmt::format("\n  findings    {} new, {} known, {} flaky", findings_->count(FindingStatus::fresh),
-                      findings_->count(FindingStatus::known), findings_->count(FindingStatus::flaky));
-  if (const std::size_t waiting = findings_->waiting(); waiting != 0) text += fmt::format("; minimizing {}", waiting);
-  if (s.now.skipped != 0) text += fmt::format("; known ones met {} times", amount(static_cast<double>(s.now.skipped)));
-  text += "\n  fits       ";
-  for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
-    text +=
-        fmt::format(" {} {}", vmap::name(static_cast<vmap::FitType>(i)), amount(static_cast<double>(coverage.fits[i])));
-  std::size_t met = 0, invariants = 0;
-  for (const Exercised& one : exercised(coverage)) {
-    if (one.kind != "invariants") continue;
-    ++invariants;
-    if (one.times != 0) ++met;
-  }
-  text += fmt::format("\n  invariants  {} of {} checked; the whole state {} times; up to {} free blocks", met,
-                      invariants, amount(static_cast<double>(coverage.full_checks)), coverage.free_blocks_max);
-  return text;
 }
 
 // ---- The end

@@ -58,8 +58,6 @@ class Supervisor {
   [[nodiscard]] bool is_afl() const { return options_.engine == "afl"; }
   [[nodiscard]] double seconds() const;
   [[nodiscard]] std::string command() const;
-  [[nodiscard]] std::string progress_line() const;
-  [[nodiscard]] std::string progress_block() const;
 
   const Common& common_;
   CampaignOptions options_;
@@ -74,8 +72,6 @@ class Supervisor {
   Clock::time_point next_stock_, next_save_, next_sync_, next_sample_, next_size_;
   Clock::time_point rates_at_;
   Totals rates_from_;
-  std::uint64_t restarts_before_ = 0;
-  std::uint64_t disk_ = 0;  ///< bytes of the directory
 };
 
 /// As it stands in JSON.
