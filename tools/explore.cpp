@@ -288,6 +288,16 @@ std::vector<std::string_view> cases_not_reached(const ExploreReport& report) {
   return missing;
 }
 
+/// Words with commas between them, in lines of at most 100 columns.
+std::string wrapped(const std::vector<std::string_view>& words) {
+  std::string text, line;
+  for (const std::string_view word : words) {
+    if (line.size() + word.size() > 96) text += "  " + std::exchange(line, "") + ",\n";
+    line += fmt::format("{}{}", line.empty() ? "" : ", ", word);
+  }
+  return text + "  " + line + "\n";
+}
+
 std::string_view verdict_of(const ExploreReport& report) {
   if (report.found) return "violation";
   if (report.complete) return "ok";
@@ -300,18 +310,17 @@ std::string claim_of(const Plan& plan, const Options& options, const ExploreRepo
                                                             options.searches ? ", with every search in each," : "")
                                               : fmt::format("any sequence of ops ({})", fmt::join(plan.ops, ", "));
   if (report.complete)
-    return fmt::format(
-        "proved: in a space of {} granules from {:#x}, every state reachable by {} keeps every invariant",
-        plan.granules, plan.base, what);
+    return fmt::format("proved: in a space of {} from {:#x}, every state reachable by {} keeps every invariant",
+                       count_of(plan.granules, "granule"), plan.base, what);
   return fmt::format("incomplete: no violation in the states reached by {}, up to {} of them in a row", what,
                      report.level);
 }
 
 std::string summary_of(const Plan& plan, const Options& options, const ExploreReport& report) {
   const double seconds = std::max(seconds_of(report.elapsed), 1e-9);
-  std::string text = fmt::format("subject {}, {}, {} granules of {} from {:#x}\n", plan.subject.name,
+  std::string text = fmt::format("subject {}, {}, {} of size {:#x} from {:#x}\n", plan.subject.name,
                                  options.index_only ? "its free-space index alone" : "the whole allocator",
-                                 plan.granules, options.granule, plan.base);
+                                 count_of(plan.granules, "granule"), options.granule, plan.base);
   if (plan.moves != 0)
     text += fmt::format("ops: {}: {} in each state\n", fmt::join(plan.ops, ", "), grouped(plan.moves));
   text += fmt::format(
@@ -326,12 +335,11 @@ std::string summary_of(const Plan& plan, const Options& options, const ExploreRe
                       plan.sees_tree ? "states also in the shape and the colours of the tree of free blocks"
                                      : "the subject shows no tree, so that states do in nothing else");
   const auto missing = cases_not_reached(report);
-  if (plan.sees_tree && missing.size() < vmap::tree_case_count)
-    text += missing.empty()
-                ? fmt::format("every case of linking, erasing and rebalancing was reached: {} of {}\n",
-                              vmap::tree_case_count, vmap::tree_case_count)
-                : fmt::format("cases of linking, erasing and rebalancing: {} of {}; not reached: {}\n",
-                              vmap::tree_case_count - missing.size(), vmap::tree_case_count, fmt::join(missing, ", "));
+  const std::size_t reached = vmap::tree_case_count - missing.size();
+  if (report.found || !plan.sees_tree || reached == 0) return text;
+  text += fmt::format("cases of linking, erasing and rebalancing that were reached: {} of {}", reached,
+                      vmap::tree_case_count);
+  text += missing.empty() ? std::string("\n") : fmt::format("; not\n{}", wrapped(missing));
   return text;
 }
 
@@ -386,8 +394,8 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
       found.violation ? fmt::format("{}: {}", name(found.violation->invariant), one_line(found.violation->detail))
                       : fmt::format("it died: {}", name(found.death->kind));
   if (!common.json)
-    out(fmt::format("\nfound after {} {}, which is the fewest: {}\n", found.moves.size(),
-                    options.index_only ? "carves and adds" : "ops", what));
+    out(fmt::format("\nfound after {}, and there is no way with fewer: {}\n",
+                    count_of(found.moves.size(), options.index_only ? "change" : "op"), what));
   if (!failure || !*failure) {
     // A trace of whole areas does not show it. What was found is no less true.
     json["found"] = {{"moves", found.moves.size()}, {"detail", what}, {"trace", print(trace)}, {"reproduced", false}};
