@@ -120,9 +120,9 @@ class Executor {
   // on counting.
 
   class Mark;
-  /// True if the subject's state is all in its memory() and in the arena.
-  [[nodiscard]] bool can_rewind() const { return arena_ != nullptr && !subject_->memory().empty(); }
-  /// Requires can_rewind(). O(bytes of the state).
+  /// True if the subject's state is all in its memory() and its metadata.
+  [[nodiscard]] bool subject_can_rewind() const { return !subject_->memory().empty(); }
+  /// Requires that the subject can, and an arena. O(bytes of the state).
   void mark(Mark& mark);
   /// To a mark of this executor. Also after a violation that left the subject alive.
   void rewind(const Mark& mark);

@@ -138,8 +138,7 @@ std::string write_state_file(const std::string& path, const std::string& identit
     if (!file) return failed("write");
     Writer writer(file.get());
     writer.put(bytes_of(magic));
-    writer.put(bytes_of(std::string_view(identity)));
-    writer.put(bytes_of(std::string_view("\n")));
+    writer.put(bytes_of(std::string_view(identity + "\n")));
     writer.put(bytes_of(progress));
     for (std::size_t shard = 0; shard < StateSet::shards; ++shard) {
       const StateSet::Places level = states.level(shard);
