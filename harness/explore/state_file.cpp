@@ -169,7 +169,10 @@ std::expected<bool, ExploreError> read_state_file(const std::string& path, const
   };
   Reader reader(file.get());
   std::string head(magic.size(), '\0');
-  if (!reader.get(std::as_writable_bytes(std::span(head))) || head != magic)
+  const bool has_head = reader.get(std::as_writable_bytes(std::span(head)));
+  if (std::ferror(file.get()) != 0)
+    return std::unexpected(ExploreError{Kind::io, "cannot read " + path + ": " + std::strerror(errno)});
+  if (!has_head || head != magic)
     return refused("is not a state of an exploration, or of another version; --fresh begins anew");
   std::string whose(identity.size() + 1, '\0');
   if (!reader.get(std::as_writable_bytes(std::span(whose))) || whose != identity + "\n")
