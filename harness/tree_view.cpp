@@ -34,6 +34,7 @@ auto TreeChecker::walk(const SeenNode& node, const SeenNode& parent, int depth) 
   if (node.parent != parent.at) broken(finding_.tree, node, "its parent link does not lead to its parent");
   if (node.red && parent.red) broken(finding_.tree, node, "is red, and so is its parent");
 
+  finding_.depth = std::max(finding_.depth, static_cast<std::size_t>(depth) + 1);
   const Subtree left = walk(seen(node.left), node, depth + 1);
   const Range range = node.range();
   if (last_.at != nullptr && last_.begin >= range.begin)

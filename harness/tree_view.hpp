@@ -53,6 +53,7 @@ struct TreeFinding {
   std::optional<std::string> augment;
   std::uint64_t shape = 0;  ///< check_all(): a hash of nodes, ranges, colours and links: equal if nothing changed
   std::uint64_t form = 0;   ///< check_all(): a hash of ranges, colours, depths and maxima: equal for equal trees
+  std::size_t depth = 0;    ///< check_all(): nodes on the longest path from the root
 };
 
 /// The free blocks around an address, as check_near() met them.
