@@ -67,7 +67,7 @@ std::expected<Case, std::string> run_case(const SubjectFactory& make, Random ran
     Beacon(options.beacon).at(Phase::op, step);
     if (auto violation = (*executor)->step(op)) result.failure = {step, op, *std::move(violation)};
     free_blocks_sum += (*executor)->free_blocks();
-    small_states += (*executor)->free_blocks() < small_free_blocks ? 1 : 0;
+    if ((*executor)->free_blocks() < small_free_blocks) ++small_states;
     if (observer && !result.failure) observer->step(op);
   }
   if (!result.failure) {

@@ -70,7 +70,7 @@ class Observer {
   Histograms& histograms_;
   const Executor& executor_;
   Size granule_;
-  std::uint64_t full_checks_ = 0;  ///< that were seen
+  std::uint64_t full_checks_ = 1;  ///< that were seen, or came before the first op
 };
 
 }  // namespace vmapcheck

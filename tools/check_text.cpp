@@ -81,8 +81,7 @@ std::vector<Chart> charts_of(const CheckReport& report) {
     coalescings.rows.push_back({std::string(vmap::coalescing_names[i]), coverage.coalescings[i]});
   charts.push_back(chart_of("areas", "busy and lazily freed areas, after each op", histograms.areas));
   charts.push_back(chart_of("free_blocks", "free blocks, after each op", histograms.free_blocks));
-  charts.push_back(
-      chart_of("tree_depth", "depth of the tree of free blocks, at checks of the whole state", histograms.tree_depth));
+  charts.push_back(chart_of("tree_depth", "depth of the tree, at checks of the whole state", histograms.tree_depth));
   charts.push_back(chart_of("nodes_visited", "nodes visited by an op", histograms.nodes_visited));
   return charts;
 }
