@@ -35,7 +35,8 @@ CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, 
 }
 
 void add_common_options(CLI::App& app, Common& common, unsigned uses) {
-  shared(app.add_option("--subject", common.subject, "What is checked; `vmapcheck subjects` lists them (default: vmap); or a file with\n"
+  shared(app.add_option("--subject", common.subject,
+                        "What is checked; `vmapcheck subjects` lists them (default: vmap); or a file with\n"
                         "one, FILE.so: a mutant built by `vmapcheck mutants`")
              ->type_name("NAME")
              ->take_last(),

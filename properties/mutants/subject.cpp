@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The whole allocator with the adapters that make subjects of it, as one translation unit: compiled with a mutated header
-// or source in front of the sound ones, it becomes a shared object for `--subject FILE.so`. No target of the build has
-// it; mutants.py compiles it.
+// The whole allocator with the adapters that make subjects of it, as one translation unit: compiled with a mutated
+// header or source in front of the sound ones, it becomes a shared object for `--subject FILE.so`. No target of the
+// build has it; mutants.py compiles it.
 //
-// Everything of the allocator that is in here stays in here: visibility is hidden, and references are bound inside. So a
-// mutated inline function cannot replace the same one of the harness that judges it, nor the other way around.
+// Everything of the allocator that is in here stays in here: visibility is hidden, and references are bound inside. So
+// a mutated inline function cannot replace the same one of the harness that judges it, nor the other way around.
 #include "interface_stamp.hpp"
 #include "subjects/loaded.hpp"
 #include "subjects/vmap_entry.hpp"
