@@ -23,7 +23,7 @@ void Beacon::at(Phase phase, std::uint64_t step) {
   if (shared_->doomed.load(std::memory_order_relaxed)) shared_->leave();
   shared_->step.store(step, std::memory_order_relaxed);
   shared_->phase.store(phase, std::memory_order_relaxed);
-  // This thread alone writes it.
+  // Of threads that do this at the same time one may lose its sign of life: the other's is as good.
   shared_->progress.store(shared_->progress.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 

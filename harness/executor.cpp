@@ -42,9 +42,9 @@ constexpr std::size_t touched_max = 8;
 }  // namespace
 
 std::expected<std::unique_ptr<Executor>, std::string> Executor::create(const Space& space, const SubjectFactory& make,
-                                                                       Checking checking) {
+                                                                       Checking checking, Arena* arena) {
   if (std::string why = defect(space); !why.empty()) return std::unexpected(why);
-  std::unique_ptr<Executor> executor(new Executor(space, checking));
+  std::unique_ptr<Executor> executor(new Executor(space, checking, arena));
   auto subject = make(SubjectConfig{.space = executor->model_.space(), .metadata = &executor->metadata_});
   if (!subject) return std::unexpected(std::move(subject.error()));
   executor->subject_ = *std::move(subject);
@@ -461,6 +461,7 @@ std::optional<Violation> Executor::check_everything() {
     if (finding.augment) return broken(Invariant::augment, *std::move(finding.augment));
     const std::optional<std::uint64_t> before = std::exchange(shape_, finding.shape);
     form_ = finding.form;
+    outline_ = finding.outline;
     if (!atomicity && now_.failed && !now_.released && before && before != shape_)
       return broken(Invariant::atomicity, "the call failed and changed the tree of free blocks");
   }
@@ -646,6 +647,27 @@ void Executor::count(const Op& op) {
   }
   coverage_.faults_fired += metadata_.failures() - now_.faults;
   coverage_.free_blocks_max = std::max<std::uint64_t>(coverage_.free_blocks_max, free_blocks_);
+}
+
+// ---- There and back
+// ----------------------------------------------------------------------------------------------------
+
+void Executor::mark(Mark& mark) {
+  if (mark.state_)
+    *mark.state_ = state();  // into the memory that its vectors have
+  else
+    mark.state_.emplace(state());
+  mark.metadata_ = metadata_.counts();
+  arena_->mark(mark.arena_);
+  const std::span<const std::byte> bytes = subject_->memory();
+  mark.subject_.assign(bytes.begin(), bytes.end());
+}
+
+void Executor::rewind(const Mark& mark) {
+  state() = *mark.state_;
+  metadata_.restore(mark.metadata_);
+  arena_->rewind(mark.arena_);
+  std::ranges::copy(mark.subject_, subject_->memory().begin());
 }
 
 std::uint64_t Executor::visible_state() const {

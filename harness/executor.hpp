@@ -24,10 +24,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "harness/arena.hpp"
 #include "harness/coverage.hpp"
 #include "harness/failure.hpp"
 #include "harness/isolation.hpp"
@@ -78,9 +80,11 @@ class Executor {
     Address begin = 0;
   };
 
+  /// With an arena, for all metadata, it can be rewound where the subject can.
   [[nodiscard]] static std::expected<std::unique_ptr<Executor>, std::string> create(const Space& space,
                                                                                     const SubjectFactory& make,
-                                                                                    Checking checking);
+                                                                                    Checking checking,
+                                                                                    Arena* arena = nullptr);
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
@@ -103,6 +107,25 @@ class Executor {
   /// free, the form and colours of the tree, hooks and metadata failures to come, spare nodes. Counters are not part of
   /// it.
   [[nodiscard]] std::uint64_t visible_state() const;
+  /// True if the subject shows its tree of free blocks.
+  [[nodiscard]] bool sees_tree() const { return features_.inspectable; }
+  /// The form of the subject's tree when it was last checked in full (TreeFinding::outline); 0 without one.
+  [[nodiscard]] std::uint64_t tree_outline() const { return outline_; }
+  /// What the subject's stats() said after the last step.
+  [[nodiscard]] const vmap::Stats& stats() const { return stats_; }
+  /// Requests for metadata so far.
+  [[nodiscard]] std::uint64_t metadata_requests() const { return metadata_.requests(); }
+
+  // For those who try many ops from one state: it is remembered and put back as bytes, without undoing. Coverage goes
+  // on counting.
+
+  class Mark;
+  /// True if the subject's state is all in its memory() and in the arena.
+  [[nodiscard]] bool can_rewind() const { return arena_ != nullptr && !subject_->memory().empty(); }
+  /// Requires can_rewind(). O(bytes of the state).
+  void mark(Mark& mark);
+  /// To a mark of this executor. Also after a violation that left the subject alive.
+  void rewind(const Mark& mark);
   /// What the subject holds and should hold, for pictures (snapshot.hpp), at most `items_max` of each; also after a
   /// violation. Of the model alone once finish() has destroyed the subject.
   [[nodiscard]] Snapshot snapshot(std::size_t items_max) const;
@@ -128,7 +151,14 @@ class Executor {
     std::size_t free_blocks = 0;  ///< before the step
   };
 
-  Executor(const Space& space, Checking checking) : model_(space), checking_(checking) {}
+  Executor(const Space& space, Checking checking, Arena* arena)
+      : arena_(arena), metadata_(arena), model_(space), checking_(checking) {}
+
+  /// All that a step changes, but for what the next step sets anew and what only counts.
+  [[nodiscard]] auto state() {
+    return std::tie(model_, live_, index_of_live_, hooks_, free_blocks_, started_, stats_, tally_, shape_, form_,
+                    outline_, unchecked_);
+  }
 
   std::optional<vmap::Violation> perform(const Alloc& op);
   std::optional<vmap::Violation> perform(const AllocAt& op);
@@ -178,6 +208,7 @@ class Executor {
   void checked(vmap::Invariant invariant) { ++coverage_.checks[now_.op][static_cast<std::size_t>(invariant)]; }
   void count(const Op& op);
 
+  Arena* arena_;
   // The metadata outlives the subject: declared before it.
   MetadataResource metadata_;
   ReferenceModel model_;
@@ -203,11 +234,25 @@ class Executor {
   vmap::Stats tally_;                   ///< what the counters in stats() should be
   std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
   std::uint64_t form_ = 0;              ///< of the tree when it was last checked in full
+  std::uint64_t outline_ = 0;           ///< then, too
   std::uint64_t unchecked_ = 0;         ///< steps since everything was checked
   Layout layout_;                       ///< the subject's, when everything was checked
   std::vector<Range> gaps_;             ///< the model's, then
   std::vector<Range> blocks_;           ///< the tree's, then
   Coverage coverage_;
+};
+
+/// A state of an executor.
+class Executor::Mark {
+  friend class Executor;
+  template <class... T>
+  static std::tuple<T...> values_of(const std::tuple<T&...>& references);
+  using State = decltype(values_of(std::declval<Executor&>().state()));
+
+  std::optional<State> state_;
+  MetadataResource::Counts metadata_;
+  Arena::Mark arena_;
+  std::vector<std::byte> subject_;
 };
 
 /// Runs a trace to its end or its first violation. The error says why the subject could not be made. In this process: a

@@ -11,6 +11,8 @@
 //     verify()                            its answer: it must find nothing where nothing is wrong
 //     stats(), a vmap::Stats              classification by count of free blocks, memory, cost
 //     Promises promises() const           what the answers may be; without it, all of the contract
+//     using Rewindable = itself           all its state lies in its own bytes and in its metadata resource, none behind pointers
+//                                         to elsewhere: a state can be kept and put back as bytes (explore is faster with it)
 //
 // This is all that a subject needs (this one says no to everything, and promises no more):
 //
@@ -96,6 +98,10 @@ concept Accountable = requires(const S& subject) {
   { subject.stats() } -> std::convertible_to<vmap::Stats>;
 };
 
+/// Says of itself, not of what it derives from, that bytes are all it is.
+template <class S>
+concept Rewinds = requires { requires std::same_as<typename S::Rewindable, S>; };
+
 /// Which of the functions a subject has.
 struct Features {
   bool allocate_at = false;
@@ -134,6 +140,9 @@ class AnySubject {
   /// What it holds, for pictures: at most `items_max` of each list.
   [[nodiscard]] virtual Holding holding(std::size_t items_max) const = 0;
   virtual void stats(vmap::Stats& stats) const = 0;
+  /// Where all of its state lies, besides what it has in its metadata resource: bytes that may be copied away and back.
+  /// Empty where that cannot be said.
+  [[nodiscard]] virtual std::span<std::byte> memory() { return {}; }
   /// What the subject's own check says; nullopt without one.
   [[nodiscard]] virtual std::optional<vmap::Violation> verify() const = 0;
 };
@@ -231,6 +240,10 @@ class Erased final : public AnySubject {
   }
   void stats(vmap::Stats& stats) const override {
     if constexpr (Accountable<S>) stats = subject_.stats();
+  }
+  [[nodiscard]] std::span<std::byte> memory() override {
+    if constexpr (Rewinds<S>) return std::as_writable_bytes(std::span(&subject_, 1));
+    return {};
   }
   [[nodiscard]] std::optional<vmap::Violation> verify() const override {
     if constexpr (requires { subject_.verify(); }) return subject_.verify();

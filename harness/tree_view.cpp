@@ -34,6 +34,8 @@ auto TreeChecker::walk(const SeenNode& node, const SeenNode& parent, int depth) 
   if (node.parent != parent.at) broken(finding_.tree, node, "its parent link does not lead to its parent");
   if (node.red && parent.red) broken(finding_.tree, node, "is red, and so is its parent");
 
+  finding_.outline =
+      finding_.outline << 3 | (node.left != nullptr ? 4 : 0) | (node.right != nullptr ? 2 : 0) | (node.red ? 1 : 0);
   const Subtree left = walk(seen(node.left), node, depth + 1);
   const Range range = node.range();
   if (last_.at != nullptr && last_.begin >= range.begin)

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "subjects/index_subject.hpp"
 #include "subjects/vmap_subject.hpp"
 
 namespace vmapcheck {
@@ -143,20 +144,24 @@ struct FreesOnFailure : VmapSubject<FreeSpace> {
 
 std::vector<SubjectEntry> canaries() {
   std::vector<SubjectEntry> entries;
-  const auto add = [&](Invariant invariant, std::string summary, SubjectFactory make) {
-    entries.push_back(
-        {"canary_" + std::string(name(invariant)), SubjectKind::canary, std::move(summary), std::move(make)});
+  const auto add = [&](Invariant invariant, std::string summary, SubjectFactory make, FreeIndexFactory index = {}) {
+    entries.push_back({"canary_" + std::string(name(invariant)), SubjectKind::canary, std::move(summary),
+                       std::move(make), std::move(index)});
   };
-  add(Invariant::answer, "takes the second lowest placement", over<SecondLowest>());
-  add(Invariant::overlap, "what is carved off the left edge stays free, too", over<KeepsLeftEdge>());
-  add(Invariant::partition, "the remainder of a split loses its last part", over<LosesRemainder>());
-  add(Invariant::coalescing, "forgets to merge with the previous block", over<ForgetsToMerge>());
+  const auto add_index = [&]<class Index>(Invariant invariant, std::string summary) {
+    add(invariant, std::move(summary), over<Index>(), index_factory<Index>());
+  };
+  add_index.operator()<SecondLowest>(Invariant::answer, "takes the second lowest placement");
+  add_index.operator()<KeepsLeftEdge>(Invariant::overlap, "what is carved off the left edge stays free, too");
+  add_index.operator()<LosesRemainder>(Invariant::partition, "the remainder of a split loses its last part");
+  add_index.operator()<ForgetsToMerge>(Invariant::coalescing, "forgets to merge with the previous block");
   add(Invariant::classification, "counts the second part of a split twice", around<CountsTwice>());
-  add(Invariant::tree, "blackens a node that was linked red", over<Recolours>());
-  add(Invariant::augment, "forgets to propagate after a merge with both neighbours", over<ForgetsToPropagate>());
+  add_index.operator()<Recolours>(Invariant::tree, "blackens a node that was linked red");
+  add_index.operator()<ForgetsToPropagate>(Invariant::augment,
+                                           "forgets to propagate after a merge with both neighbours");
   add(Invariant::atomicity, "frees an area when an allocation fails", around<FreesOnFailure>());
-  add(Invariant::memory, "loses a node when a block merges with both neighbours", over<LosesNode>());
-  add(Invariant::cost, "looks at one free block after another", over<LinearSearch>());
+  add_index.operator()<LosesNode>(Invariant::memory, "loses a node when a block merges with both neighbours");
+  add_index.operator()<LinearSearch>(Invariant::cost, "looks at one free block after another");
   return entries;
 }
 

@@ -9,6 +9,7 @@
 #include "subjects/faulty.hpp"
 #include "subjects/five_faults.hpp"
 #include "subjects/flaky.hpp"
+#include "subjects/index_subject.hpp"
 #include "subjects/seed_2019.hpp"
 #include "subjects/vmap_subject.hpp"
 
@@ -18,10 +19,10 @@ namespace {
 std::vector<SubjectEntry> make_entries() {
   std::vector<SubjectEntry> entries;
   entries.push_back({"vmap", SubjectKind::sound, "our allocator: an augmented red-black tree of free blocks",
-                     factory(VmapSubject<vmap::FreeSpace>::create)});
+                     factory(VmapSubject<vmap::FreeSpace>::create), index_factory<vmap::FreeSpace>()});
   entries.push_back({"model", SubjectKind::sound, "the reference model, checked against itself", model_subject()});
   entries.push_back({"seed_2019", SubjectKind::specimen, "our tree with the search as it was first published in 2019",
-                     factory(VmapSubject<Seed2019FreeSpace>::create)});
+                     factory(VmapSubject<Seed2019FreeSpace>::create), index_factory<Seed2019FreeSpace>()});
 #if VMAPCHECK_FAULTY_SUBJECTS
   std::ranges::move(canaries(), std::back_inserter(entries));
   for (const FaultySubject& fault : faulty_subjects()) entries.push_back(fault.entry);

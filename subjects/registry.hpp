@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "harness/explore/free_index.hpp"
 #include "harness/subject.hpp"
 
 namespace vmapcheck {
@@ -23,6 +24,7 @@ struct SubjectEntry {
   SubjectKind kind = SubjectKind::sound;
   std::string summary;  ///< one line
   SubjectFactory make;
+  FreeIndexFactory index{};  ///< its free-space index alone, where that can be explored
 };
 
 /// In the order in which they are listed; ours is the first.

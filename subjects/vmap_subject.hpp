@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "harness/subject.hpp"
@@ -40,6 +41,8 @@ template <class Index>
 class VmapSubject {
  public:
   using AddressSpace = vmap::BasicAddressSpace<Index>;
+  /// Unless the index keeps something elsewhere. Hooks do, but they are no part of what is rewound.
+  using Rewindable = std::conditional_t<std::is_trivially_destructible_v<Index>, VmapSubject, void>;
 
   static std::expected<VmapSubject, std::string> create(const SubjectConfig& config) {
     auto space = AddressSpace::create({.range = config.space.range,

@@ -10,6 +10,7 @@ namespace vmapcheck::tool {
 void add_check(CLI::App& app, Session& session);
 void add_campaign(CLI::App& app, Session& session);
 void add_replay(CLI::App& app, Session& session);
+void add_explore(CLI::App& app, Session& session);
 void add_minimize(CLI::App& app, Session& session);
 void add_show(CLI::App& app, Session& session);
 void add_corpus(CLI::App& app, Session& session);

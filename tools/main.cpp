@@ -78,6 +78,7 @@ void describe(CLI::App& app, Session& session) {
   add_campaign(app, session);
   add_coverage(app, session);
   add_replay(app, session);
+  add_explore(app, session);
   add_minimize(app, session);
   add_show(app, session);
   add_corpus(app, session);

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Exhaustive exploration: every state that any sequence of moves can reach, breadth first, each transition checked.
+//
+// Breadth first, so that the first violation is also one with the fewest moves. Workers share the set of states met and
+// the level that is being expanded; a worker enters a state by making the moves that lead to it, on a subject that it
+// can rewind (executor.hpp) or makes anew. Whatever the number of workers, the states, their number, the number of
+// transitions, the depth and the violation reported are the same.
+//
+// Everything runs in a child process (isolation.hpp): a subject that dies is a finding, with the moves that killed it.
+//
+// A state file keeps an exploration that was interrupted, or killed: it is written at times and when the run is told to
+// end, whole or not at all, and removed when the run is complete.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/death.hpp"
+#include "harness/explore/world.hpp"
+#include "harness/isolation.hpp"
+#include "vmap/violation.hpp"
+
+namespace vmapcheck {
+
+struct ExploreReport;
+
+struct ExploreOptions {
+  std::uint64_t depth_max = explore_depth_max;   ///< moves; at most explore_depth_max
+  unsigned jobs = 1;                             ///< threads
+  std::optional<std::chrono::nanoseconds> time;  ///< ends the run; what is left is for the next
+  std::string state_file;                        ///< empty: none is written or read
+  std::string identity;                          ///< of what is explored: the state file of something else is refused
+  bool afresh = false;                           ///< the state file is not read, and overwritten
+  std::chrono::nanoseconds save_every = std::chrono::minutes(1);
+  Limits limits{.cpu = std::chrono::seconds(5), .memory = std::size_t{1} << 40};
+  /// Called every few hundredths of a second; false ends the run.
+  std::function<bool(const ExploreReport&)> on_progress{};
+};
+
+struct ExploreReport {
+  std::uint64_t states = 0;
+  std::uint64_t layouts = 0;      ///< that differ in what is busy, lazily freed and free; counted at the end
+  std::uint64_t transitions = 0;  ///< moves made and checked
+  std::uint64_t depth = 0;        ///< moves to the state that is farthest from the first, among those met
+  std::uint64_t level = 0;        ///< the depth that is being expanded
+  std::uint64_t level_states = 0;
+  std::uint64_t level_done = 0;
+  bool complete = false;  ///< from every state every move was made
+  bool resumed = false;
+  bool interrupted = false;  ///< on_progress() or the time ended it
+  bool saved = false;        ///< the state file holds what was done
+  Exercised exercised;
+  std::size_t bytes = 0;               ///< of the set of states
+  std::chrono::nanoseconds elapsed{};  ///< of this run and those that it goes on from
+  std::chrono::nanoseconds cpu{};      ///< processor time, the same
+  struct Found {
+    std::vector<Move> moves;
+    std::string line;                          ///< of a trace, behind the moves; or empty
+    std::optional<vmap::Violation> violation;  ///< or
+    std::optional<Death> death;
+  };
+  std::optional<Found> found;
+};
+
+struct ExploreError {
+  enum class Kind { subject, state_file, io } kind = Kind::subject;
+  std::string text;  ///< one line
+};
+
+[[nodiscard]] std::expected<ExploreReport, ExploreError> explore(const Territory& territory,
+                                                                 const ExploreOptions& options);
+
+}  // namespace vmapcheck

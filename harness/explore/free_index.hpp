@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A free-space index alone: what keeps the free blocks, without areas, retries and memory around it. The explorer makes
+// every change that there can be to one.
+//
+// AnyFreeIndex is one with its nodes, behind virtual functions. subjects/index_subject.hpp makes one of ours.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "harness/tree_view.hpp"
+#include "vmap/range.hpp"
+#include "vmap/stats.hpp"
+#include "vmap/tree_case.hpp"
+
+namespace vmapcheck {
+
+class AnyFreeIndex {
+ public:
+  struct Carved {
+    std::optional<Range> block;  ///< that was found for it
+    bool handed_back = false;    ///< the block's node is no longer needed
+  };
+  struct Merged {
+    Range block;  ///< that resulted
+    vmap::Coalescing coalescing = vmap::Coalescing::none;
+    std::size_t handed_back = 0;  ///< nodes that are no longer needed
+  };
+  struct Fit {
+    vmap::Address begin = 0;
+    Range block;
+    friend bool operator==(const Fit&, const Fit&) = default;
+  };
+
+  virtual ~AnyFreeIndex() = default;
+
+  /// Takes a range out of the free block around it. Where the index finds none, nothing is done.
+  virtual Carved carve(Range placement) = 0;
+  /// Makes a range free, none of which is.
+  virtual Merged add(Range range) = 0;
+
+  [[nodiscard]] virtual std::optional<Fit> lowest_fit(Size size, Size align, Range window) const = 0;
+  /// The last block that begins at or below.
+  [[nodiscard]] virtual std::optional<Range> last_at_or_below(vmap::Address address) const = 0;
+  /// The last block before the one at `begin` that is that long.
+  [[nodiscard]] virtual std::optional<Range> previous_at_least(vmap::Address begin, Size size) const = 0;
+
+  /// Nodes in use; more than all there are where some were handed back that were not in use.
+  [[nodiscard]] virtual std::size_t nodes() const = 0;
+  /// Nodes visited so far.
+  [[nodiscard]] virtual std::uint64_t visited() const = 0;
+  [[nodiscard]] virtual const vmap::TreeCaseCounts& cases() const = 0;
+  virtual TreeFinding check_tree(std::size_t blocks_max, std::vector<Range>& blocks) = 0;
+
+  /// All of its state: bytes that may be copied away and back.
+  [[nodiscard]] virtual std::span<std::byte> memory() = 0;
+};
+
+/// One that holds `space` as one free block, and has nodes for `blocks_max` blocks.
+using FreeIndexFactory = std::function<std::unique_ptr<AnyFreeIndex>(Range space, std::size_t blocks_max)>;
+
+}  // namespace vmapcheck

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/explore/whole_world.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "harness/arena.hpp"
+#include "harness/executor.hpp"
+
+namespace vmapcheck {
+namespace {
+
+using vmap::Violation;
+
+/// An op of the alphabet, by its place; and which request for metadata fails in it, from 1, or 0.
+struct Step {
+  static constexpr unsigned op_bits = 24;
+  std::size_t op = 0;
+  std::uint32_t fails = 0;
+
+  [[nodiscard]] Move move() const { return static_cast<Move>(op) | fails << op_bits; }
+  static Step of(Move move) { return {move & ((1u << op_bits) - 1), move >> op_bits}; }
+};
+
+/// The same op, binding labels of that number.
+void relabel(Op& op, std::uint32_t id) {
+  if (auto* alloc = std::get_if<Alloc>(&op)) alloc->label.id = id;
+  if (auto* alloc_at = std::get_if<AllocAt>(&op)) alloc_at->label.id = id;
+  if (auto* congruent = std::get_if<Congruent>(&op)) congruent->label.id = id;
+}
+
+Space space_of(const WholeWorldOptions& options) {
+  return {.range = {options.base, options.base + options.granule * options.granules},
+          .granule = options.granule,
+          .lazy_limit = options.lazy_limit,
+          .busy = {}};
+}
+
+class WholeWorld final : public World {
+ public:
+  WholeWorld(const SubjectFactory& make, const WholeWorldOptions& options, Whereabouts& here)
+      : make_(make), options_(options), here_(here), alphabet_(alphabet(options)), marks_(explore_depth_max + 1) {}
+
+  /// Why the subject cannot be made, or nothing.
+  std::string begin();
+
+  std::optional<Violation> enter(std::span<const Move> path) override;
+  [[nodiscard]] StateKey key() const override { return key_; }
+  void expand(Explorer& explorer) override;
+  [[nodiscard]] Exercised exercised() const override;
+  std::optional<Violation> finish() override;
+
+ private:
+  std::optional<Violation> perform(Step step);
+  bool try_one(Explorer& explorer, Step step);
+  void back();
+  void count_tree_cases();
+  [[nodiscard]] StateKey key_now() const;
+
+  const SubjectFactory& make_;
+  WholeWorldOptions options_;
+  Whereabouts& here_;
+  std::vector<Op> alphabet_;
+  std::unique_ptr<Arena> arena_;  ///< outlives the executor
+  std::unique_ptr<Executor> executor_;
+  bool rewinds_ = false;
+  bool lost_ = false;  ///< the executor's state is undefined
+  std::vector<Move> path_;
+  std::vector<Executor::Mark> marks_;  ///< marks_[d]: after the first d moves of path_
+  std::size_t marked_ = 0;             ///< how many hold
+  StateKey key_ = 0;
+  vmap::TreeCaseCounts cases_before_{};
+  Exercised exercised_;
+  Coverage counted_;  ///< of executors that are gone
+};
+
+std::string WholeWorld::begin() {
+  constexpr std::size_t metadata_max = std::size_t{1} << 18;  // far more than so few granules need
+  if (executor_ != nullptr) counted_ += executor_->coverage();
+  executor_.reset();
+  arena_ = std::make_unique<Arena>(metadata_max);
+  auto executor = Executor::create(space_of(options_), make_, Checking::every_step, arena_.get());
+  if (!executor) return executor.error();
+  executor_ = *std::move(executor);
+  rewinds_ = executor_->can_rewind();
+  lost_ = false;
+  marked_ = 0;
+  return {};
+}
+
+std::optional<Violation> WholeWorld::enter(std::span<const Move> path) {
+  if (marked_ == 0 || lost_ || !rewinds_) {
+    // It could be made before.
+    if (std::string why = begin(); !why.empty()) return Violation{vmap::Invariant::answer, std::move(why)};
+    // The first step checks what was constructed.
+    if (auto violation = executor_->step(Find{options_.base})) return violation;
+    if (rewinds_) executor_->mark(marks_[0]);
+    marked_ = 1;
+    path_.clear();
+  }
+  const std::size_t common = static_cast<std::size_t>(std::ranges::mismatch(path, path_).in1 - path.begin());
+  const std::size_t depth = rewinds_ ? std::min(common, marked_ - 1) : 0;
+  if (rewinds_) executor_->rewind(marks_[depth]);
+  path_.assign(path.begin(), path.end());
+  marked_ = depth + 1;
+  for (std::size_t i = depth; i < path.size(); ++i) {
+    here_.length = static_cast<std::uint32_t>(i);
+    here_.moves[i] = path[i];
+    if (auto violation = perform(Step::of(path[i]))) return violation;
+    if (rewinds_) executor_->mark(marks_[i + 1]);
+    marked_ = i + 2;
+  }
+  here_.length = static_cast<std::uint32_t>(path.size());
+  key_ = key_now();
+  return std::nullopt;
+}
+
+void WholeWorld::expand(Explorer& explorer) {
+  for (std::size_t op = 0; op < alphabet_.size(); ++op) {
+    const std::uint64_t before = executor_->metadata_requests();
+    if (!try_one(explorer, {op, 0})) return;
+    const auto requests = static_cast<std::uint32_t>(executor_->metadata_requests() - before);
+    back();
+    for (std::uint32_t fails = 1; options_.ops.failures && fails <= requests; ++fails) {
+      if (!try_one(explorer, {op, fails})) return;
+      back();
+    }
+  }
+}
+
+/// False after a violation.
+bool WholeWorld::try_one(Explorer& explorer, Step step) {
+  here_.moves[path_.size()] = step.move();
+  cases_before_ = executor_->stats().tree_cases;
+  auto violation = perform(step);
+  if (!violation && !rewinds_) {  // this executor is done with
+    const StateKey key = key_now();
+    violation = executor_->finish();
+    lost_ = true;
+    if (!violation) return explorer.arrived(step.move(), key), true;
+  }
+  if (violation) {
+    lost_ = true;
+    explorer.failed(step.move(), *std::move(violation));
+    return false;
+  }
+  count_tree_cases();
+  explorer.arrived(step.move(), key_now());
+  return true;
+}
+
+/// In the state that was entered.
+void WholeWorld::back() {
+  if (rewinds_) return executor_->rewind(marks_[path_.size()]);
+  const std::vector<Move> path = path_;
+  (void)enter(path);  // it was gone before
+}
+
+std::optional<Violation> WholeWorld::perform(Step step) {
+  Op& op = alphabet_[step.op];
+  relabel(op, here_.length);
+  if (step.fails != 0)
+    if (auto violation = executor_->step(FailMetadata{step.fails})) return violation;
+  auto violation = executor_->step(op);
+  if (arena_->exhausted())
+    return Violation{vmap::Invariant::memory, "the subject wants more metadata than the explorer has for it"};
+  return violation;
+}
+
+void WholeWorld::count_tree_cases() {
+  const vmap::TreeCaseCounts& after = executor_->stats().tree_cases;
+  for (std::size_t i = 0; i < after.size(); ++i) exercised_.coverage.tree_cases[i] += after[i] - cases_before_[i];
+}
+
+/// Two bits a granule: free, the begin of a busy or of a lazily freed area, or the same area as the granule before.
+StateKey WholeWorld::key_now() const {
+  constexpr StateKey free = 0, busy = 1, lazy = 2, same = 3;
+  static_assert(free == 0);
+  StateKey areas = 0;
+  for (const auto& [begin, area] : executor_->model().areas()) {
+    std::size_t granule = static_cast<std::size_t>((begin - options_.base) / options_.granule);
+    areas |= (area.lazy ? lazy : busy) << 2 * granule;
+    const std::size_t end = static_cast<std::size_t>((area.end - options_.base) / options_.granule);
+    while (++granule < end) areas |= same << 2 * granule;
+  }
+  const StateKey spare = options_.ops.failures ? std::min<StateKey>(executor_->stats().nodes_spare, 31) : 0;
+  return ((executor_->tree_outline() << 5 | spare) << 2 * options_.granules) | areas;
+}
+
+Exercised WholeWorld::exercised() const {
+  Exercised all = exercised_;
+  all.coverage += counted_;
+  if (executor_ != nullptr) all.coverage += executor_->coverage();
+  return all;
+}
+
+std::optional<Violation> WholeWorld::finish() {
+  if (executor_ == nullptr || lost_) return std::nullopt;
+  auto violation = executor_->finish();
+  counted_ += executor_->coverage();
+  executor_.reset();
+  return violation;
+}
+
+}  // namespace
+
+std::vector<Op> alphabet(const WholeWorldOptions& options) {
+  std::vector<Op> ops;
+  const Size granule = options.granule;
+  const auto at = [&](std::size_t g) { return options.base + granule * g; };
+  const auto bytes = [&](std::size_t g) { return granule * g; };
+  const std::size_t granules = options.granules;
+
+  std::vector<Size> aligns{granule};
+  if (options.ops.aligned) {
+    for (Size align = 2 * granule; align != 0 && align / 2 < bytes(granules); align *= 2) aligns.push_back(align);
+    aligns.push_back(Size{1} << 63);
+  }
+  std::vector<Range> windows{vmap::everywhere};
+  if (options.ops.windows)
+    for (std::size_t begin = 0; begin <= granules; ++begin)
+      for (std::size_t end = begin; end <= granules; ++end) windows.push_back({at(begin), at(end)});
+
+  for (std::size_t size = 1; size <= granules + 1; ++size)  // the last never fits
+    for (const Size align : aligns)
+      for (const Range window : windows)
+        ops.push_back(Alloc{{}, {.size = bytes(size), .align = align, .within = window}});
+  for (std::size_t g = 0; g < granules; ++g) ops.push_back(FreeAt{at(g)});
+  if (options.ops.placed) {
+    for (std::size_t begin = 0; begin < granules; ++begin)
+      for (std::size_t end = begin + 1; end <= granules; ++end) ops.push_back(AllocAt{{}, {at(begin), at(end)}});
+    ops.push_back(AllocAt{{}, {at(0), at(0)}});
+  }
+  if (options.ops.lazy) {
+    for (std::size_t g = 0; g < granules; ++g) ops.push_back(FreeLazilyAt{at(g)});
+    ops.push_back(Purge{});
+  }
+  if (options.ops.congruent)
+    for (const Size align : aligns) {
+      const auto add = [&](std::vector<vmap::Block> blocks) {
+        ops.push_back(Congruent{.label = {}, .align = align, .within = vmap::everywhere, .blocks = std::move(blocks)});
+      };
+      for (std::size_t begin = 0; begin < granules; ++begin)
+        for (std::size_t end = begin + 1; end <= granules; ++end) {
+          const vmap::Block first{bytes(begin), bytes(end - begin)};
+          add({first});
+          for (std::size_t next = end; next < granules; ++next)
+            for (std::size_t last = next + 1; last <= granules; ++last) {
+              const vmap::Block second{bytes(next), bytes(last - next)};
+              add({first, second});
+              add({second, first});
+            }
+        }
+    }
+  if (options.ops.find) {
+    for (std::size_t g = 0; g <= granules; ++g) ops.push_back(Find{at(g)});
+    if (options.base > 0) ops.push_back(Find{options.base - 1});
+  }
+  return ops;
+}
+
+Territory whole_territory(SubjectFactory make, const WholeWorldOptions& options) {
+  return {.world = [make = std::move(make),
+                    options](Whereabouts& here) -> std::expected<std::unique_ptr<World>, std::string> {
+            auto world = std::make_unique<WholeWorld>(make, options, here);
+            if (std::string why = world->begin(); !why.empty()) return std::unexpected(std::move(why));
+            return world;
+          },
+          .trace =
+              [options](std::span<const Move> moves) {
+                Trace trace{.comments = {}, .space = space_of(options), .ops = {}};
+                const std::vector<Op> ops = alphabet(options);
+                for (std::size_t i = 0; i < moves.size(); ++i) {
+                  const Step step = Step::of(moves[i]);
+                  if (step.fails != 0) trace.ops.push_back(FailMetadata{step.fails});
+                  trace.ops.push_back(ops[step.op]);
+                  relabel(trace.ops.back(), static_cast<std::uint32_t>(i));
+                }
+                return trace;
+              },
+          .layout = [options](StateKey key) { return key & ((std::uint64_t{1} << 2 * options.granules) - 1); }};
+}
+
+}  // namespace vmapcheck

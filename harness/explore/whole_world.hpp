@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A whole allocator, explored: from every state, every op of an alphabet, performed and checked by the executor.
+//
+// A state is what is busy and lazily freed, area by area, and the shape and colours of the tree of free blocks, where
+// the subject shows one; with metadata failures also how many nodes it has to spare. 64 bits for up to 16 granules.
+// What else a subject keeps (the shape of a tree of busy areas, counters) does not tell states apart.
+//
+// An op for which the subject asks for metadata is tried again once for each request, with that request failing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "harness/explore/world.hpp"
+#include "harness/subject.hpp"
+#include "model/op.hpp"
+
+namespace vmapcheck {
+
+inline constexpr std::size_t whole_granules_max = 16;
+
+/// Kinds of ops. First fit, allocations of every size and frees of every address, is always there.
+struct ExploreOps {
+  bool aligned = false;    ///< every alignment, from a granule to beyond the space and 2^63
+  bool windows = false;    ///< every window between two granules
+  bool placed = false;     ///< alloc-at of every range, and of one that leaves the space
+  bool lazy = false;       ///< lazy frees of every address, and purges
+  bool congruent = false;  ///< every list of one or two blocks, in both orders, with every alignment
+  bool failures = false;   ///< of metadata
+  bool find = false;       ///< at every granule, and beside the space
+};
+
+struct WholeWorldOptions {
+  std::size_t granules = 8;  ///< 1 to whole_granules_max
+  Address base = 0;          ///< of the space
+  Size granule = 1;          ///< bytes; the space ends at or below 2^64-1
+  std::optional<Size> lazy_limit;
+  ExploreOps ops;
+};
+
+/// All ops that are tried in each state. Labels are set when they are performed.
+[[nodiscard]] std::vector<Op> alphabet(const WholeWorldOptions& options);
+
+[[nodiscard]] Territory whole_territory(SubjectFactory make, const WholeWorldOptions& options);
+
+}  // namespace vmapcheck
