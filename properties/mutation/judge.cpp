@@ -66,7 +66,8 @@ Limits limits() {
   return limits;
 }
 
-void print(const std::string& id, std::uint64_t ops, const std::optional<Failure>& failure, const std::string& by = {}) {
+void print(const std::string& id, std::uint64_t ops, const std::optional<Failure>& failure,
+           const std::string& by = {}) {
   nlohmann::ordered_json line{{"mutant", number(id)}, {"found", failure.has_value()}, {"ops", ops}};
   if (failure) {
     line["invariant"] = short_name(*failure);

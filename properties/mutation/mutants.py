@@ -16,7 +16,7 @@ evaluates to accept or refuse the text: static_assert, concepts, requires-expres
     constant    integers: 0, 1, one more, one less; true and false; floating: 0 and 1
     condition   of if, ?:, while, do, for: always true, always false
     delete      an expression statement, break, continue, return without a value, a loop
-    order       two adjacent statements exchanged
+    order       two adjacent statements exchanged, of which at most one is a declaration
     argument    two arguments of one type exchanged, or one given in the place of its neighbour
     side        Side::left and Side::right
     minmax      min and max
@@ -366,8 +366,9 @@ class Finder:
         for statement in statements:
             self.statement(statement, function)
         for first, second in zip(statements, statements[1:]):
-            leaves = {first["kind"], second["kind"]} & {"ReturnStmt", "BreakStmt", "ContinueStmt", "CaseStmt"}
-            if leaves or self.is_assertion(first) or self.is_assertion(second):
+            kinds = {first["kind"], second["kind"]}
+            leaves = kinds & {"ReturnStmt", "BreakStmt", "ContinueStmt", "CaseStmt"}
+            if leaves or kinds == {"DeclStmt"} or self.is_assertion(first) or self.is_assertion(second):
                 continue
             one, other = self.whole(first), self.whole(second)
             if one[1] <= other[0]:
@@ -423,6 +424,8 @@ class Finder:
         pass  # a list of equals: what is in it is commutative, or is found by an operator of its own
 
     def arguments(self, arguments, function, commutes):
+        # `.name = value` is as good as the value.
+        arguments = [a["inner"][-1] if a.get("kind") == "DesignatedInitExpr" else a for a in arguments]
         spelled = [a for a in arguments if "span" in a and a["span"][0] in self.texts]
         for i, first in enumerate(spelled):
             for second in spelled[i + 1 :]:

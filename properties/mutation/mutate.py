@@ -26,6 +26,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -44,9 +45,10 @@ OPS_OF_A_CASE = 1000
 SEED = 20240229
 FIRST_OPS = 40_000  # most mutants are found in far fewer; what is not is looked at before more is spent on it
 GROUP = 120  # mutants in one compilation
+TEST_SECONDS = 30  # of processor time, for all tests; they take a few
 JUDGE_SECONDS = 240  # without a line from it
 
-STAGES = ("quick", "code", "random", "corpus")
+STAGES = ("quick", "tests", "code", "random", "corpus")
 
 # What became of a mutant, in the order in which it is asked for.
 REJECTED = "rejected"  # does not compile
@@ -172,15 +174,18 @@ class Run:
             groups, alone = grouped([m for m in fresh if m.body]), [m for m in fresh if not m.body]
             self.stage("quick", [*(lambda g=g: self.first_of_group(*g) for g in groups),
                                  *(lambda m=m: self.first_alone(m) for m in alone)], len(fresh))  # fmt: skip
-            if self.options.until == "quick":
-                return
-            self.stage("object code", self.comparisons(chosen))
-            if self.options.until == "code":
-                return
-            self.stage("random", self.deeper(chosen, self.thorough, lambda r: r["ops"] < self.options.ops))
-            if self.options.until == "random":
-                return
-            self.stage("corpus", self.deeper(chosen, self.replay, lambda r: r.get("corpus") != self.judge.corpus_hash))
+            stages = {
+                "tests": lambda: self.test(chosen),
+                "code": lambda: self.stage("object code", self.comparisons(chosen)),
+                "random": lambda: self.stage(
+                    "random", self.deeper(chosen, self.thorough, lambda r: r["ops"] < self.options.ops)
+                ),
+                "corpus": lambda: self.stage(
+                    "corpus", self.deeper(chosen, self.replay, lambda r: r.get("corpus") != self.judge.corpus_hash)
+                ),
+            }
+            for name in STAGES[1 : STAGES.index(self.options.until) + 1]:
+                stages[name]()
         finally:
             self.pool.shutdown(wait=False, cancel_futures=True)
 
@@ -280,6 +285,27 @@ class Run:
 
         self.alone(mutant, judge)
 
+    def test(self, chosen):
+        """The allocator's own tests, for what no op reaches: construction that is refused, reserve(), verify()."""
+        waiting = [m for m in chosen if self.results.of(m)["state"] in (LIVES, UNUSED)
+                   and m.body and "tests" not in self.results.of(m)]  # fmt: skip
+        if not waiting:
+            return
+        self.progress(f"tests: compiling them with {len(waiting)} mutants", True)
+        program, rejected = self.shop.compile_tests(self.texts, waiting, self.judge.libraries(), self.pool)
+        if run_tests(program, 0) is not None:
+            raise mutation.Broken(f"{program} fails without a mutant: {run_tests(program, 0)}")
+        numbers = [(i, m) for i, m in enumerate(waiting, 1) if m.id not in rejected]
+
+        def judge(number, mutant):
+            failed, before = run_tests(program, number), self.results.of(mutant)
+            result = {**before, "tests": True}
+            if failed is not None:
+                result.update(found=True, state=FOUND, by="tests", invariant="test", detail=failed)
+            self.results.add(mutant, result)
+
+        self.stage("tests", [lambda n=n, m=m: judge(n, m) for n, m in numbers])
+
     def alone(self, mutant, work):
         shared = os.path.join(self.options.work, "one", mutant.id + ".so")
         if not os.path.exists(shared):
@@ -369,6 +395,11 @@ class Judge:
                 texts.append(file.read())
         self.corpus_hash = hashlib.sha256(b"\0".join([*texts, self.hash.encode()])).hexdigest()[:16]
 
+    def libraries(self):
+        """Of the build that the judge is from; the model last, which the harness needs."""
+        build = os.path.dirname(os.path.dirname(self.program))
+        return [path for room in ("harness", "model") for path in glob.glob(os.path.join(build, room, "lib*.a"))]
+
     def build(self):
         folder = os.path.join(self.options.work, "judge")
         for command in (["cmake", "--preset", "release", "-S", ROOT, "-B", folder], ["ninja", "-C", folder, "mutation_judge"]):
@@ -400,6 +431,23 @@ class Judge:
         for line in lines_of([self.program, "replay", shared, *self.traces, "--", "0"], JUDGE_SECONDS):
             return json.loads(line)
         return {"found": True, "ops": 0, "invariant": "time", "detail": "no end in sight", "by": self.traces[0]}
+
+
+def run_tests(program, number):
+    """The test that fails first, or how the tests died; None if none fails."""
+    limits = lambda: resource.setrlimit(resource.RLIMIT_CPU, (TEST_SECONDS, TEST_SECONDS))
+    environment = {**os.environ, "VMAPCHECK_MUTANT": str(number), "RC_PARAMS": f"seed={SEED}"}
+    command = [program, "--gtest_fail_fast", "--gtest_brief=1"]
+    try:
+        run = subprocess.run(command, env=environment, preexec_fn=limits, stdin=subprocess.DEVNULL, encoding="utf-8",
+                             errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             timeout=20 * TEST_SECONDS)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "no end in sight"
+    if run.returncode == 0:
+        return None
+    failed = re.search(r"\[  FAILED  \] (\S+)", run.stdout)
+    return failed[1].rstrip(",") if failed else f"died: status {run.returncode}"
 
 
 def lines_of(command, seconds):

@@ -36,6 +36,20 @@ extern "C" [[gnu::visibility("default")]] const vmapcheck::SubjectFactory* vmapc
 }
 extern "C" [[gnu::visibility("default")]] void vmapcheck_choose(int mutant) { vmapcheck_mutation::chosen = mutant; }
 """
+TESTS = ("address_space", "exhaustion", "free_space", "range", "tree", "verify", "vocabulary")
+TESTS_MAIN = """\
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace vmapcheck_mutation { int chosen = 0; }
+
+int main(int count, char** values) {
+  testing::InitGoogleTest(&count, values);
+  vmapcheck_mutation::chosen = std::atoi(std::getenv("VMAPCHECK_MUTANT"));
+  return RUN_ALL_TESTS();
+}
+"""
 # Ahead of what is mutated: the standard library, and the harness where it does not include the mutated file.
 AHEAD_STANDARD = "".join(f"#include <{name}>\n" for name in (
     "algorithm", "array", "atomic", "bit", "cassert", "charconv", "concepts", "cstddef", "cstdint", "expected",
@@ -122,6 +136,56 @@ class Workshop:
         self.link(object_file, shared)
         os.remove(object_file)
         return shared, rejected
+
+    # -- the tests
+
+    def compile_tests(self, texts, mutants, libraries, pool):
+        """The allocator's own tests, as one program in which a mutant is chosen; and those that do not compile in it."""
+        overlay = os.path.join(self.folder, "tests")
+        shutil.rmtree(overlay, ignore_errors=True)
+        by_file = {}
+        for mutant in mutants:
+            by_file.setdefault(mutant.file, []).append(mutant)
+        write(os.path.join(overlay, "main.cpp"), TESTS_MAIN)
+        tests = os.path.join(self.root, "properties")
+        # The vocabulary is the harness's, too: its mutants are judged without the tests that use the harness.
+        sources = [os.path.join(overlay, "main.cpp"), os.path.join(tests, "refused_new.cpp"),
+                   *(os.path.join(overlay, "vmap", name) for name in ("address_space.cpp", "verify.cpp")),
+                   *(os.path.join(tests, name + "_test.cpp") for name in TESTS)]  # fmt: skip
+        rejected, objects, to_compile = set(), {}, set(sources)
+        while to_compile:
+            lines = {}
+            for path, text in texts.items():
+                kept = [m for m in by_file.get(path, []) if m.id not in rejected]
+                copy = os.path.join(overlay, "vmap", os.path.basename(path))
+                source, lines[copy] = schema(text, kept, mutants) if kept else (text, {})
+                write(copy, source)
+            blamed = set()
+            for source, run in zip(sources, pool.map(lambda s: self.compile_test(overlay, s, objects), sources)):
+                if run is not None and run.returncode != 0:
+                    for copy in lines:
+                        blamed |= blame(run.stderr, copy, lines[copy])
+                    if not blamed - rejected:
+                        raise Broken(f"{source}, with mutants of the allocator, does not compile:\n{run.stderr}")
+            if not blamed - rejected:
+                break
+            rejected |= blamed
+            objects.clear()
+        program = os.path.join(overlay, "tests")
+        run = self.run(self.compiler, "-o", program, *objects.values(), *libraries, "-lrapidcheck", "-lgtest", "-lpthread")
+        if run.returncode != 0:
+            raise Broken(run.stderr)
+        return program, rejected
+
+    def compile_test(self, overlay, source, objects):
+        if source in objects:
+            return None
+        object_file = os.path.join(overlay, os.path.basename(source) + ".o")
+        flags = [flag for flag in self.flags if flag != "-fvisibility=hidden"]
+        run = self.run(self.compiler, *flags, "-I", overlay, *self.include, "-ferror-limit=0", "-c", source, "-o", object_file)
+        if run.returncode == 0:
+            objects[source] = object_file
+        return run
 
     # -- one
 
