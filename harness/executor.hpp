@@ -103,6 +103,14 @@ class Executor {
   [[nodiscard]] const Coverage& coverage() const { return coverage_; }
   /// Free blocks that there should be.
   [[nodiscard]] std::size_t free_blocks() const { return free_blocks_; }
+  /// By the last step; nothing if the subject does not count them.
+  [[nodiscard]] std::optional<std::uint64_t> nodes_visited() const {
+    return features_.stats ? std::optional(stats_.nodes_visited - visited_) : std::nullopt;
+  }
+  /// Nodes on the longest path of the tree when it was last checked in full; nothing if there is none to be seen.
+  [[nodiscard]] std::optional<std::size_t> tree_depth() const {
+    return features_.inspectable ? std::optional(depth_) : std::nullopt;
+  }
   /// A hash of all that can be seen of the state after a step that was checked in full: what is busy, lazily freed and
   /// free, the form and colours of the tree, hooks and metadata failures to come, spare nodes. Counters are not part of
   /// it.
@@ -120,9 +128,9 @@ class Executor {
   // on counting.
 
   class Mark;
-  /// True if the subject's state is all in its memory() and in the arena.
-  [[nodiscard]] bool can_rewind() const { return arena_ != nullptr && !subject_->memory().empty(); }
-  /// Requires can_rewind(). O(bytes of the state).
+  /// True if the subject's state is all in its memory() and its metadata.
+  [[nodiscard]] bool subject_can_rewind() const { return !subject_->memory().empty(); }
+  /// Requires that the subject can, and an arena. O(bytes of the state).
   void mark(Mark& mark);
   /// To a mark of this executor. Also after a violation that left the subject alive.
   void rewind(const Mark& mark);
@@ -159,7 +167,7 @@ class Executor {
 
   /// All that a step changes, but for what the next step sets anew and what only counts.
   [[nodiscard]] auto state() {
-    return std::tie(model_, live_, index_of_live_, hooks_, free_blocks_, started_, stats_, tally_, shape_, form_,
+    return std::tie(model_, live_, index_of_live_, hooks_, free_blocks_, started_, stats_, tally_, shape_, form_, depth_,
                     outline_, unchecked_);
   }
 
@@ -243,6 +251,7 @@ class Executor {
   std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
   std::uint64_t form_ = 0;              ///< of the tree when it was last checked in full
   std::uint64_t outline_ = 0;           ///< then, too
+  std::size_t depth_ = 0;               ///< of the tree when it was last checked in full
   std::uint64_t unchecked_ = 0;         ///< steps since everything was checked
   Layout layout_;                       ///< the subject's, when everything was checked
   std::vector<Range> gaps_;             ///< the model's, then

@@ -184,6 +184,7 @@ std::string Exploration::run() {
 
 /// The first state, or all that an earlier run has met.
 std::optional<std::string> Exploration::begin() {
+  beacon_.at(Phase::construction, 0);
   for (unsigned i = 0; i < options_.jobs; ++i) {
     auto world = territory_.world(here_[i]);
     if (!world) return std::string{mark_error} + 's' + world.error();
@@ -363,7 +364,8 @@ ExploreReport::Found read_found(std::string_view text) {
 /// Which worker's moves killed the child: those that do it again, in a child of their own.
 ExploreReport::Found find_killer(const Territory& territory, const ExploreOptions& options,
                                  const SharedArray<Whereabouts>& here, Death death) {
-  ExploreReport::Found first;
+  ExploreReport::Found first{{}, {}, {}, death};
+  if (death.phase == Phase::construction) return first;
   for (std::size_t i = 0; i < here.size(); ++i) {
     const std::size_t length = std::min<std::size_t>(here[i].length + 1, explore_depth_max);
     ExploreReport::Found found{{here[i].moves.begin(), here[i].moves.begin() + length}, {}, {}, death};

@@ -33,12 +33,12 @@ namespace vmapcheck {
 struct ExploreReport;
 
 struct ExploreOptions {
-  std::uint64_t depth_max = explore_depth_max;   ///< moves; at most explore_depth_max
-  unsigned jobs = 1;                             ///< threads
-  std::optional<std::chrono::nanoseconds> time;  ///< ends the run; what is left is for the next
-  std::string state_file;                        ///< empty: none is written or read
-  std::string identity;                          ///< of what is explored: the state file of something else is refused
-  bool afresh = false;                           ///< the state file is not read, and overwritten
+  std::uint64_t depth_max = explore_depth_max;     ///< moves; at most explore_depth_max
+  unsigned jobs = 1;                               ///< threads
+  std::optional<std::chrono::nanoseconds> time{};  ///< ends the run; what is left is for the next
+  std::string state_file{};                        ///< empty: none is written or read
+  std::string identity{};                          ///< of what is explored: the state file of something else is refused
+  bool afresh = false;                             ///< the state file is not read, and overwritten
   std::chrono::nanoseconds save_every = std::chrono::minutes(1);
   Limits limits{.cpu = std::chrono::seconds(5), .memory = std::size_t{1} << 40};
   /// Called every few hundredths of a second; false ends the run.

@@ -138,8 +138,7 @@ std::string write_state_file(const std::string& path, const std::string& identit
     if (!file) return failed("write");
     Writer writer(file.get());
     writer.put(bytes_of(magic));
-    writer.put(bytes_of(std::string_view(identity)));
-    writer.put(bytes_of(std::string_view("\n")));
+    writer.put(bytes_of(std::string_view(identity + "\n")));
     writer.put(bytes_of(progress));
     for (std::size_t shard = 0; shard < StateSet::shards; ++shard) {
       const StateSet::Places level = states.level(shard);
@@ -170,7 +169,10 @@ std::expected<bool, ExploreError> read_state_file(const std::string& path, const
   };
   Reader reader(file.get());
   std::string head(magic.size(), '\0');
-  if (!reader.get(std::as_writable_bytes(std::span(head))) || head != magic)
+  const bool has_head = reader.get(std::as_writable_bytes(std::span(head)));
+  if (std::ferror(file.get()) != 0)
+    return std::unexpected(ExploreError{Kind::io, "cannot read " + path + ": " + std::strerror(errno)});
+  if (!has_head || head != magic)
     return refused("is not a state of an exploration, or of another version; --fresh begins anew");
   std::string whose(identity.size() + 1, '\0');
   if (!reader.get(std::as_writable_bytes(std::span(whose))) || whose != identity + "\n")

@@ -53,7 +53,7 @@ void StateSet::Shard::append(const State& state, std::uint64_t hash) {
   if (size + 1 >= chunks_max * chunk_states) throw std::bad_alloc();
   if (3 * (size + 1) > 2 * table.size()) grow();
   std::unique_ptr<State[]>& chunk = chunks[size / chunk_states];
-  if (chunk == nullptr) chunk = std::make_unique<State[]>(chunk_states);
+  if (chunk == nullptr) chunk = std::make_unique_for_overwrite<State[]>(chunk_states);
   chunk[size % chunk_states] = state;
   const std::size_t mask = table.size() - 1;
   std::size_t i = hash & mask;

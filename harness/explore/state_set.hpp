@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 namespace vmapcheck {
@@ -33,7 +34,7 @@ using Move = std::uint32_t;
 struct StateId {
   static constexpr std::uint32_t shard_bits = 6;
   static constexpr std::uint32_t place_bits = 32 - shard_bits;
-  std::uint32_t bits = 0;
+  std::uint32_t bits;
 
   [[nodiscard]] static StateId of(std::size_t shard, std::size_t place) {
     return {static_cast<std::uint32_t>(shard << place_bits | place)};
@@ -48,15 +49,16 @@ class StateSet {
   static constexpr std::size_t shards = std::size_t{1} << StateId::shard_bits;
   static constexpr std::size_t states_max = shards << StateId::place_bits;
 
-  struct State {
-    StateKey key = 0;
-    StateId parent{};
-    Move move = 0;
+  struct State {  // trivial: memory for them is not touched before they are there
+    StateKey key;
+    StateId parent;
+    Move move;
   };
   struct From {
     StateKey key = 0;
     StateId id{};
   };
+  static_assert(std::is_trivially_default_constructible_v<State>);
 
   StateSet() = default;
   StateSet(const StateSet&) = delete;

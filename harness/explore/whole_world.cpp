@@ -80,11 +80,15 @@ std::string WholeWorld::begin() {
   constexpr std::size_t metadata_max = std::size_t{1} << 18;  // far more than so few granules need
   if (executor_ != nullptr) counted_ += executor_->coverage();
   executor_.reset();
-  arena_ = std::make_unique<Arena>(metadata_max);
+  // Out of an arena only where that is of use: another subject may want more metadata than it has.
+  arena_ = rewinds_ ? std::make_unique<Arena>(metadata_max) : nullptr;
   auto executor = Executor::create(space_of(options_), make_, Checking::every_step, arena_.get());
   if (!executor) return executor.error();
   executor_ = *std::move(executor);
-  rewinds_ = executor_->can_rewind();
+  if (!rewinds_ && executor_->subject_can_rewind()) {
+    rewinds_ = true;
+    return begin();
+  }
   lost_ = false;
   marked_ = 0;
   return {};
@@ -164,7 +168,7 @@ std::optional<Violation> WholeWorld::perform(Step step) {
   if (step.fails != 0)
     if (auto violation = executor_->step(FailMetadata{step.fails})) return violation;
   auto violation = executor_->step(op);
-  if (arena_->exhausted())
+  if (rewinds_ && arena_->exhausted())
     return Violation{vmap::Invariant::memory, "the subject wants more metadata than the explorer has for it"};
   return violation;
 }

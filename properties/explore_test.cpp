@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The explorer: that it misses no state and invents none, whatever the number of threads, interruptions and the way in
+// which a state is entered; and that what it is there to find, it finds in the fewest moves.
+#include "harness/explore/explore.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "harness/executor.hpp"
+#include "harness/explore/index_world.hpp"
+#include "harness/explore/whole_world.hpp"
+#include "harness/isolated.hpp"
+#include "model/trace.hpp"
+#include "subjects/faulty.hpp"
+#include "subjects/registry.hpp"
+#include "subjects/vmap_subject.hpp"
+
+namespace vmapcheck {
+namespace {
+
+ExploreReport explored(const Territory& territory, ExploreOptions options = {}) {
+  const auto report = explore(territory, options);
+  EXPECT_TRUE(report.has_value()) << report.error().text;
+  return report.value_or(ExploreReport{});
+}
+
+Territory index_of(std::size_t granules, const std::string& subject = "vmap", bool searches = false) {
+  return index_territory(find_subject(subject)->index, {.granules = granules, .searches = searches});
+}
+
+Territory whole_of(std::size_t granules, ExploreOps ops, const std::string& subject = "vmap") {
+  return whole_territory(find_subject(subject)->make, {.granules = granules, .lazy_limit = {}, .ops = ops});
+}
+
+constexpr ExploreOps all_ops{true, true, true, true, true, true, true};
+
+/// A file in an empty folder of its own.
+class StateFile {
+ public:
+  StateFile() : folder_(std::filesystem::path(testing::TempDir()) / ("explore" + std::to_string(::getpid()))) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  ~StateFile() { std::filesystem::remove_all(folder_); }
+  [[nodiscard]] std::string path() const { return (folder_ / "x.state").string(); }
+  [[nodiscard]] bool exists() const { return std::filesystem::exists(path()); }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+// ---- What there is, counted in another way
+// ----------------------------------------------------------------------------
+
+/// Trees that single granules reach: taken and given back one at a time, by ops, on an executor made anew for each
+/// state. Whatever is carved or added in one piece can be in single granules, with the same tree (index_world.cpp).
+std::set<std::pair<std::vector<bool>, std::uint64_t>> trees_by_single_granules(std::size_t granules) {
+  using Ops = std::vector<Op>;
+  const Space space{.range = {0, granules}, .granule = 1, .lazy_limit = {}, .busy = {}};
+  std::map<std::pair<std::vector<bool>, std::uint64_t>, Ops> ways;
+  const auto key_after = [&](const Ops& ops) {
+    const auto executor = Executor::create(space, find_subject("vmap")->make, Checking::every_step).value();
+    EXPECT_FALSE(executor->step(Find{0}));
+    for (const Op& op : ops) EXPECT_FALSE(executor->step(op));
+    std::vector<bool> busy(granules);
+    for (const auto& [begin, area] : executor->model().areas()) busy[begin] = true;
+    return std::pair(busy, executor->tree_outline());
+  };
+  std::vector<Ops> next{{}};
+  ways[key_after({})] = {};
+  while (!next.empty()) {
+    std::vector<Ops> level;
+    for (const Ops& ops : next) {
+      const std::vector<bool> busy = key_after(ops).first;
+      for (std::size_t g = 0; g < granules; ++g) {
+        Ops longer = ops;
+        if (busy[g])
+          longer.push_back(FreeAt{g});
+        else
+          longer.push_back(AllocAt{Label{static_cast<std::uint32_t>(ops.size())}, {g, g + 1}});
+        if (ways.try_emplace(key_after(longer), longer).second) level.push_back(longer);
+      }
+    }
+    next = level;
+  }
+  std::set<std::pair<std::vector<bool>, std::uint64_t>> keys;
+  for (const auto& [key, ops] : ways) keys.insert(key);
+  return keys;
+}
+
+TEST(Explore, AnIndexHasTheTreesThatSingleGranulesReachAndNoOthers) {
+  for (const std::size_t granules : {1u, 2u, 5u, 7u})
+    EXPECT_EQ(explored(index_of(granules)).states, trees_by_single_granules(granules).size()) << granules;
+}
+
+TEST(Explore, AnIndexOfTwelveGranulesIsSoundInEveryStateAndReachesEveryCase) {
+  const ExploreReport report = explored(index_of(12), {.jobs = 2});
+  EXPECT_FALSE(report.found);
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(report.states, 12'585u);  // what another implementation of the same tree came to
+  EXPECT_EQ(report.layouts, 4'096u);  // every set of granules
+  for (std::size_t i = 0; i < vmap::tree_case_count; ++i)
+    EXPECT_GT(report.exercised.coverage.tree_cases[i], 0u) << vmap::tree_case_names[i];
+}
+
+TEST(Explore, EverySearchInEveryTreeOfEightGranulesFindsTheLowestFit) {
+  for (const Address base : {Address{0}, Address{0x30}, vmap::address_max - 8}) {
+    const ExploreReport report =
+        explored(index_territory(find_subject("vmap")->index, {.granules = 8, .base = base, .searches = true}));
+    EXPECT_FALSE(report.found) << report.found->violation->detail;
+    EXPECT_TRUE(report.complete);
+    EXPECT_GT(report.exercised.searches, 1'000'000u);
+  }
+}
+
+/// Areas and what is free between them, of a space of n granules: each either begins with one more of what its left
+/// neighbour is, or with something new; two free blocks never touch. That is every second Fibonacci number.
+TEST(Explore, EveryLayoutOfBusyAreasIsReachedAndNoOther) {
+  std::uint64_t busy_last = 1, free_last = 1;  // layouts of one granule by what the last one is
+  for (std::size_t granules = 1; granules <= 8; ++granules) {
+    const ExploreReport report = explored(whole_of(granules, {}));
+    EXPECT_TRUE(report.complete);
+    EXPECT_EQ(report.layouts, busy_last + free_last) << granules;
+    const std::uint64_t busy_next = 2 * busy_last + free_last;  // goes on, or another begins; or begins after a block
+    free_last = busy_last + free_last;                          // begins after an area, or goes on
+    busy_last = busy_next;
+  }
+}
+
+/// The same with lazily freed areas beside the busy ones.
+TEST(Explore, EveryLayoutOfBusyAndLazilyFreedAreasIsReachedAndNoOther) {
+  std::uint64_t busy_last = 1, lazy_last = 1, free_last = 1;
+  for (std::size_t granules = 1; granules <= 6; ++granules) {
+    const ExploreReport report = explored(whole_of(granules, {.lazy = true}));
+    EXPECT_TRUE(report.complete);
+    const std::uint64_t all = busy_last + lazy_last + free_last;
+    EXPECT_EQ(report.layouts, all) << granules;
+    busy_last += all;  // goes on, or begins behind anything
+    lazy_last += all;
+    free_last = all;  // goes on, or begins behind an area
+  }
+}
+
+TEST(Explore, SpareNodesTellStatesApartWhereRequestsFail) {
+  const ExploreReport without = explored(whole_of(5, {.placed = true}));
+  const ExploreReport with = explored(whole_of(5, {.placed = true, .failures = true}));
+  EXPECT_EQ(with.layouts, without.layouts);
+  EXPECT_GT(with.states, without.states);
+  EXPECT_GT(with.exercised.coverage.faults_fired, 0u);
+}
+
+TEST(Explore, SubjectsWithTheSameContractReachTheSameLayouts) {
+  const ExploreReport ours = explored(whole_of(4, all_ops));
+  const ExploreReport model = explored(whole_of(4, all_ops, "model"));
+  EXPECT_FALSE(ours.found);
+  EXPECT_FALSE(model.found);
+  EXPECT_EQ(ours.layouts, model.layouts);
+  EXPECT_GT(ours.states, model.states) << "the model shows no tree by which states might differ";
+}
+
+TEST(Explore, FirstFitAloneDoesNotReachEveryTree) {
+  const ExploreReport first_fit = explored(whole_of(9, {}), {.jobs = 2});
+  const ExploreReport placed = explored(whole_of(9, {.placed = true}), {.jobs = 2});
+  EXPECT_EQ(first_fit.layouts, placed.layouts);
+  EXPECT_LT(first_fit.states, placed.states);
+}
+
+// ---- Whatever the way
+// -------------------------------------------------------------------------------------------------
+
+TEST(Explore, ThreadsChangeNothingOfWhatIsReported) {
+  const ExploreReport one = explored(index_of(9));
+  for (const unsigned jobs : {2u, 5u}) {
+    const ExploreReport more = explored(index_of(9), {.jobs = jobs});
+    EXPECT_EQ(more.states, one.states);
+    EXPECT_EQ(more.transitions, one.transitions);
+    EXPECT_EQ(more.depth, one.depth);
+    EXPECT_EQ(more.exercised.coverage.tree_cases, one.exercised.coverage.tree_cases);
+  }
+}
+
+/// Ours, that does not say that bytes are all it is.
+struct Opaque : VmapSubject<vmap::FreeSpace> {
+  explicit Opaque(VmapSubject<vmap::FreeSpace> inner) : VmapSubject<vmap::FreeSpace>(std::move(inner)) {}
+};
+static_assert(Rewinds<VmapSubject<vmap::FreeSpace>> && !Rewinds<Opaque>);
+
+TEST(Explore, ASubjectThatCannotBeRewoundHasTheSameStates) {
+  const ExploreReport rewound = explored(whole_of(4, all_ops));
+  const ExploreReport replayed =
+      explored(whole_territory(around<Opaque>(), {.granules = 4, .lazy_limit = {}, .ops = all_ops}));
+  EXPECT_FALSE(rewound.found);
+  EXPECT_FALSE(replayed.found);
+  EXPECT_EQ(replayed.states, rewound.states);
+  EXPECT_EQ(replayed.transitions, rewound.transitions);
+  EXPECT_EQ(replayed.depth, rewound.depth);
+}
+
+TEST(Explore, ADepthThatIsGivenIsKept) {
+  std::uint64_t states = 0;
+  const std::uint64_t depth_max = explored(index_of(7)).depth;
+  for (std::uint64_t depth = 0; depth <= depth_max; ++depth) {
+    const ExploreReport report = explored(index_of(7), {.depth_max = depth});
+    EXPECT_FALSE(report.complete);  // that nothing lies beyond the last level is known after it was expanded
+    EXPECT_EQ(report.depth, depth);
+    EXPECT_GT(report.states, states);
+    states = report.states;
+  }
+  EXPECT_EQ(states, explored(index_of(7)).states);
+}
+
+// ---- Interruption
+// -----------------------------------------------------------------------------------------------------
+
+ExploreOptions kept_in(const StateFile& file, unsigned jobs = 2) {
+  ExploreOptions options{.jobs = jobs};
+  options.state_file = file.path();
+  options.identity = "this one";
+  return options;
+}
+
+TEST(Explore, InterruptedAgainAndAgainItComesToTheSame) {
+  const ExploreReport whole = explored(index_of(11));
+  const StateFile file;
+  ExploreReport report;
+  int sessions = 0;
+  do {
+    ExploreOptions options = kept_in(file);
+    options.time = std::chrono::milliseconds(8);
+    report = explored(index_of(11), options);
+    EXPECT_EQ(report.resumed, sessions > 0);
+    EXPECT_TRUE(report.complete || (report.saved && file.exists()));
+    ++sessions;
+  } while (!report.complete && sessions < 1000);
+  EXPECT_GT(sessions, 2);
+  EXPECT_EQ(report.states, whole.states);
+  EXPECT_EQ(report.transitions, whole.transitions);
+  EXPECT_EQ(report.depth, whole.depth);
+  EXPECT_EQ(report.layouts, whole.layouts);
+  EXPECT_EQ(report.exercised.coverage.tree_cases, whole.exercised.coverage.tree_cases);
+}
+
+TEST(Explore, ADeeperRunGoesOnWhereAShallowOneEnded) {
+  const StateFile file;
+  ExploreOptions options = kept_in(file);
+  options.depth_max = 3;
+  EXPECT_TRUE(explored(index_of(9), options).saved);
+  options.depth_max = explore_depth_max;
+  const ExploreReport report = explored(index_of(9), options);
+  EXPECT_TRUE(report.resumed);
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(report.states, explored(index_of(9)).states);
+}
+
+TEST(Explore, AStateFileOfSomethingElseOrADamagedOneIsRefusedAndKept) {
+  const StateFile file;
+  ExploreOptions options = kept_in(file);
+  options.depth_max = 3;
+  ASSERT_TRUE(explored(index_of(9), options).saved);
+  std::string bytes;
+  {
+    std::ifstream in(file.path(), std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const auto refused = [&](const std::string& contents, const std::string& identity) {
+    std::ofstream(file.path(), std::ios::binary | std::ios::trunc) << contents;
+    ExploreOptions other = options;
+    other.identity = identity;
+    const auto report = explore(index_of(9), other);
+    ASSERT_FALSE(report.has_value());
+    EXPECT_EQ(report.error().kind, ExploreError::Kind::state_file);
+    EXPECT_EQ(std::filesystem::file_size(file.path()), contents.size());
+  };
+  refused(bytes, "another one");
+  for (const std::size_t length : {std::size_t{0}, std::size_t{5}, std::size_t{24}, bytes.size() / 2, bytes.size() - 1})
+    refused(bytes.substr(0, length), options.identity);
+  refused(bytes + "x", options.identity);
+  for (std::size_t at = 30; at < bytes.size(); at += bytes.size() / 37) {
+    std::string changed = bytes;
+    changed[at] = static_cast<char>(changed[at] ^ 4);
+    refused(changed, options.identity);
+  }
+  std::ofstream(file.path(), std::ios::binary | std::ios::trunc) << bytes;
+  EXPECT_TRUE(explore(index_of(9), options).has_value());
+}
+
+// ---- What it finds
+// ----------------------------------------------------------------------------------------------------
+
+/// How many moves it takes to the first violation of a canary, and of which invariant.
+TEST(Explore, EachCanaryIsFoundByItsInvariant) {
+  for (const vmap::Invariant invariant :
+       {vmap::Invariant::answer, vmap::Invariant::overlap, vmap::Invariant::partition, vmap::Invariant::coalescing,
+        vmap::Invariant::tree, vmap::Invariant::augment, vmap::Invariant::atomicity, vmap::Invariant::memory}) {
+    const std::string subject = "canary_" + std::string(name(invariant));
+    const Territory territory = whole_of(6, {.placed = true}, subject);
+    const ExploreReport report = explored(territory);
+    ASSERT_TRUE(report.found) << subject;
+    EXPECT_EQ(report.found->violation->invariant, invariant) << subject << ": " << report.found->violation->detail;
+    // The trace says the same, to the executor alone.
+    const auto failure = run_isolated(territory.trace(report.found->moves), find_subject(subject)->make);
+    ASSERT_TRUE(failure && *failure) << subject;
+    EXPECT_EQ((*failure)->violation.invariant, invariant);
+  }
+}
+
+TEST(Explore, AFaultOfAnIndexIsFoundInTheIndexAlone) {
+  for (const vmap::Invariant invariant :
+       {vmap::Invariant::answer, vmap::Invariant::overlap, vmap::Invariant::partition, vmap::Invariant::coalescing,
+        vmap::Invariant::tree, vmap::Invariant::augment, vmap::Invariant::memory, vmap::Invariant::cost}) {
+    const std::string subject = "canary_" + std::string(name(invariant));
+    const Territory territory = index_of(12, subject, true);
+    const ExploreReport report = explored(territory);
+    ASSERT_TRUE(report.found) << subject;
+    EXPECT_EQ(report.found->violation->invariant, invariant) << subject << ": " << report.found->violation->detail;
+    Trace trace = territory.trace(report.found->moves);
+    if (!report.found->line.empty()) trace = parse_trace(print(trace) + report.found->line + "\n").value();
+    const auto failure = run_isolated(trace, find_subject(subject)->make);
+    // Of a search in a whole allocator, nodes visited for areas are allowed, too.
+    if (invariant != vmap::Invariant::cost) {
+      ASSERT_TRUE(failure && *failure) << subject << "\n" << print(trace);
+    }
+  }
+}
+
+TEST(Explore, EachRequestForMetadataFailsOnce) {
+  // Not atomic where the second of two requests fails: the node of the first is spare then.
+  struct SecondRequest : VmapSubject<vmap::FreeSpace> {
+    explicit SecondRequest(VmapSubject<vmap::FreeSpace> inner) : VmapSubject<vmap::FreeSpace>(std::move(inner)) {}
+    vmap::Result<vmap::Allocation> allocate_at(Range range) {
+      const auto result = VmapSubject<vmap::FreeSpace>::allocate_at(range);
+      if (!result && result.error() == vmap::Error::out_of_memory && stats().nodes_spare == 1) (void)free(0);
+      return result;
+    }
+  };
+  const Territory territory = whole_territory(
+      around<SecondRequest>(), {.granules = 4, .lazy_limit = {}, .ops = {.placed = true, .failures = true}});
+  const ExploreReport report = explored(territory);
+  ASSERT_TRUE(report.found);
+  const Trace trace = territory.trace(report.found->moves);
+  ASSERT_GE(trace.ops.size(), 2u);
+  EXPECT_EQ(trace.ops[trace.ops.size() - 2], Op{FailMetadata{2}}) << print(trace) << report.found->violation->detail;
+}
+
+TEST(Explore, WhatIsNotGivenBackInTheEndIsFound) {
+  struct Keeps {
+    explicit Keeps(const SubjectConfig& config) : metadata(config.metadata) {}
+    vmap::Result<vmap::Allocation> allocate(const vmap::Request&) {
+      (void)metadata->allocate(8);
+      return std::unexpected(vmap::Error::no_space);
+    }
+    vmap::Result<Range> free(Address) { return std::unexpected(vmap::Error::not_busy); }
+    static Promises promises() { return {.complete = false}; }
+    std::pmr::memory_resource* metadata;
+  };
+  const auto make = factory([](const SubjectConfig& config) { return Keeps(config); });
+  const ExploreReport report = explored(whole_territory(make, {.granules = 2, .lazy_limit = {}, .ops = {}}));
+  ASSERT_TRUE(report.found);
+  EXPECT_EQ(report.found->violation->invariant, vmap::Invariant::memory);
+}
+
+TEST(Explore, WhatItFindsHasTheFewestMoves) {
+  // The fault needs three areas at once; with fewer moves there are none.
+  struct Third : VmapSubject<vmap::FreeSpace> {
+    explicit Third(VmapSubject<vmap::FreeSpace> inner) : VmapSubject<vmap::FreeSpace>(std::move(inner)) {}
+    vmap::Result<Range> free(Address begin) {
+      if (stats().busy_areas == 3) return std::unexpected(vmap::Error::not_busy);
+      return VmapSubject<vmap::FreeSpace>::free(begin);
+    }
+  };
+  for (const unsigned jobs : {1u, 3u}) {
+    const ExploreReport report =
+        explored(whole_territory(around<Third>(), {.granules = 5, .lazy_limit = {}, .ops = {}}), {.jobs = jobs});
+    ASSERT_TRUE(report.found);
+    EXPECT_EQ(report.found->moves.size(), 4u);
+  }
+}
+
+TEST(Explore, ASubjectThatDiesIsAFindingWithTheMovesThatKilledIt) {
+  std::size_t dead = 0;
+  for (const FaultySubject& fault : faulty_subjects()) {
+    if ((fault.shows != "SIGSEGV" && fault.shows != "SIGFPE" && fault.shows != "exit") || dead == 3) continue;
+    const Territory territory = whole_territory(fault.entry.make, {.granules = 4, .lazy_limit = {}, .ops = all_ops});
+    const ExploreReport report = explored(territory, {.jobs = 2});
+    if (!report.found) continue;  // it needs a larger space
+    const auto failure = run_isolated(territory.trace(report.found->moves), fault.entry.make);
+    EXPECT_TRUE(failure && *failure) << fault.entry.name;
+    if (report.found->death) ++dead;
+  }
+  EXPECT_EQ(dead, 3u);
+}
+
+/// A subject that does not repeat itself is said to be one.
+TEST(Explore, ASubjectThatComesToAnotherStateTheSecondTimeIsFound) {
+  struct Forgetful : VmapSubject<vmap::FreeSpace> {
+    explicit Forgetful(VmapSubject<vmap::FreeSpace> inner) : VmapSubject<vmap::FreeSpace>(std::move(inner)) {}
+    vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+      static int calls = 0;
+      return VmapSubject<vmap::FreeSpace>::allocate(++calls % 1000 == 0 ? vmap::Request{.size = 1} : request);
+    }
+  };
+  EXPECT_TRUE(explored(whole_territory(around<Forgetful>(), {.granules = 6, .lazy_limit = {}, .ops = {}})).found);
+}
+
+// ---- The set of states
+// ------------------------------------------------------------------------------------------------
+
+TEST(StateSet, KeepsEachStateOnceWithItsLeastWay) {
+  StateSet states;
+  const StateId root = states.add_root(0);
+  states.end_level();
+  std::vector<StateSet::From> parents;
+  for (StateKey key = 1; key <= 50; ++key) states.insert(key, {0, root}, static_cast<Move>(key));
+  EXPECT_FALSE(states.insert(7, {0, root}, 99));
+  states.end_level();
+  for (std::size_t shard = 0; shard < StateSet::shards; ++shard)
+    for (std::size_t place = states.level(shard).begin; place < states.level(shard).end; ++place)
+      parents.push_back({states[StateId::of(shard, place)].key, StateId::of(shard, place)});
+  ASSERT_EQ(parents.size(), 50u);
+  for (const bool backwards : {false, true}) {
+    std::ranges::sort(parents, {}, &StateSet::From::key);
+    if (backwards) std::ranges::reverse(parents);
+    for (const StateSet::From& from : parents)
+      for (Move move = 5; move > 0; --move) states.insert(1000 + (backwards ? 1 : 0), from, move);
+  }
+  EXPECT_EQ(states.size(), 53u);
+  states.end_level();
+  for (std::size_t shard = 0; shard < StateSet::shards; ++shard)
+    for (std::size_t place = states.level(shard).begin; place < states.level(shard).end; ++place) {
+      const StateSet::State& state = states[StateId::of(shard, place)];
+      EXPECT_EQ(states[state.parent].key, 1u);
+      EXPECT_EQ(state.move, 1u);
+    }
+}
+
+}  // namespace
+}  // namespace vmapcheck
