@@ -152,7 +152,10 @@ class Executor {
     bool released = false;           ///< a purge or hook changed the state on the way
     bool thorough = false;           ///< touched too much for a local check
     std::vector<Address> touched;    ///< begins of what was placed or freed
-    std::uint64_t visits_max = 0;    ///< nodes, without misfits
+    std::uint64_t visits_max = 0;    ///< nodes, by purges
+    std::uint64_t purged = 0;        ///< areas, in an order that is the subject's affair
+    std::size_t purged_from = 0;     ///< free blocks before the purge
+    std::size_t purged_to = 0;       ///< and after it
     std::uint64_t attempts = 1;
     std::uint64_t requests = 0;   ///< of metadata before the step
     std::uint64_t faults = 0;     ///< fired before the step
@@ -208,7 +211,12 @@ class Executor {
   std::optional<vmap::Violation> check_memory();
   std::optional<vmap::Violation> check_cost(const Op& op);
   std::optional<vmap::Violation> check_stats(bool largest) const;
+  std::optional<vmap::Violation> check_nothing_counted() const;
+  std::optional<vmap::Violation> check_coalescings();
+  std::optional<vmap::Violation> check_tree_cases() const;
   std::optional<vmap::Violation> check_verify() const;
+  [[nodiscard]] std::uint64_t visits_max(const Op& op) const;
+  [[nodiscard]] std::uint64_t visits_min(const Op& op) const;
   [[nodiscard]] std::uint64_t misfits_allowed(const Op& op) const;
   [[nodiscard]] bool is_layout_expected() const;
   [[nodiscard]] Layout expected_layout() const;
@@ -238,7 +246,7 @@ class Executor {
   Step now_;
   Answer answer_;
   vmap::Stats stats_;                   ///< after the last step
-  std::uint64_t visited_ = 0;           ///< before it
+  vmap::Stats before_;                  ///< the same, before it
   vmap::Stats tally_;                   ///< what the counters in stats() should be
   std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
   std::uint64_t form_ = 0;              ///< of the tree when it was last checked in full
