@@ -110,7 +110,9 @@ std::optional<Violation> Executor::finish() {
   if (auto violation = check_verify()) return violation;
   subject_.reset();
   checked(Invariant::memory);
-  if (metadata_.blocks_outstanding() == 0) return std::nullopt;
+  if (metadata_.blocks_outstanding() == 0 && metadata_.bytes_outstanding() == 0) return std::nullopt;
+  if (metadata_.blocks_outstanding() == 0)
+    return broken(Invariant::memory, "metadata was given back with other sizes than it was requested with");
   return broken(Invariant::memory, std::to_string(metadata_.bytes_outstanding()) + " bytes of metadata in " +
                                        std::to_string(metadata_.blocks_outstanding()) +
                                        " blocks were not given back when the subject was destroyed");
