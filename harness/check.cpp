@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -34,16 +35,29 @@ struct CaseOptions {
   std::function<void(const Op&)> on_op{};                  ///< called before it is performed
   Beacon beacon{};
   std::function<void(const Case&)> on_failure{};  ///< called before the subject is destroyed
+  bool observe = false;
+};
+
+/// What cases have done so far.
+struct Tally {
+  std::uint64_t cases = 0;
+  Coverage coverage;
+  std::uint64_t free_blocks_sum = 0;  ///< after each op
+  std::uint64_t small_states = 0;
+  Histograms histograms;  ///< where CaseOptions::observe is set
 };
 
 std::expected<Case, std::string> run_case(const SubjectFactory& make, Random random, const CaseOptions& options,
-                                          Coverage& coverage, const std::function<void(const Space&)>& on_space = {}) {
+                                          Tally& tally, const std::function<void(const Space&)>& on_space = {}) {
   Generator generator(random, draw_shape(random));
   Case result{.trace = {.comments = {}, .space = generator.shape().space, .ops = {}}, .failure = {}};
   if (on_space) on_space(result.trace.space);
   auto executor = Executor::create(result.trace.space, make, options.checking);
   if (!executor) return std::unexpected(std::move(executor.error()));
   result.trace.ops.reserve(std::min<std::uint64_t>(options.ops, 1 << 16));
+  std::optional<Observer> observer;
+  if (options.observe) observer.emplace(tally.histograms, **executor);
+  std::uint64_t free_blocks_sum = 0, small_states = 0;
   while (result.trace.ops.size() < options.ops && !result.failure) {
     const std::size_t step = result.trace.ops.size();
     if (step % 4096 == 4095 && !options.keep_going()) break;
@@ -52,26 +66,26 @@ std::expected<Case, std::string> run_case(const SubjectFactory& make, Random ran
     if (options.on_op) options.on_op(op);
     Beacon(options.beacon).at(Phase::op, step);
     if (auto violation = (*executor)->step(op)) result.failure = {step, op, *std::move(violation)};
+    free_blocks_sum += (*executor)->free_blocks();
+    if ((*executor)->free_blocks() < small_free_blocks) ++small_states;
+    if (observer && !result.failure) observer->step(op);
   }
   if (!result.failure) {
     const std::size_t end = result.trace.ops.size();
     Beacon(options.beacon).at(Phase::end, end);
     if (auto violation = (*executor)->finish())
       result.failure = {end, std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
+    if (observer && !result.failure) observer->finish();
   }
-  coverage += (*executor)->coverage();
+  tally.coverage += (*executor)->coverage();
+  tally.free_blocks_sum += free_blocks_sum;
+  tally.small_states += small_states;
   if (result.failure && options.on_failure) options.on_failure(result);
   return result;
 }
 
 // ---- In children
 // -------------------------------------------------------------------------------------------------------
-
-/// What a child has done so far, for its parent to read.
-struct Tally {
-  std::uint64_t cases = 0;
-  Coverage coverage;
-};
 
 constexpr char mark_error = 'e', mark_done = 'd', mark_found = 'f';
 
@@ -109,9 +123,9 @@ Trace record_case(const SubjectFactory& make, const CheckOptions& options, std::
     CaseOptions case_options{.ops = options.ops, .checking = options.checking};
     case_options.beacon = beacon;
     case_options.on_op = [&](const Op& op) { record.write(print(op) + "\n"); };
-    Coverage coverage;
+    Tally tally;
     const auto on_space = [&](const Space& space) { record.write(print(Trace{{}, space, {}})); };
-    (void)run_case(make, random_of(options.seed, index), case_options, coverage, on_space);
+    (void)run_case(make, random_of(options.seed, index), case_options, tally, on_space);
     return "";
   };
   (void)walk(1, work, {.limits = options.limits, .on_death = {}, .keep_going = {}});
@@ -122,19 +136,23 @@ Trace record_case(const SubjectFactory& make, const CheckOptions& options, std::
 }  // namespace
 
 Trace generate_trace(std::uint64_t seed, std::uint64_t case_index, std::uint64_t ops) {
-  Coverage coverage;
-  return run_case(model_subject(), random_of(seed, case_index), {.ops = ops}, coverage)->trace;
+  Tally tally;
+  return run_case(model_subject(), random_of(seed, case_index), {.ops = ops}, tally)->trace;
 }
 
 std::expected<CheckReport, std::string> check(const SubjectFactory& make, const CheckOptions& options) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();
-  const SharedArray<Tally> tally(1);
+  const SharedArray<Tally> tally(1);  // children write, and we read
   CheckReport report;
   const auto update = [&] {
     report.cases = tally[0].cases;
     report.coverage = tally[0].coverage;
     report.ops = report.coverage.steps();
+    report.free_blocks_mean =
+        static_cast<double>(tally[0].free_blocks_sum) / static_cast<double>(std::max<std::uint64_t>(1, report.ops));
+    report.small_states = tally[0].small_states;
+    if (options.observe) report.histograms = tally[0].histograms;
     report.elapsed = Clock::now() - begin;
   };
 
@@ -146,11 +164,12 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
     };
     CaseOptions case_options{.ops = options.ops, .checking = options.checking, .keep_going = keep_going};
     case_options.beacon = beacon;
+    case_options.observe = options.observe;
     case_options.on_failure = [&](const Case& failed) {
       ++tally[0].cases;
       beacon.answer(std::string{mark_found} + print(failed.trace) + '\0' + pack(failed.failure));
     };
-    const auto one = run_case(make, random_of(options.seed, index), case_options, tally[0].coverage);
+    const auto one = run_case(make, random_of(options.seed, index), case_options, tally[0]);
     if (!one) return std::string{mark_error} + one.error();
     ++tally[0].cases;
     return stopped || !keep_going() ? std::optional(std::string{mark_done}) : std::nullopt;
@@ -164,6 +183,7 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
   const Walked walked = walk(options.cases, work, walk_options);
   update();
   report.interrupted = walked.interrupted;
+  report.complete = !walked.interrupted && !walked.answer && !walked.death;
   if (walked.answer && walked.answer->front() == mark_error) return std::unexpected(walked.answer->substr(1));
   const bool found = walked.death || (walked.answer && walked.answer->front() == mark_found);
   if (!found) return report;

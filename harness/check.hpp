@@ -18,6 +18,7 @@
 
 #include "harness/coverage.hpp"
 #include "harness/executor.hpp"
+#include "harness/histograms.hpp"
 #include "harness/subject.hpp"
 #include "model/op.hpp"
 
@@ -26,12 +27,16 @@ namespace vmapcheck {
 /// Of runs that are not told another.
 inline constexpr std::uint64_t seed_default = 20240229;
 
+/// A state with fewer is small: it has no tree to speak of.
+inline constexpr std::size_t small_free_blocks = 4;
+
 struct CheckOptions {
   std::uint64_t seed = seed_default;
   std::uint64_t cases = 1000;
   std::uint64_t ops = 1000;                      ///< of each case
   std::optional<std::chrono::nanoseconds> time;  ///< ends the run; a case that runs is cut short
   Checking checking = Checking::amortized;
+  bool observe = false;  ///< collect CheckReport::histograms
   Limits limits{};
   /// Called every few hundredths of a second; false ends the run.
   std::function<bool(const struct CheckReport&)> on_progress;
@@ -42,7 +47,11 @@ struct CheckReport {
   std::uint64_t ops = 0;
   std::chrono::nanoseconds elapsed{};
   Coverage coverage;
-  bool interrupted = false;  ///< on_progress() ended it
+  double free_blocks_mean = 0;           ///< after each op
+  std::uint64_t small_states = 0;        ///< after an op, with fewer than small_free_blocks free blocks
+  std::optional<Histograms> histograms;  ///< where CheckOptions::observe is set
+  bool complete = false;                 ///< every case was run to its end
+  bool interrupted = false;              ///< on_progress() ended it
   /// The first failing case, up to the op that failed; the failure is that of checking at every step, where that shows
   /// it, too.
   struct Found {

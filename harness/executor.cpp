@@ -462,6 +462,7 @@ std::optional<Violation> Executor::check_everything() {
     const std::optional<std::uint64_t> before = std::exchange(shape_, finding.shape);
     form_ = finding.form;
     outline_ = finding.outline;
+    depth_ = finding.depth;
     if (!atomicity && now_.failed && !now_.released && before && before != shape_)
       return broken(Invariant::atomicity, "the call failed and changed the tree of free blocks");
   }

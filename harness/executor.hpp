@@ -103,6 +103,14 @@ class Executor {
   [[nodiscard]] const Coverage& coverage() const { return coverage_; }
   /// Free blocks that there should be.
   [[nodiscard]] std::size_t free_blocks() const { return free_blocks_; }
+  /// By the last step; nothing if the subject does not count them.
+  [[nodiscard]] std::optional<std::uint64_t> nodes_visited() const {
+    return features_.stats ? std::optional(stats_.nodes_visited - visited_) : std::nullopt;
+  }
+  /// Nodes on the longest path of the tree when it was last checked in full; nothing if there is none to be seen.
+  [[nodiscard]] std::optional<std::size_t> tree_depth() const {
+    return features_.inspectable ? std::optional(depth_) : std::nullopt;
+  }
   /// A hash of all that can be seen of the state after a step that was checked in full: what is busy, lazily freed and
   /// free, the form and colours of the tree, hooks and metadata failures to come, spare nodes. Counters are not part of
   /// it.
@@ -235,6 +243,7 @@ class Executor {
   std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
   std::uint64_t form_ = 0;              ///< of the tree when it was last checked in full
   std::uint64_t outline_ = 0;           ///< then, too
+  std::size_t depth_ = 0;               ///< of the tree when it was last checked in full
   std::uint64_t unchecked_ = 0;         ///< steps since everything was checked
   Layout layout_;                       ///< the subject's, when everything was checked
   std::vector<Range> gaps_;             ///< the model's, then

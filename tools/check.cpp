@@ -11,8 +11,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
+#include "harness/demands.hpp"
+#include "harness/health.hpp"
 #include "model/trace.hpp"
+#include "tools/check_text.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
@@ -34,11 +38,15 @@ struct Options {
   bool no_minimize = false;
   std::optional<std::chrono::nanoseconds> minimize_time;
   bool no_saved = false;
+  bool stats = false;
+  std::vector<Demand> demands;
+  bool lists_metrics = false;
 };
 
 /// One run, as it is reported.
 struct Run {
   const SubjectEntry& subject;
+  const Options& options;
   std::uint64_t seed;
   Checking checking;
   CheckReport report;
@@ -49,7 +57,7 @@ struct Run {
 Exit run_check(const Common& common, const Options& options);
 std::optional<Exit> replay_saved(const Common& common, const Options& options, const SubjectEntry& subject);
 Exit report_found(const Common& common, const Options& options, Run& run);
-CheckReport check_random(const SubjectEntry& subject, std::uint64_t seed, Checking checking, const Options& options);
+CheckReport check_random(const Run& run, bool observe);
 Exit status_of(const Run& run);
 std::string summary_of(const Run& run);
 ordered_json json_of(const Run& run, const Common& common);
@@ -66,8 +74,11 @@ void add_check(CLI::App& app, Session& session) {
       add_command(app, session, "check", "Random traces against a subject", uses_subject | uses_seed | uses_json,
                   "vmapcheck check                            1000 cases of 1000 ops, a fixed seed\n"
                   "vmapcheck check --subject seed_2019        finds, minimizes and saves a violation\n"
-                  "vmapcheck check --time 10m --seed random",
-                  {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky});
+                  "vmapcheck check --time 10m --seed random\n"
+                  "vmapcheck check --require 'fit.no_edge>=1%' --require 'free_blocks.max>=300'\n"
+                  "vmapcheck check --stats                    histograms, and a hash of all states",
+                  {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky,
+                   Exit::coverage});
   const auto options = std::make_shared<Options>();
   add_count(command, "--cases", options->cases, "Cases (default: 1000; with --time: as many as there is time for)");
   add_count(command, "--ops", options->ops, "Ops of each case (default: 1000)", 1, 10'000'000);
@@ -85,6 +96,28 @@ void add_check(CLI::App& app, Session& session) {
                "End minimizing when this has passed (default: 30s)");
   command.add_flag("--no-saved", options->no_saved,
                    "Do not first replay the failing traces that are kept in the directory");
+  command.add_flag("--stats", options->stats,
+                   "Show histograms of ops, sizes, alignments, outcomes and states, and a hash of all states");
+  const auto require = [options](const std::string& text) {
+    if (text == "help") {
+      options->lists_metrics = true;
+      return;
+    }
+    auto demand = parse_demand(text);
+    if (!demand) throw CLI::ValidationError("--require", one_line(demand.error(), 400));
+    options->demands.push_back(*std::move(demand));
+  };
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--require",
+          [require](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) require(text);
+          },
+          "End with status 14 unless this was reached, such as fit.no_edge>=1%; may be said again;\n"
+          "'help' lists all names")
+      ->type_name("DEMAND")
+      ->expected(1)
+      ->take_all();
   command.callback(
       [&session, options] { session.run = [&session, options] { return run_check(session.common, *options); }; });
 }
@@ -92,14 +125,21 @@ void add_check(CLI::App& app, Session& session) {
 namespace {
 
 Exit run_check(const Common& common, const Options& options) {
+  if (options.lists_metrics) {
+    out(metrics_text());
+    return Exit::ok;
+  }
   const SubjectEntry& subject = subject_named(common.subject);
   if (!options.no_saved)
     if (const auto status = replay_saved(common, options, subject)) return *status;
-  Run run{subject, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {}, {}};
-  run.report = check_random(subject, run.seed, run.checking, options);
+  Run run{subject, options, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {}, {}};
+  const bool needed =
+      std::ranges::any_of(options.demands, [](const Demand& demand) { return demand.metric->observed; });
+  run.report = check_random(run, options.stats || common.json || needed);
   if (!common.json) out(summary_of(run));
   if (run.report.found) return report_found(common, options, run);
   if (common.json) out(json_of(run, common).dump() + "\n");
+  for (const std::string& warning : health_warnings(run.report)) say("vmapcheck: warning: " + warning);
   if (run.report.interrupted) say("vmapcheck: interrupted");
   return status_of(run);
 }
@@ -176,9 +216,15 @@ Exit report_found(const Common& common, const Options& options, Run& run) {
   return status_of(run);
 }
 
-CheckReport check_random(const SubjectEntry& subject, std::uint64_t seed, Checking checking, const Options& options) {
-  CheckOptions check_options{
-      .seed = seed, .ops = options.ops, .time = options.time, .checking = checking, .on_progress = {}};
+CheckReport check_random(const Run& run, bool observe) {
+  const SubjectEntry& subject = run.subject;
+  const Options& options = run.options;
+  CheckOptions check_options{.seed = run.seed,
+                             .ops = options.ops,
+                             .time = options.time,
+                             .checking = run.checking,
+                             .observe = observe,
+                             .on_progress = {}};
   if (options.cases != 0)
     check_options.cases = options.cases;
   else if (options.time)
@@ -203,7 +249,8 @@ CheckReport check_random(const SubjectEntry& subject, std::uint64_t seed, Checki
 
 Exit status_of(const Run& run) {
   if (run.report.found) return run.report.found->reproduced ? Exit::violation : Exit::flaky;
-  return run.report.interrupted ? Exit::interrupted : Exit::ok;
+  if (run.report.interrupted) return Exit::interrupted;
+  return demands_missed(run.options.demands, run.report) == 0 ? Exit::ok : Exit::coverage;
 }
 
 std::string_view verdict_of(const Run& run) {
@@ -211,6 +258,7 @@ std::string_view verdict_of(const Run& run) {
     case Exit::violation: return "violation";
     case Exit::flaky: return "flaky";
     case Exit::interrupted: return "interrupted";
+    case Exit::coverage: return "coverage_missed";
     default: return "ok";
   }
 }
@@ -221,7 +269,14 @@ std::string summary_of(const Run& run) {
       "subject {}, seed {}, {} checking\n{} cases, {} ops in {:.2f} s: {:.0f} ops per second\n\n", run.subject.name,
       run.seed, name(run.checking), report.cases, report.ops, seconds_of(report), ops_per_second(report));
   text += text_of(report.coverage);
-  if (!report.found) text += fmt::format("\n{}: no violation\n", verdict_of(run));
+  if (run.options.stats) text += "\n" + histograms_text(report);
+  if (!run.options.demands.empty()) text += "\n" + demands_text(run.options.demands, report);
+  if (report.found) return text;
+  text += fmt::format("\n{}: no violation", status_of(run) == Exit::coverage ? "coverage missed" : verdict_of(run));
+  if (status_of(run) == Exit::coverage)
+    text += fmt::format(", but {} of {} not met", demands_missed(run.options.demands, report),
+                        count_of(run.options.demands.size(), "demand"));
+  text += '\n';
   return text;
 }
 
@@ -236,6 +291,10 @@ ordered_json json_of(const Run& run, const Common& common) {
   json["seconds"] = seconds_of(report);
   json["ops_per_second"] = ops_per_second(report);
   json["coverage"] = tool::json_of(report.coverage);
+  if (run.options.stats) json["histograms"] = histograms_json(report);
+  json["states_hash"] = states_hash_json(report);
+  if (!run.options.demands.empty()) json["demands"] = demands_json(run.options.demands, report);
+  json["warnings"] = report.found ? std::vector<std::string>{} : health_warnings(report);
   json["verdict"] = verdict_of(run);
   if (!run.finding) return json;
   ordered_json found = tool::json_of(*run.finding);

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/check_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "vmap/error.hpp"
+#include "vmap/request.hpp"
+#include "vmap/stats.hpp"
+
+namespace vmapcheck::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+// ---- Histograms
+// --------------------------------------------------------------------------------------------------------
+
+/// What one row of a histogram counts.
+struct Row {
+  std::string label;
+  std::uint64_t count = 0;
+};
+
+struct Chart {
+  std::string key;    ///< in JSON
+  std::string title;  ///< in the terminal
+  std::vector<Row> rows;
+  const Histogram* numbers = nullptr;  ///< whose buckets the rows are; null where rows are kinds
+};
+
+/// "0", "1", "2-3", ..., "512-1023", "2^10" for [2^10, 2^11)
+std::string bucket_label(std::size_t bucket) {
+  if (bucket < 2) return std::to_string(bucket);
+  const std::uint64_t least = std::uint64_t{1} << (bucket - 1);
+  return bucket <= 10 ? fmt::format("{}-{}", least, 2 * least - 1) : fmt::format("2^{}", bucket - 1);
+}
+
+/// From the first bucket that holds something to the last; from 2^16 on sixteen of them are one row.
+Chart chart_of(std::string key, std::string title, const Histogram& numbers) {
+  constexpr std::size_t together = 16;
+  Chart chart{std::move(key), std::move(title), {}, &numbers};
+  std::size_t end = numbers.buckets.size();
+  while (end > 0 && numbers.buckets[end - 1] == 0) --end;
+  for (std::size_t b = 0; b < end; ++b) {
+    if (chart.rows.empty() && numbers.buckets[b] == 0) continue;
+    if (b <= together) {
+      chart.rows.push_back({bucket_label(b), numbers.buckets[b]});
+      continue;
+    }
+    const std::size_t power = (b - 1) / together * together;
+    const std::string label = fmt::format("2^{}..2^{}", power, power + together - 1);
+    if (chart.rows.empty() || chart.rows.back().label != label) chart.rows.push_back({label, 0});
+    chart.rows.back().count += numbers.buckets[b];
+  }
+  return chart;
+}
+
+std::vector<Chart> charts_of(const CheckReport& report) {
+  const Coverage& coverage = report.coverage;
+  const Histograms& histograms = *report.histograms;
+  std::vector<Chart> charts;
+  Chart& ops = charts.emplace_back(Chart{"ops", "ops that were performed", {}});
+  for (std::size_t i = 0; i < op_kind_count; ++i)
+    ops.rows.push_back({std::string(op_names[i]), coverage.ops[i] - coverage.skipped[i]});
+  std::uint64_t skipped = 0;
+  for (const std::uint64_t n : coverage.skipped) skipped += n;
+  ops.rows.push_back({"(skipped)", skipped});
+  charts.push_back(chart_of("sizes", "sizes asked for, in granules", histograms.sizes));
+  charts.push_back(chart_of("alignments", "alignments asked for, in granules", histograms.aligns));
+  Chart& fits = charts.emplace_back(Chart{"fits", "fit types", {}});
+  for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
+    fits.rows.push_back({std::string(name(static_cast<vmap::FitType>(i))), coverage.fits[i]});
+  Chart& coalescings = charts.emplace_back(Chart{"coalescings", "coalescing", {}});
+  for (std::size_t i = 0; i < vmap::coalescing_count; ++i)
+    coalescings.rows.push_back({std::string(vmap::coalescing_names[i]), coverage.coalescings[i]});
+  charts.push_back(chart_of("areas", "busy and lazily freed areas, after each op", histograms.areas));
+  charts.push_back(chart_of("free_blocks", "free blocks, after each op", histograms.free_blocks));
+  charts.push_back(chart_of("tree_depth", "depth of the tree, at checks of the whole state", histograms.tree_depth));
+  charts.push_back(chart_of("nodes_visited", "nodes visited by an op", histograms.nodes_visited));
+  return charts;
+}
+
+/// A bar for each row; the longest fills the line, and what is not zero has at least a dot.
+std::string text_of(const Chart& chart) {
+  constexpr std::size_t columns = 80, label_width = 16, count_width = 12, percent_width = 7;
+  constexpr std::size_t bar_max = columns - label_width - count_width - percent_width - 2;
+  std::string text = chart.title;
+  if (chart.numbers != nullptr && chart.numbers->count != 0)
+    text += fmt::format(": mean {}, at most {}",
+                        chart.numbers->mean() < 1e6 ? fmt::format("{:.1f}", chart.numbers->mean())
+                                                    : fmt::format("{:.3g}", chart.numbers->mean()),
+                        chart.numbers->max);
+  text += '\n';
+  std::uint64_t most = 1, all = 0;
+  for (const Row& row : chart.rows) most = std::max(most, row.count), all += row.count;
+  for (const Row& row : chart.rows) {
+    const auto length = static_cast<std::size_t>(
+        std::lround(static_cast<double>(bar_max) * static_cast<double>(row.count) / static_cast<double>(most)));
+    const double percent = all == 0 ? 0.0 : 100 * static_cast<double>(row.count) / static_cast<double>(all);
+    const std::string bar = length == 0 && row.count != 0 ? "." : std::string(length, '#');
+    std::string line = fmt::format("  {:<{}}{:>{}}{:>{}.1f}% {}", row.label, label_width - 2, row.count, count_width,
+                                   percent, percent_width - 1, bar);
+    while (line.ends_with(' ')) line.pop_back();
+    text += line + "\n";
+  }
+  if (all == 0) text += "  nothing\n";
+  return text;
+}
+
+// ---- Demands
+// -----------------------------------------------------------------------------------------------------------
+
+/// "12.3% (1234 of 10032)", "281"
+std::string text_of(const Demand& demand, const Amount& amount) {
+  if (!amount.measured) return "not measured: there was none";
+  const auto number = [](double n) { return n == std::floor(n) ? fmt::format("{:.0f}", n) : fmt::format("{:.1f}", n); };
+  if (!demand.percent) return number(amount.number);
+  const auto percent = percent_of(amount);
+  if (!percent) return fmt::format("no {}", demand.metric->whole);
+  return fmt::format("{:.4g}% ({} of {} {})", *percent, number(amount.number), number(*amount.whole),
+                     demand.metric->whole);
+}
+
+}  // namespace
+
+std::string histograms_text(const CheckReport& report) {
+  std::string text;
+  for (const Chart& chart : charts_of(report)) text += (text.empty() ? "" : "\n") + text_of(chart);
+  text += "\nstates hash  ";
+  const ordered_json hash = states_hash_json(report);
+  text += hash.is_null() ? "none: the run was cut short" : hash.get<std::string>();
+  return text + "\n";
+}
+
+ordered_json histograms_json(const CheckReport& report) {
+  ordered_json json;
+  for (const Chart& chart : charts_of(report)) {
+    ordered_json one;
+    if (chart.numbers == nullptr) {
+      for (const Row& row : chart.rows) one[row.label] = row.count;
+    } else {
+      one["count"] = chart.numbers->count;
+      one["mean"] = chart.numbers->mean();
+      one["max"] = chart.numbers->max;
+      one["buckets"] = ordered_json::array();
+      for (std::size_t b = 0; b < chart.numbers->buckets.size(); ++b)
+        if (const std::uint64_t n = chart.numbers->buckets[b]; n != 0)
+          one["buckets"].push_back({{"from", b == 0 ? 0 : std::uint64_t{1} << (b - 1)}, {"count", n}});
+    }
+    json[chart.key] = std::move(one);
+  }
+  return json;
+}
+
+ordered_json states_hash_json(const CheckReport& report) {
+  if (!report.complete) return {};
+  return fmt::format("{:#018x}", report.histograms->states_hash);
+}
+
+std::string demands_text(const std::vector<Demand>& demands, const CheckReport& report) {
+  std::string text = "demanded\n";
+  std::size_t width = 0;
+  for (const Demand& demand : demands) width = std::max(width, demand.text.size());
+  for (const Demand& demand : demands) {
+    const Reached is = reached(demand, report);
+    text +=
+        fmt::format("  {:<6}  {:<{}}  {}\n", is.met ? "met" : "MISSED", demand.text, width, text_of(demand, is.amount));
+  }
+  return text;
+}
+
+ordered_json demands_json(const std::vector<Demand>& demands, const CheckReport& report) {
+  ordered_json json = ordered_json::array();
+  for (const Demand& demand : demands) {
+    const auto [amount, met] = reached(demand, report);
+    const auto percent = percent_of(amount);
+    ordered_json one{{"demand", demand.text}, {"metric", demand.metric->name}};
+    one["reached"] = amount.measured ? ordered_json(amount.number) : ordered_json();
+    one["whole"] = amount.whole ? ordered_json(*amount.whole) : ordered_json();
+    one["percent"] = percent ? ordered_json(*percent) : ordered_json();
+    one["met"] = met;
+    json.push_back(std::move(one));
+  }
+  return json;
+}
+
+std::size_t demands_missed(const std::vector<Demand>& demands, const CheckReport& report) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(demands, [&](const Demand& demand) { return !reached(demand, report).met; }));
+}
+
+std::string metrics_text() {
+  std::string text =
+      "--require NAME>=NUMBER, or with > <= < ==; the number is a count (300, 2.5, 10k, 1m) or, where a\n"
+      "name is a part of something, a percentage of it (1%).\n\n";
+  std::size_t width = 0;
+  for (const Metric& metric : metrics()) width = std::max(width, metric.name.size());
+  for (const Metric& metric : metrics())
+    text += fmt::format("{:<{}}  {}{}\n", metric.name, width, metric.meaning,
+                        metric.whole.empty() ? "" : "; % of " + metric.whole);
+  return text;
+}
+
+}  // namespace vmapcheck::tool
