@@ -84,7 +84,7 @@ class Population {
 Cost cost_among(std::string_view name, std::size_t areas) { return Population(subject(name), areas).measure(); }
 
 /// Ten times the areas are log2(10) more levels of a balanced tree, in each of the few descents of an op.
-constexpr double growth_max = 20;
+constexpr double growth_max = 10;
 /// Descents of an op, each of at most 2 log2(n + 1) nodes.
 constexpr double descents_max = 4;
 

@@ -17,7 +17,7 @@
 namespace vmapcheck {
 namespace {
 
-constexpr std::uint32_t live = 20'000;
+constexpr std::uint32_t live = 12'000;
 
 CheckReport soaked(const SubjectFactory& make, std::uint64_t ops) {
   SoakOptions options{.seed = seed_of_this_run(), .live = live, .ops = ops};
