@@ -17,6 +17,7 @@
 #include "harness/executor.hpp"
 #include "harness/isolated.hpp"
 #include "model/trace.hpp"
+#include "subjects/loaded.hpp"
 #include "subjects/registry.hpp"
 #include "vmap/violation.hpp"
 
@@ -33,6 +34,11 @@ const SubjectEntry& chosen_subject() {
   const char* const variable = std::getenv("VMAPCHECK_SUBJECT");
   const std::string name = variable != nullptr ? variable : "vmap";
   if (const SubjectEntry* const entry = find_subject(name)) return *entry;
+  if (names_shared_object(name)) {
+    const auto loaded = load_subject(name);
+    if (!loaded) give_up("VMAPCHECK_SUBJECT: " + loaded.error());
+    return **loaded;
+  }
   give_up("VMAPCHECK_SUBJECT: no subject is named '" + name + "'");
 }
 

@@ -80,7 +80,9 @@ std::optional<Violation> Executor::step(const Op& op) {
     // What was imported must be right before anything is done to it.
     now_.free_blocks = free_blocks_;
     if (features_.stats) subject_->stats(stats_);
-    if (auto violation = check_everything()) {
+    auto violation = check_everything();
+    if (!violation) violation = check_nothing_counted();
+    if (violation) {
       violation->detail = "before the first op: " + violation->detail;
       return violation;
     }
@@ -89,6 +91,7 @@ std::optional<Violation> Executor::step(const Op& op) {
   now_.failed = now_.released = now_.thorough = false;
   now_.touched.clear();
   now_.visits_max = 0;
+  now_.purged = 0;
   now_.attempts = 1;
   now_.requests = metadata_.requests();
   now_.faults = metadata_.failures();
@@ -96,7 +99,7 @@ std::optional<Violation> Executor::step(const Op& op) {
   hooks_expected_.clear();
   hooks_met_ = 0;
   hook_violation_.reset();
-  visited_ = stats_.nodes_visited;
+  before_ = stats_;
 
   std::optional<Violation> violation = std::visit([&](const auto& o) { return perform(o); }, op);
   if (!violation) violation = hooks_as_expected();
@@ -399,14 +402,15 @@ void Executor::purged() {
   now_.thorough = now_.thorough || is_much(count);
   now_.visits_max += count * height_max(now_.free_blocks + count);
   now_.released = true;
-  // Which kinds of coalescing these are depends on the order in which a subject frees them: only their sum is told.
-  tally_.coalescings[0] += count;
+  now_.purged += count;
+  now_.purged_from = free_blocks_;
   ++tally_.purges;
   while (!model_.lazy().empty()) {
     const Address begin = model_.lazy().back();
     const Address end = model_.areas().find(begin)->second.end;
     freed({begin, end}, model_.purge_one());
   }
+  now_.purged_to = free_blocks_;
 }
 
 /// `range` became free, and is now part of `gap`.
@@ -450,7 +454,9 @@ std::optional<Violation> Executor::check(const Op& op) {
   if (auto violation = in_full ? check_everything() : check_what_was_touched()) return violation;
   if (auto violation = check_memory()) return violation;
   if (auto violation = check_cost(op)) return violation;
+  if (auto violation = check_coalescings()) return violation;
   if (auto violation = check_stats(in_full)) return violation;
+  if (auto violation = check_tree_cases()) return violation;
   // The subject's own check is as long as ours: it is asked at every eighth of them, and at the end.
   const bool asks = in_full && (checking_ == Checking::every_step || coverage_.full_checks % 8 == 0);
   return asks ? check_verify() : std::nullopt;
@@ -570,17 +576,56 @@ std::optional<Violation> Executor::check_memory() {
 std::optional<Violation> Executor::check_cost(const Op& op) {
   if (!features_.stats) return std::nullopt;
   checked(Invariant::cost);
-  const std::uint64_t visited = stats_.nodes_visited - visited_;
-  const std::uint64_t free_height = height_max(now_.free_blocks + now_.touched.size() + 1);
-  const std::uint64_t area_height = height_max(model_.areas().size() + now_.touched.size() + 1);
-  const std::uint64_t each = 2 * (free_height + area_height);  // to find, to place, to take out
-  std::uint64_t visits_max = now_.visits_max + each * (now_.touched.size() + hooks_expected_.size()) +
-                             now_.attempts * search_cost_max(free_height, 0) + each;
-  if (visited <= visits_max) return std::nullopt;
-  visits_max += now_.attempts * misfits_allowed(op) * free_height;
-  if (visited <= visits_max) return std::nullopt;
+  const std::uint64_t visited = stats_.nodes_visited - before_.nodes_visited;
+  const std::uint64_t least = visits_min(op);
+  if (visited < least)
+    return broken(Invariant::cost, std::to_string(visited) + " nodes visited, which must be at least " +
+                                       std::to_string(least) + ": they are not counted");
+  std::uint64_t most = visits_max(op);
+  if (visited <= most) return std::nullopt;
+  most += now_.attempts * misfits_allowed(op) * height_max(now_.free_blocks + now_.touched.size());
+  if (visited <= most) return std::nullopt;
   return broken(Invariant::cost, std::to_string(visited) + " nodes visited among " + std::to_string(now_.free_blocks) +
-                                     " free blocks, at most " + std::to_string(visits_max) + " allowed");
+                                     " free blocks, at most " + std::to_string(most) + " allowed");
+}
+
+/// As docs/contract.md has it, for a search without misfits. There are at no time of the step more free blocks or areas
+/// than before it and what it touched.
+std::uint64_t Executor::visits_max(const Op& op) const {
+  const std::uint64_t free_height = height_max(now_.free_blocks + now_.touched.size());
+  const std::uint64_t area_height = height_max(model_.areas().size() + now_.touched.size());
+  const std::uint64_t hooks = hooks_expected_.size() * (area_height + free_height);
+  std::uint64_t of_op = area_height + std::max(free_height, area_height);  // free, free_lazily; find takes less
+  if (std::holds_alternative<Alloc>(op))
+    of_op = now_.attempts * search_cost_max(free_height, 0) + area_height;
+  else if (std::holds_alternative<AllocAt>(op))
+    of_op = now_.attempts * free_height + area_height;
+  else if (const auto* congruent = std::get_if<Congruent>(&op))
+    of_op =
+        now_.attempts * search_cost_max(free_height, 0) +
+        congruent->blocks.size() * (2 * free_height + area_height);  // what they need is counted, and they are placed
+  return now_.visits_max + hooks + of_op;
+}
+
+/// What a descent to where a child is missing visits, at least, in the trees of busy areas and of free blocks as they
+/// were before the step.
+std::uint64_t Executor::visits_min(const Op& op) const {
+  if (now_.released || std::holds_alternative<Skipped>(answer_)) return 0;
+  const std::uint64_t among_free = height_min(before_.free_blocks);
+  const std::uint64_t among_busy = height_min(before_.busy_areas);
+  if (const auto* error = std::get_if<Error>(&answer_)) return *error == Error::not_busy ? among_busy : 0;
+  if (std::holds_alternative<Alloc>(op)) return 1 + among_busy;
+  if (std::holds_alternative<AllocAt>(op)) return among_free + among_busy;
+  if (std::holds_alternative<Free>(op) || std::holds_alternative<FreeAt>(op)) return among_busy + among_free;
+  if (std::holds_alternative<FreeLazily>(op) || std::holds_alternative<FreeLazilyAt>(op))
+    return among_busy + height_min(before_.lazy_areas);
+  if (std::holds_alternative<Find>(op)) return among_busy;
+  if (const auto* congruent = std::get_if<Congruent>(&op)) {
+    // Looked at once to be settled, once to count nodes, once to be placed: in a tree that loses no more than these.
+    const std::uint64_t m = congruent->blocks.size();
+    return m * (2 * among_free + height_min(before_.free_blocks - std::min(before_.free_blocks, m)) + among_busy);
+  }
+  return 0;
 }
 
 /// Heights that a search may visit beyond those of a search without obstacles.
@@ -603,6 +648,81 @@ std::uint64_t Executor::misfits_before(const vmap::Request& request, Address bef
        gap = gap_index_->first_above(gap->end, request.size))
     ++misfits;
   return misfits;
+}
+
+/// Nothing has happened yet, whatever had to be done to import what was busy.
+std::optional<Violation> Executor::check_nothing_counted() const {
+  if (!features_.stats) return std::nullopt;
+  const auto sum = [](const auto& counts) {
+    std::uint64_t n = 0;
+    for (const std::uint64_t count : counts) n += count;
+    return n;
+  };
+  const std::uint64_t counted = stats_.nodes_visited + stats_.nodes_propagated + stats_.purges + stats_.hooks_called +
+                                sum(stats_.fits) + sum(stats_.coalescings) + sum(stats_.failures) +
+                                sum(stats_.tree_cases);
+  if (counted == 0) return std::nullopt;
+  return broken(Invariant::answer, "stats() has counted something: fits, coalescings, failures, nodes or tree cases");
+}
+
+/// Of areas that are purged together, the kinds depend on the order in which the subject frees them. There are as many
+/// as areas, and free blocks become more by each that touches none, and fewer by each that touches two.
+std::optional<Violation> Executor::check_coalescings() {
+  if (!features_.stats || now_.purged == 0) return std::nullopt;
+  constexpr auto none = static_cast<std::size_t>(vmap::Coalescing::none);
+  constexpr auto both = static_cast<std::size_t>(vmap::Coalescing::both);
+  std::array<std::uint64_t, vmap::coalescing_count> purged{};
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < purged.size(); ++i) sum += purged[i] = stats_.coalescings[i] - tally_.coalescings[i];
+  tally_.coalescings = stats_.coalescings;
+  if (sum == now_.purged && now_.purged_from + purged[none] == now_.purged_to + purged[both]) return std::nullopt;
+  return broken(Invariant::answer, "stats().coalescings are not those of a purge of " + std::to_string(now_.purged) +
+                                       " areas, which made " + std::to_string(now_.purged_to) + " free blocks of " +
+                                       std::to_string(now_.purged_from));
+}
+
+/// How often the tree says that it did what, against how often it was linked to and erased from.
+std::optional<Violation> Executor::check_tree_cases() const {
+  if (!features_.stats) return std::nullopt;
+  using vmap::TreeCase;
+  const auto now = [&](TreeCase first, TreeCase last) {
+    std::uint64_t n = 0;
+    for (auto i = static_cast<std::size_t>(first); i <= static_cast<std::size_t>(last); ++i)
+      n += stats_.tree_cases[i] - before_.tree_cases[i];
+    return n;
+  };
+  const auto delta = [&](const auto& after, const auto& before, auto kind) {
+    return after[static_cast<std::size_t>(kind)] - before[static_cast<std::size_t>(kind)];
+  };
+  const std::uint64_t links = delta(stats_.fits, before_.fits, vmap::FitType::no_edge) +
+                              delta(stats_.coalescings, before_.coalescings, vmap::Coalescing::none);
+  const std::uint64_t erases = delta(stats_.fits, before_.fits, vmap::FitType::full) +
+                               delta(stats_.coalescings, before_.coalescings, vmap::Coalescing::both);
+  // What changes where it lies is recomputed, at least; a remainder's parent, too. Each change climbs at most three
+  // times.
+  const std::uint64_t placed = delta(stats_.fits, before_.fits, vmap::FitType::left_edge) +
+                               delta(stats_.fits, before_.fits, vmap::FitType::right_edge);
+  const std::uint64_t merged = delta(stats_.coalescings, before_.coalescings, vmap::Coalescing::previous) +
+                               delta(stats_.coalescings, before_.coalescings, vmap::Coalescing::next) +
+                               delta(stats_.coalescings, before_.coalescings, vmap::Coalescing::both);
+  const std::uint64_t split = delta(stats_.fits, before_.fits, vmap::FitType::no_edge);
+  const std::uint64_t propagated = stats_.nodes_propagated - before_.nodes_propagated;
+  if (propagated < placed + merged + 2 * split ||
+      propagated > 3 * (placed + merged + links + erases) * height_max(now_.free_blocks + now_.touched.size()))
+    return broken(Invariant::cost, std::to_string(propagated) + " nodes recomputed by " +
+                                       std::to_string(placed + merged + links + erases) + " changes of free blocks");
+  // Of an erased node that had two children it is not said whether a black one was lacking.
+  const std::uint64_t lacking = now(TreeCase::erase_black_leaf, TreeCase::erase_black_leaf) +
+                                now(TreeCase::erase_next_is_child, TreeCase::erase_next_is_deeper);
+  const bool right = now(TreeCase::erase_red_leaf, TreeCase::erase_next_is_deeper) == erases &&
+                     now(TreeCase::link_inner_left, TreeCase::link_outer_right) <= links &&
+                     (links != 0 || now(TreeCase::link_recolour_left, TreeCase::link_recolour_right) == 0) &&
+                     now(TreeCase::fix_recolour_end_left, TreeCase::fix_outer_nephew_right) <= lacking &&
+                     now(TreeCase::fix_red_sibling_left, TreeCase::fix_red_sibling_right) <= lacking &&
+                     (lacking != 0 || now(TreeCase::fix_recolour_up_left, TreeCase::fix_recolour_up_right) == 0);
+  if (right) return std::nullopt;
+  return broken(Invariant::answer, "stats().tree_cases are not those of " + std::to_string(links) +
+                                       " blocks linked to the tree, and " + std::to_string(erases) + " erased from it");
 }
 
 /// What stats() says must be true. `largest` was just recomputed for the whole tree.
@@ -630,12 +750,8 @@ std::optional<Violation> Executor::check_stats(bool largest) const {
   for (std::size_t i = 0; i < tally_.failures.size(); ++i)
     expect_equal("failures", tally_.failures[i] + (failure != nullptr && *failure == static_cast<Error>(i) ? 1 : 0),
                  stats_.failures[i]);
-  const auto sum = [](const auto& counts) {
-    std::uint64_t n = 0;
-    for (const std::uint64_t count : counts) n += count;
-    return n;
-  };
-  expect_equal("coalescings", sum(tally_.coalescings), sum(stats_.coalescings));
+  for (std::size_t i = 0; i < tally_.coalescings.size(); ++i)
+    expect_equal("coalescings", tally_.coalescings[i], stats_.coalescings[i]);
   if (largest && features_.observable) {
     Size largest_free = 0;
     for (const Range range : layout_.free) largest_free = std::max(largest_free, range.size());

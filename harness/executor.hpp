@@ -159,7 +159,10 @@ class Executor {
     bool released = false;           ///< a purge or hook changed the state on the way
     bool thorough = false;           ///< touched too much for a local check
     std::vector<Address> touched;    ///< begins of what was placed or freed
-    std::uint64_t visits_max = 0;    ///< nodes, without misfits
+    std::uint64_t visits_max = 0;    ///< nodes, by purges
+    std::uint64_t purged = 0;        ///< areas, in an order that is the subject's affair
+    std::size_t purged_from = 0;     ///< free blocks before the purge
+    std::size_t purged_to = 0;       ///< and after it
     std::uint64_t attempts = 1;
     std::uint64_t requests = 0;   ///< of metadata before the step
     std::uint64_t faults = 0;     ///< fired before the step
@@ -172,7 +175,7 @@ class Executor {
   /// All that a step changes, but for what the next step sets anew and what only counts.
   [[nodiscard]] auto state() {
     return std::tie(model_, live_, index_of_live_, gap_index_, indexed_, hooks_, free_blocks_, started_, stats_, tally_,
-                    shape_, form_, outline_, unchecked_);
+                    shape_, form_, depth_, outline_, unchecked_);
   }
 
   std::optional<vmap::Violation> perform(const Alloc& op);
@@ -217,7 +220,12 @@ class Executor {
   std::optional<vmap::Violation> check_memory();
   std::optional<vmap::Violation> check_cost(const Op& op);
   std::optional<vmap::Violation> check_stats(bool largest) const;
+  std::optional<vmap::Violation> check_nothing_counted() const;
+  std::optional<vmap::Violation> check_coalescings();
+  std::optional<vmap::Violation> check_tree_cases() const;
   std::optional<vmap::Violation> check_verify() const;
+  [[nodiscard]] std::uint64_t visits_max(const Op& op) const;
+  [[nodiscard]] std::uint64_t visits_min(const Op& op) const;
   [[nodiscard]] std::uint64_t misfits_allowed(const Op& op) const;
   [[nodiscard]] std::uint64_t misfits_before(const vmap::Request& request, Address before) const;
   [[nodiscard]] bool is_layout_expected() const;
@@ -249,7 +257,7 @@ class Executor {
   Step now_;
   Answer answer_;
   vmap::Stats stats_;                   ///< after the last step
-  std::uint64_t visited_ = 0;           ///< before it
+  vmap::Stats before_;                  ///< the same, before it
   vmap::Stats tally_;                   ///< what the counters in stats() should be
   std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
   std::uint64_t form_ = 0;              ///< of the tree when it was last checked in full

@@ -145,7 +145,7 @@ usage() {
   done
   refuses 3 "no subject 'frob'" check --subject frob
   refuses 3 "no subject 'frob'" --subject frob replay all.trace
-  refuses 3 'shared objects are not supported' check --subject ./mine.so
+  refuses 3 'mine.so: cannot open shared object file' check --subject ./mine.so
   refuses 3 'shared objects are not supported' replay --subject "$scratch/all.trace" all.trace
 }
 

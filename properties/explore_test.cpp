@@ -137,6 +137,28 @@ TEST(Explore, EveryLayoutOfBusyAreasIsReachedAndNoOther) {
   }
 }
 
+/// The same with lazily freed areas beside the busy ones.
+TEST(Explore, EveryLayoutOfBusyAndLazilyFreedAreasIsReachedAndNoOther) {
+  std::uint64_t busy_last = 1, lazy_last = 1, free_last = 1;
+  for (std::size_t granules = 1; granules <= 6; ++granules) {
+    const ExploreReport report = explored(whole_of(granules, {.lazy = true}));
+    EXPECT_TRUE(report.complete);
+    const std::uint64_t all = busy_last + lazy_last + free_last;
+    EXPECT_EQ(report.layouts, all) << granules;
+    busy_last += all;  // goes on, or begins behind anything
+    lazy_last += all;
+    free_last = all;  // goes on, or begins behind an area
+  }
+}
+
+TEST(Explore, SpareNodesTellStatesApartWhereRequestsFail) {
+  const ExploreReport without = explored(whole_of(5, {.placed = true}));
+  const ExploreReport with = explored(whole_of(5, {.placed = true, .failures = true}));
+  EXPECT_EQ(with.layouts, without.layouts);
+  EXPECT_GT(with.states, without.states);
+  EXPECT_GT(with.exercised.coverage.faults_fired, 0u);
+}
+
 TEST(Explore, SubjectsWithTheSameContractReachTheSameLayouts) {
   const ExploreReport ours = explored(whole_of(4, all_ops));
   const ExploreReport model = explored(whole_of(4, all_ops, "model"));
@@ -309,6 +331,42 @@ TEST(Explore, AFaultOfAnIndexIsFoundInTheIndexAlone) {
       ASSERT_TRUE(failure && *failure) << subject << "\n" << print(trace);
     }
   }
+}
+
+TEST(Explore, EachRequestForMetadataFailsOnce) {
+  // Not atomic where the second of two requests fails: the node of the first is spare then.
+  struct SecondRequest : VmapSubject<vmap::FreeSpace> {
+    explicit SecondRequest(VmapSubject<vmap::FreeSpace> inner) : VmapSubject<vmap::FreeSpace>(std::move(inner)) {}
+    vmap::Result<vmap::Allocation> allocate_at(Range range) {
+      const auto result = VmapSubject<vmap::FreeSpace>::allocate_at(range);
+      if (!result && result.error() == vmap::Error::out_of_memory && stats().nodes_spare == 1) (void)free(0);
+      return result;
+    }
+  };
+  const Territory territory = whole_territory(
+      around<SecondRequest>(), {.granules = 4, .lazy_limit = {}, .ops = {.placed = true, .failures = true}});
+  const ExploreReport report = explored(territory);
+  ASSERT_TRUE(report.found);
+  const Trace trace = territory.trace(report.found->moves);
+  ASSERT_GE(trace.ops.size(), 2u);
+  EXPECT_EQ(trace.ops[trace.ops.size() - 2], Op{FailMetadata{2}}) << print(trace) << report.found->violation->detail;
+}
+
+TEST(Explore, WhatIsNotGivenBackInTheEndIsFound) {
+  struct Keeps {
+    explicit Keeps(const SubjectConfig& config) : metadata(config.metadata) {}
+    vmap::Result<vmap::Allocation> allocate(const vmap::Request&) {
+      (void)metadata->allocate(8);
+      return std::unexpected(vmap::Error::no_space);
+    }
+    vmap::Result<Range> free(Address) { return std::unexpected(vmap::Error::not_busy); }
+    static Promises promises() { return {.complete = false}; }
+    std::pmr::memory_resource* metadata;
+  };
+  const auto make = factory([](const SubjectConfig& config) { return Keeps(config); });
+  const ExploreReport report = explored(whole_territory(make, {.granules = 2, .lazy_limit = {}, .ops = {}}));
+  ASSERT_TRUE(report.found);
+  EXPECT_EQ(report.found->violation->invariant, vmap::Invariant::memory);
 }
 
 TEST(Explore, WhatItFindsHasTheFewestMoves) {

@@ -11,6 +11,7 @@
 #include "subjects/flaky.hpp"
 #include "subjects/index_subject.hpp"
 #include "subjects/seed_2019.hpp"
+#include "subjects/vmap_entry.hpp"
 #include "subjects/vmap_subject.hpp"
 
 namespace vmapcheck {
@@ -18,8 +19,7 @@ namespace {
 
 std::vector<SubjectEntry> make_entries() {
   std::vector<SubjectEntry> entries;
-  entries.push_back({"vmap", SubjectKind::sound, "our allocator: an augmented red-black tree of free blocks",
-                     factory(VmapSubject<vmap::FreeSpace>::create), index_factory<vmap::FreeSpace>()});
+  entries.push_back(vmap_entry());
   entries.push_back({"model", SubjectKind::sound, "the reference model, checked against itself", model_subject()});
   entries.push_back({"seed_2019", SubjectKind::specimen, "our tree with the search as it was first published in 2019",
                      factory(VmapSubject<Seed2019FreeSpace>::create), index_factory<Seed2019FreeSpace>()});

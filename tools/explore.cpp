@@ -19,6 +19,7 @@
 #include "harness/explore/whole_world.hpp"
 #include "harness/isolated.hpp"
 #include "model/trace.hpp"
+#include "tools/amounts.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
@@ -144,12 +145,6 @@ namespace {
 
 double seconds_of(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
-std::string grouped(std::uint64_t n) {
-  std::string digits = std::to_string(n);
-  for (std::size_t i = digits.size(); i > 3;) digits.insert(i -= 3, ",");
-  return digits;
-}
-
 // ---- What is to be explored
 // --------------------------------------------------------------------------------------------
 
@@ -240,9 +235,9 @@ std::string progress_line(const Plan& plan, const ExploreReport& report) {
   const double percent = report.level_states == 0 ? 0.0
                                                   : 100.0 * static_cast<double>(report.level_done) /
                                                         static_cast<double>(report.level_states);
-  return fmt::format("exploring {}: {} states, {} transitions, depth {} is {:.0f} % done, {:.0f} s, {:.0f} MiB",
+  return fmt::format("exploring {}: {} states, {} transitions, depth {} is {:.0f} % done, {:.0f} s, {}",
                      plan.subject.name, grouped(report.states), grouped(report.transitions), report.level, percent,
-                     seconds_of(report.elapsed), static_cast<double>(report.bytes) / (1 << 20));
+                     seconds_of(report.elapsed), bytes_text(report.bytes));
 }
 
 ExploreReport explore_all(const Plan& plan, const Options& options) {
@@ -325,11 +320,11 @@ std::string summary_of(const Plan& plan, const Options& options, const ExploreRe
     text += fmt::format("ops: {}: {} in each state\n", fmt::join(plan.ops, ", "), grouped(plan.moves));
   text += fmt::format(
       "{}{} states, {} transitions{}, depth {}, in {:.2f} s ({:.2f} s of processor time, {:.0f} "
-      "transitions per second, {:.1f} MiB)\n",
+      "transitions per second, {})\n",
       report.resumed ? "gone on from a state file: " : "", grouped(report.states), grouped(report.transitions),
       report.exercised.searches != 0 ? fmt::format(", {} searches", grouped(report.exercised.searches)) : "",
       report.depth, seconds_of(report.elapsed), seconds_of(report.cpu),
-      static_cast<double>(report.transitions) / seconds, static_cast<double>(report.bytes) / (1 << 20));
+      static_cast<double>(report.transitions) / seconds, bytes_text(report.bytes));
   text += fmt::format("{} layouts differ in what is {}; {}\n", grouped(report.layouts),
                       options.index_only ? "free" : "busy, lazily freed and free",
                       plan.sees_tree ? "states also in the shape and the colours of the tree of free blocks"

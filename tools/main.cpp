@@ -74,6 +74,15 @@ void describe(CLI::App& app, Session& session) {
       return Exit::usage;
     };
   });
+  CLI::App& mutants = *app.add_subcommand(
+      "mutants", "Which driver finds which fault of a catalogue (./vmapcheck at the top of a checkout)");
+  mutants.prefix_command();
+  mutants.callback([&session] {
+    session.run = [] {
+      say("vmapcheck: `mutants` compiles faults of a checkout: ./vmapcheck mutants, at its top");
+      return Exit::usage;
+    };
+  });
   add_check(app, session);
   add_campaign(app, session);
   add_coverage(app, session);

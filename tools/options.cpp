@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "harness/isolation.hpp"
+#include "subjects/loaded.hpp"
 #include "tools/files.hpp"
 
 namespace vmapcheck::tool {
@@ -34,7 +35,9 @@ CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, 
 }
 
 void add_common_options(CLI::App& app, Common& common, unsigned uses) {
-  shared(app.add_option("--subject", common.subject, "What is checked; `vmapcheck subjects` lists them (default: vmap)")
+  shared(app.add_option("--subject", common.subject,
+                        "What is checked; `vmapcheck subjects` lists them (default: vmap); or a file with\n"
+                        "one, FILE.so: a mutant built by `vmapcheck mutants`")
              ->type_name("NAME")
              ->take_last(),
          (uses & uses_subject) != 0);
@@ -147,8 +150,11 @@ std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
 
 const SubjectEntry& subject_named(const std::string& name) {
   if (const SubjectEntry* const entry = find_subject(name)) return *entry;
-  if (name.find('/') != std::string::npos || name.ends_with(".so"))
-    throw Stop{Exit::subject, fmt::format("{}: shared objects are not supported yet as subjects", one_line(name))};
+  if (names_shared_object(name)) {
+    const auto loaded = load_subject(name);
+    if (!loaded) throw Stop{Exit::subject, one_line(loaded.error(), 300)};
+    return **loaded;
+  }
   std::string known;
   for (const SubjectEntry& entry : subjects())
     if (entry.kind != SubjectKind::canary && entry.kind != SubjectKind::faulty)

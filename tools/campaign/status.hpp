@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/amounts.hpp"
 #include "tools/campaign/state.hpp"
 #include "tools/exit_status.hpp"
 
@@ -55,14 +56,8 @@ struct Exercised {
 
 /// "running", "ended: time", "killed"
 [[nodiscard]] std::string condition_of(const Standing& standing);
-/// "0.4 s", "12 s", "3m 02s", "1h 02m 03s", "3d 01h 02m"
-[[nodiscard]] std::string duration_text(double seconds);
 /// "2024-02-29 13:05:09 UTC"
 [[nodiscard]] std::string time_text(std::int64_t seconds);
-/// "1,234,567"
-[[nodiscard]] std::string grouped(std::uint64_t number);
-/// "812 B", "1.2 MiB"
-[[nodiscard]] std::string bytes_text(std::uint64_t bytes);
 /// "3 new, 1 known"; "none"
 [[nodiscard]] std::string findings_text(const State& state);
 /// "2 ops; no shorter trace fails so", "not minimized"

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+#   test.sh TOOL    mutants of the allocator are found, and what is no fault is not
+#
+# The quick drivers on a third of the catalogue, which the seed chooses (VMAPCHECK_SEED; VMAPCHECK_MUTANTS=all runs them
+# all). Before that the run itself is seen to fail: on a patch that does not apply, one that does not compile, and one
+# that changes nothing.
+set -euo pipefail
+here="$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")"
+tool="$1"
+scratch="$(mktemp -d)"
+trap 'rm -rf "$scratch"' EXIT
+
+main() {
+  planted apply "does not apply" 's/Merge add/Merge adds/' 'Merge put'
+  planted compile "does not compile" '' 'Merge put'
+  planted equivalent lives '' 'Merge add' ' // the area goes'
+  refused
+  local third=$((${VMAPCHECK_SEED:-20240229} % 3 + 1)) options=()
+  if [[ ${VMAPCHECK_MUTANTS-} != all ]]; then options=(--third "$third"); fi
+  mutants --driver random,corpus,explore --until-found --ops 300000 --minimize-time 500ms "${options[@]}"
+}
+
+mutants() { python3 "$here/mutants.py" --tool "$tool" "$@"; }
+
+# planted NAME STATE EDIT TEXT [COMMENT]: a catalogue of one patch, in which `Merge add(Node& area);` becomes TEXT, and to
+# which EDIT is done then, ends with 10 and that state.
+planted() {
+  local name="$1" state="$2" edit="$3" text="$4" comment="${5-}" line status=0
+  mkdir -p "$scratch/$name"
+  line="$(grep -n 'Merge add(Node& area);' "$here/../../allocator/vmap/free_space.hpp" | cut -d: -f1)"
+  {
+    echo "A planted one"
+    printf -- '--- a/vmap/free_space.hpp\n+++ b/vmap/free_space.hpp\n@@ -%d,1 +%d,1 @@\n' "$line" "$line"
+    printf -- '-  Merge add(Node& area);\n+  %s(Node& area);%s\n' "$text" "$comment" | sed -e "1{$edit
+    }"
+  } >"$scratch/$name/$name.patch"
+  mutants --catalogue "$scratch/$name" --driver random,corpus --ops 20000 --json >"$scratch/$name.json" 2>/dev/null || status=$?
+  if ((status != 10)) || ! grep -q "\"state\": \"$state\"" "$scratch/$name.json"; then
+    echo "a planted patch ($name) ended with $status, not with 10 and \"$state\":"
+    cat "$scratch/$name.json"
+    exit 1
+  fi
+}
+
+# What is no subject of this build is refused with 3 and one line.
+refused() {
+  local status=0
+  echo "no object" >"$scratch/text.so"
+  "$tool" check --subject "$scratch/text.so" --cases 1 >/dev/null 2>"$scratch/line" || status=$?
+  if ((status != 3)) || (($(wc -l <"$scratch/line") != 1)); then
+    echo "a file that is no shared object: status $status, and:"
+    cat "$scratch/line"
+    exit 1
+  fi
+}
+
+main
