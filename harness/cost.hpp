@@ -13,9 +13,15 @@
 
 namespace vmapcheck {
 
-/// Nodes on the longest path of a red-black tree of `nodes`: at most 2 log2(n + 1).
+/// Nodes on the longest path of a red-black tree of `nodes`, which are fewer than 2^31: at most 2 log2(n + 1).
 [[nodiscard]] constexpr std::uint64_t height_max(std::uint64_t nodes) {
-  return 2 * (static_cast<std::uint64_t>(std::bit_width(nodes + 1)) - 1) + 2;
+  return static_cast<std::uint64_t>(std::bit_width((nodes + 1) * (nodes + 1))) - 1;
+}
+
+/// Nodes on the shortest path from the root to a place where a child is missing: at least (log2(n + 1)) / 2. A search
+/// that ends there, and says that it visited fewer, has not counted.
+[[nodiscard]] constexpr std::uint64_t height_min(std::uint64_t nodes) {
+  return (static_cast<std::uint64_t>(std::bit_width(nodes)) + 1) / 2;
 }
 
 /// The exact first-fit search among free blocks of that height, with `misfits` before the answer.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <stdexcept>
 #include <utility>
 
 #include "harness/cost.hpp"
@@ -36,8 +37,15 @@ Answer answer_of(const Result<T>& result) {
 /// whatever their number.
 bool is_due(std::uint64_t steps, std::size_t nodes) { return steps * 2 >= nodes; }
 
-/// A purge or congruent placement of more than this is checked in full.
+/// A purge or congruent placement of more than this is checked in full, unless that is more than `state_per_touched`
+/// times as much.
 constexpr std::size_t touched_max = 8;
+constexpr std::size_t state_per_touched = 1024;
+
+/// States of more areas have an index of their gaps; it is given up below half of that.
+constexpr std::size_t indexed_areas_min = 8192;
+/// The model repeats one prediction in as many as it walks over areas, divided by this.
+constexpr std::size_t repeated_part = 64;
 
 }  // namespace
 
@@ -60,7 +68,6 @@ std::expected<std::unique_ptr<Executor>, std::string> Executor::create(const Spa
 void Executor::make_room() {
   constexpr std::size_t ordinary = 32;
   live_.reserve(ordinary);
-  index_of_live_.reserve(ordinary);
   now_.touched.reserve(touched_max);
   layout_.busy.reserve(ordinary);
   layout_.free.reserve(ordinary);
@@ -73,7 +80,9 @@ std::optional<Violation> Executor::step(const Op& op) {
     // What was imported must be right before anything is done to it.
     now_.free_blocks = free_blocks_;
     if (features_.stats) subject_->stats(stats_);
-    if (auto violation = check_everything()) {
+    auto violation = check_everything();
+    if (!violation) violation = check_nothing_counted();
+    if (violation) {
       violation->detail = "before the first op: " + violation->detail;
       return violation;
     }
@@ -82,6 +91,7 @@ std::optional<Violation> Executor::step(const Op& op) {
   now_.failed = now_.released = now_.thorough = false;
   now_.touched.clear();
   now_.visits_max = 0;
+  now_.purged = 0;
   now_.attempts = 1;
   now_.requests = metadata_.requests();
   now_.faults = metadata_.failures();
@@ -89,7 +99,7 @@ std::optional<Violation> Executor::step(const Op& op) {
   hooks_expected_.clear();
   hooks_met_ = 0;
   hook_violation_.reset();
-  visited_ = stats_.nodes_visited;
+  before_ = stats_;
 
   std::optional<Violation> violation = std::visit([&](const auto& o) { return perform(o); }, op);
   if (!violation) violation = hooks_as_expected();
@@ -117,6 +127,26 @@ std::optional<Violation> Executor::finish() {
 
 // ---- Allocation
 // --------------------------------------------------------------------------------------------------------
+
+/// The prediction for this state.
+template <class Request>
+auto Executor::predict(const Request& request) -> decltype(std::declval<const ReferenceModel&>().predict(request)) {
+  if (!gap_index_ || !model_.is_valid(request)) return model_.predict(request);
+  const auto expected = gap_index_->predict(model_.space(), request);
+  if (++indexed_ >= model_.areas().size() / repeated_part) {
+    indexed_ = 0;
+    if (model_.predict(request) != expected)
+      throw std::logic_error("the index of gaps does not predict what the reference model does: a fault of vmapcheck");
+  }
+  return expected;
+}
+
+/// Called where everything is visited anyway.
+void Executor::use_gap_index_if_large() {
+  const std::size_t areas = model_.areas().size();
+  if (gap_index_ && areas < indexed_areas_min / 2) gap_index_.reset();
+  if (!gap_index_ && areas >= indexed_areas_min) gap_index_.emplace(model_.gaps());
+}
 
 /// The prediction, after all that the contract has happen before an allocation fails with no_space: a purge, then the
 /// hooks in order of registration. The model then is as the subject must be before it places.
@@ -192,7 +222,7 @@ std::optional<Violation> Executor::judge_failure(const Result<T>& expected, cons
 }
 
 std::optional<Violation> Executor::perform(const Alloc& op) {
-  const Result<Allocation> expected = expect([&] { return model_.predict(op.request); });
+  const Result<Allocation> expected = expect([&] { return predict(op.request); });
   const Result<Allocation> actual = subject_->allocate(op.request);
   answer_ = answer_of(actual);
   if (hook_violation_) return std::move(hook_violation_);
@@ -222,7 +252,7 @@ std::optional<Violation> Executor::perform(const AllocAt& op) {
 
 std::optional<Violation> Executor::perform(const Congruent& op) {
   if (!features_.congruent) return answer_ = Skipped{.unsupported = true}, std::nullopt;
-  const Result<Address> expected = expect([&] { return model_.predict(op); });
+  const Result<Address> expected = expect([&] { return predict(op); });
   const Result<Address> actual = subject_->allocate_congruent(op.blocks, op.align, op.within);
   if (actual)
     answer_ = Base{*actual};
@@ -349,9 +379,10 @@ void Executor::occupied(Range range, Label label) {
   ++coverage_.fits[static_cast<std::size_t>(fit)];
   ++coverage_.fits_of[now_.op][static_cast<std::size_t>(fit)];
   model_.occupy(range, label);
+  if (gap_index_) gap_index_->take(range);
   now_.touched.push_back(range.begin);
-  if (const auto entry = entry_of(label); entry == index_of_live_.end() || entry->first != label) {
-    index_of_live_.insert(entry, {label, live_.size()});
+  if (index_of_live_.find(label) == index_of_live_.end()) {
+    index_of_live_.emplace(label, live_.size());
     live_.push_back({label, range.begin});
   }
 }
@@ -370,21 +401,23 @@ Range Executor::vacated(Address begin) {
 
 void Executor::purged() {
   const std::size_t count = model_.lazy().size();
-  now_.thorough = now_.thorough || count > touched_max;
+  now_.thorough = now_.thorough || is_much(count);
   now_.visits_max += count * height_max(now_.free_blocks + count);
   now_.released = true;
-  // Which kinds of coalescing these are depends on the order in which a subject frees them: only their sum is told.
-  tally_.coalescings[0] += count;
+  now_.purged += count;
+  now_.purged_from = free_blocks_;
   ++tally_.purges;
   while (!model_.lazy().empty()) {
     const Address begin = model_.lazy().back();
     const Address end = model_.areas().find(begin)->second.end;
     freed({begin, end}, model_.purge_one());
   }
+  now_.purged_to = free_blocks_;
 }
 
 /// `range` became free, and is now part of `gap`.
 vmap::Coalescing Executor::freed(Range range, Range gap) {
+  if (gap_index_) gap_index_->give(gap);
   now_.touched.push_back(range.begin);
   const bool previous = gap.begin != range.begin;
   const bool next = gap.end != range.end;
@@ -397,24 +430,19 @@ vmap::Coalescing Executor::freed(Range range, Range gap) {
 /// The area's label names nothing any more.
 void Executor::forget(const ReferenceModel::Area& area) {
   if (!area.label) return;
-  const auto entry = entry_of(*area.label);
+  const auto entry = index_of_live_.find(*area.label);
   const std::size_t index = entry->second;
   index_of_live_.erase(entry);
   if (index + 1 != live_.size()) {
     live_[index] = live_.back();
-    entry_of(live_[index].label)->second = index;
+    index_of_live_.at(live_[index].label) = index;
   }
   live_.pop_back();
 }
 
 const Executor::Live* Executor::find_live(Label label) const {
-  const auto entry = std::ranges::lower_bound(index_of_live_, label, {}, &std::pair<Label, std::size_t>::first);
-  return entry == index_of_live_.end() || entry->first != label ? nullptr : &live_[entry->second];
-}
-
-/// The label's entry, or the place for it.
-std::vector<std::pair<Label, std::size_t>>::iterator Executor::entry_of(Label label) {
-  return std::ranges::lower_bound(index_of_live_, label, {}, &std::pair<Label, std::size_t>::first);
+  const auto entry = index_of_live_.find(label);
+  return entry == index_of_live_.end() ? nullptr : &live_[entry->second];
 }
 
 // ---- The invariants, in their order
@@ -423,20 +451,28 @@ std::vector<std::pair<Label, std::size_t>>::iterator Executor::entry_of(Label la
 std::optional<Violation> Executor::check(const Op& op) {
   if (features_.stats) subject_->stats(stats_);
   ++unchecked_;
-  const bool in_full = checking_ == Checking::every_step || now_.thorough || now_.touched.size() > touched_max ||
+  const bool in_full = checking_ == Checking::every_step || now_.thorough || is_much(now_.touched.size()) ||
                        is_due(unchecked_, model_.areas().size() + free_blocks_);
   if (auto violation = in_full ? check_everything() : check_what_was_touched()) return violation;
   if (auto violation = check_memory()) return violation;
   if (auto violation = check_cost(op)) return violation;
+  if (auto violation = check_coalescings()) return violation;
   if (auto violation = check_stats(in_full)) return violation;
+  if (auto violation = check_tree_cases()) return violation;
   // The subject's own check is as long as ours: it is asked at every eighth of them, and at the end.
   const bool asks = in_full && (checking_ == Checking::every_step || coverage_.full_checks % 8 == 0);
   return asks ? check_verify() : std::nullopt;
 }
 
+/// True where a look at everything is worth more than one at the surroundings of so many places.
+bool Executor::is_much(std::size_t touched) const {
+  return touched > std::max(touched_max, (model_.areas().size() + free_blocks_) / state_per_touched);
+}
+
 std::optional<Violation> Executor::check_everything() {
   unchecked_ = 0;
   ++coverage_.full_checks;
+  use_gap_index_if_large();
   std::optional<Violation> atomicity;
   if (features_.observable) {
     subject_->busy(layout_.busy);
@@ -542,17 +578,56 @@ std::optional<Violation> Executor::check_memory() {
 std::optional<Violation> Executor::check_cost(const Op& op) {
   if (!features_.stats) return std::nullopt;
   checked(Invariant::cost);
-  const std::uint64_t visited = stats_.nodes_visited - visited_;
-  const std::uint64_t free_height = height_max(now_.free_blocks + now_.touched.size() + 1);
-  const std::uint64_t area_height = height_max(model_.areas().size() + now_.touched.size() + 1);
-  const std::uint64_t each = 2 * (free_height + area_height);  // to find, to place, to take out
-  std::uint64_t visits_max = now_.visits_max + each * (now_.touched.size() + hooks_expected_.size()) +
-                             now_.attempts * search_cost_max(free_height, 0) + each;
-  if (visited <= visits_max) return std::nullopt;
-  visits_max += now_.attempts * misfits_allowed(op) * free_height;
-  if (visited <= visits_max) return std::nullopt;
+  const std::uint64_t visited = stats_.nodes_visited - before_.nodes_visited;
+  const std::uint64_t least = features_.inspectable ? visits_min(op) : 0;
+  if (visited < least)
+    return broken(Invariant::cost, std::to_string(visited) + " nodes visited, which must be at least " +
+                                       std::to_string(least) + ": they are not counted");
+  std::uint64_t most = visits_max(op);
+  if (visited <= most) return std::nullopt;
+  most += now_.attempts * misfits_allowed(op) * height_max(now_.free_blocks + now_.touched.size());
+  if (visited <= most) return std::nullopt;
   return broken(Invariant::cost, std::to_string(visited) + " nodes visited among " + std::to_string(now_.free_blocks) +
-                                     " free blocks, at most " + std::to_string(visits_max) + " allowed");
+                                     " free blocks, at most " + std::to_string(most) + " allowed");
+}
+
+/// As docs/contract.md has it, for a search without misfits. There are at no time of the step more free blocks or areas
+/// than before it and what it touched.
+std::uint64_t Executor::visits_max(const Op& op) const {
+  const std::uint64_t free_height = height_max(now_.free_blocks + now_.touched.size());
+  const std::uint64_t area_height = height_max(model_.areas().size() + now_.touched.size());
+  const std::uint64_t hooks = hooks_expected_.size() * (area_height + free_height);
+  std::uint64_t of_op = area_height + std::max(free_height, area_height);  // free, free_lazily; find takes less
+  if (std::holds_alternative<Alloc>(op))
+    of_op = now_.attempts * search_cost_max(free_height, 0) + area_height;
+  else if (std::holds_alternative<AllocAt>(op))
+    of_op = now_.attempts * free_height + area_height;
+  else if (const auto* congruent = std::get_if<Congruent>(&op))
+    of_op =
+        now_.attempts * search_cost_max(free_height, 0) +
+        congruent->blocks.size() * (2 * free_height + area_height);  // what they need is counted, and they are placed
+  return now_.visits_max + hooks + of_op;
+}
+
+/// What a descent to where a child is missing visits, at least, in the trees of busy areas and of free blocks as they
+/// were before the step.
+std::uint64_t Executor::visits_min(const Op& op) const {
+  if (now_.released || std::holds_alternative<Skipped>(answer_)) return 0;
+  const std::uint64_t among_free = height_min(before_.free_blocks);
+  const std::uint64_t among_busy = height_min(before_.busy_areas);
+  if (const auto* error = std::get_if<Error>(&answer_)) return *error == Error::not_busy ? among_busy : 0;
+  if (std::holds_alternative<Alloc>(op)) return 1 + among_busy;
+  if (std::holds_alternative<AllocAt>(op)) return among_free + among_busy;
+  if (std::holds_alternative<Free>(op) || std::holds_alternative<FreeAt>(op)) return among_busy + among_free;
+  if (std::holds_alternative<FreeLazily>(op) || std::holds_alternative<FreeLazilyAt>(op))
+    return among_busy + height_min(before_.lazy_areas);
+  if (std::holds_alternative<Find>(op)) return among_busy;
+  if (const auto* congruent = std::get_if<Congruent>(&op)) {
+    // Looked at once to be settled, once to count nodes, once to be placed: in a tree that loses no more than these.
+    const std::uint64_t m = congruent->blocks.size();
+    return m * (2 * among_free + height_min(before_.free_blocks - std::min(before_.free_blocks, m)) + among_busy);
+  }
+  return 0;
 }
 
 /// Heights that a search may visit beyond those of a search without obstacles.
@@ -564,7 +639,92 @@ std::uint64_t Executor::misfits_allowed(const Op& op) const {
   if (alloc == nullptr) return 0;
   if (now_.attempts > 1) return 2 * everything;
   const auto* placed = std::get_if<Allocation>(&answer_);
-  return 2 * misfits_before(model_, alloc->request, placed != nullptr ? placed->range.begin : vmap::address_max);
+  return 2 * misfits_before(alloc->request, placed != nullptr ? placed->range.begin : vmap::address_max);
+}
+
+std::uint64_t Executor::misfits_before(const vmap::Request& request, Address before) const {
+  if (!gap_index_) return vmapcheck::misfits_before(model_, request, before);
+  std::uint64_t misfits = 0;
+  for (auto gap = gap_index_->first_above(request.within.begin, request.size);
+       gap && gap->begin < before && gap->overlaps(request.within);
+       gap = gap_index_->first_above(gap->end, request.size))
+    ++misfits;
+  return misfits;
+}
+
+/// Nothing has happened yet, whatever had to be done to import what was busy.
+std::optional<Violation> Executor::check_nothing_counted() const {
+  if (!features_.stats) return std::nullopt;
+  const auto sum = [](const auto& counts) {
+    std::uint64_t n = 0;
+    for (const std::uint64_t count : counts) n += count;
+    return n;
+  };
+  const std::uint64_t counted = stats_.nodes_visited + stats_.nodes_propagated + stats_.purges + stats_.hooks_called +
+                                sum(stats_.fits) + sum(stats_.coalescings) + sum(stats_.failures) +
+                                sum(stats_.tree_cases);
+  if (counted == 0) return std::nullopt;
+  return broken(Invariant::answer, "stats() has counted something: fits, coalescings, failures, nodes or tree cases");
+}
+
+/// Of areas that are purged together, the kinds depend on the order in which the subject frees them. There are as many
+/// as areas, and free blocks become more by each that touches none, and fewer by each that touches two.
+std::optional<Violation> Executor::check_coalescings() {
+  if (!features_.stats || now_.purged == 0) return std::nullopt;
+  constexpr auto none = static_cast<std::size_t>(vmap::Coalescing::none);
+  constexpr auto both = static_cast<std::size_t>(vmap::Coalescing::both);
+  std::array<std::uint64_t, vmap::coalescing_count> purged{};
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < purged.size(); ++i) sum += purged[i] = stats_.coalescings[i] - tally_.coalescings[i];
+  tally_.coalescings = stats_.coalescings;
+  if (sum == now_.purged && now_.purged_from + purged[none] == now_.purged_to + purged[both]) return std::nullopt;
+  return broken(Invariant::answer, "stats().coalescings are not those of a purge of " + std::to_string(now_.purged) +
+                                       " areas, which made " + std::to_string(now_.purged_to) + " free blocks of " +
+                                       std::to_string(now_.purged_from));
+}
+
+/// How often the tree says that it did what, against how often it was linked to and erased from.
+std::optional<Violation> Executor::check_tree_cases() const {
+  if (!features_.stats || !features_.inspectable) return std::nullopt;
+  using vmap::TreeCase;
+  const auto now = [&](TreeCase first, TreeCase last) {
+    std::uint64_t n = 0;
+    for (auto i = static_cast<std::size_t>(first); i <= static_cast<std::size_t>(last); ++i)
+      n += stats_.tree_cases[i] - before_.tree_cases[i];
+    return n;
+  };
+  const auto delta = [&](const auto& after, const auto& before, auto kind) {
+    return after[static_cast<std::size_t>(kind)] - before[static_cast<std::size_t>(kind)];
+  };
+  const std::uint64_t links = delta(stats_.fits, before_.fits, vmap::FitType::no_edge) +
+                              delta(stats_.coalescings, before_.coalescings, vmap::Coalescing::none);
+  const std::uint64_t erases = delta(stats_.fits, before_.fits, vmap::FitType::full) +
+                               delta(stats_.coalescings, before_.coalescings, vmap::Coalescing::both);
+  // What changes where it lies is recomputed, at least; a remainder's parent, too. Each change climbs at most three
+  // times.
+  const std::uint64_t placed = delta(stats_.fits, before_.fits, vmap::FitType::left_edge) +
+                               delta(stats_.fits, before_.fits, vmap::FitType::right_edge);
+  const std::uint64_t merged = delta(stats_.coalescings, before_.coalescings, vmap::Coalescing::previous) +
+                               delta(stats_.coalescings, before_.coalescings, vmap::Coalescing::next) +
+                               delta(stats_.coalescings, before_.coalescings, vmap::Coalescing::both);
+  const std::uint64_t split = delta(stats_.fits, before_.fits, vmap::FitType::no_edge);
+  const std::uint64_t propagated = stats_.nodes_propagated - before_.nodes_propagated;
+  if (propagated < placed + merged + 2 * split ||
+      propagated > 3 * (placed + merged + links + erases) * height_max(now_.free_blocks + now_.touched.size()))
+    return broken(Invariant::cost, std::to_string(propagated) + " nodes recomputed by " +
+                                       std::to_string(placed + merged + links + erases) + " changes of free blocks");
+  // Of an erased node that had two children it is not said whether a black one was lacking.
+  const std::uint64_t lacking = now(TreeCase::erase_black_leaf, TreeCase::erase_black_leaf) +
+                                now(TreeCase::erase_next_is_child, TreeCase::erase_next_is_deeper);
+  const bool right = now(TreeCase::erase_red_leaf, TreeCase::erase_next_is_deeper) == erases &&
+                     now(TreeCase::link_inner_left, TreeCase::link_outer_right) <= links &&
+                     (links != 0 || now(TreeCase::link_recolour_left, TreeCase::link_recolour_right) == 0) &&
+                     now(TreeCase::fix_recolour_end_left, TreeCase::fix_outer_nephew_right) <= lacking &&
+                     now(TreeCase::fix_red_sibling_left, TreeCase::fix_red_sibling_right) <= lacking &&
+                     (lacking != 0 || now(TreeCase::fix_recolour_up_left, TreeCase::fix_recolour_up_right) == 0);
+  if (right) return std::nullopt;
+  return broken(Invariant::answer, "stats().tree_cases are not those of " + std::to_string(links) +
+                                       " blocks linked to the tree, and " + std::to_string(erases) + " erased from it");
 }
 
 /// What stats() says must be true. `largest` was just recomputed for the whole tree.
@@ -592,12 +752,8 @@ std::optional<Violation> Executor::check_stats(bool largest) const {
   for (std::size_t i = 0; i < tally_.failures.size(); ++i)
     expect_equal("failures", tally_.failures[i] + (failure != nullptr && *failure == static_cast<Error>(i) ? 1 : 0),
                  stats_.failures[i]);
-  const auto sum = [](const auto& counts) {
-    std::uint64_t n = 0;
-    for (const std::uint64_t count : counts) n += count;
-    return n;
-  };
-  expect_equal("coalescings", sum(tally_.coalescings), sum(stats_.coalescings));
+  for (std::size_t i = 0; i < tally_.coalescings.size(); ++i)
+    expect_equal("coalescings", tally_.coalescings[i], stats_.coalescings[i]);
   if (largest && features_.observable) {
     Size largest_free = 0;
     for (const Range range : layout_.free) largest_free = std::max(largest_free, range.size());
