@@ -50,6 +50,7 @@ struct CheckReport {
   double free_blocks_mean = 0;           ///< after each op
   std::uint64_t small_states = 0;        ///< after an op, with fewer than small_free_blocks free blocks
   std::optional<Histograms> histograms;  ///< where CheckOptions::observe is set
+  std::uint64_t live = 0;                ///< areas that a label names, lately: of a soak (soak.hpp)
   bool complete = false;                 ///< every case was run to its end
   bool interrupted = false;              ///< on_progress() ended it
   /// The first failing case, up to the op that failed; the failure is that of checking at every step, where that shows

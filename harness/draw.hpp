@@ -19,6 +19,7 @@
 #include <array>
 #include <cstdint>
 #include <iterator>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct Shape {
   Space space;
   std::array<std::uint32_t, op_kind_count> weights{};  ///< by Op::index(); 0 is off
   std::uint32_t live_max = 16;                         ///< areas at which filling turns into draining
+  std::optional<std::uint32_t> live_min;               ///< and draining into filling; without it half of the above
   std::uint64_t granules_max = 4;                      ///< of an ordinary size
   std::uint32_t exact_fit_in = 8;                      ///< one size in so many is that of an existing hole
   std::uint32_t align_in = 4;                          ///< one alignment in so many is above the granule
@@ -163,7 +165,7 @@ class Generator {
   [[nodiscard]] Op next(const Executor& executor) {
     const std::size_t live = executor.live().size();
     if (live >= shape_.live_max) filling_ = false;
-    if (live <= shape_.live_max / 2) filling_ = true;
+    if (live <= shape_.live_min.value_or(shape_.live_max / 2)) filling_ = true;
     Op op = draw_op(choices_, shape_, {executor.model(), executor.live(), label_next_, filling_});
     if (op.index() <= 2) ++label_next_;  // the ops that bind a label
     // Every hook is called for ever, spent or not: a long case would do nothing else.

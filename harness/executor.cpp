@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <stdexcept>
 #include <utility>
 
 #include "harness/cost.hpp"
@@ -36,8 +37,15 @@ Answer answer_of(const Result<T>& result) {
 /// whatever their number.
 bool is_due(std::uint64_t steps, std::size_t nodes) { return steps * 2 >= nodes; }
 
-/// A purge or congruent placement of more than this is checked in full.
+/// A purge or congruent placement of more than this is checked in full, unless that is more than `state_per_touched`
+/// times as much.
 constexpr std::size_t touched_max = 8;
+constexpr std::size_t state_per_touched = 1024;
+
+/// States of more areas have an index of their gaps; it is given up below half of that.
+constexpr std::size_t indexed_areas_min = 8192;
+/// The model repeats one prediction in as many as it walks over areas, divided by this.
+constexpr std::size_t repeated_part = 64;
 
 }  // namespace
 
@@ -60,7 +68,6 @@ std::expected<std::unique_ptr<Executor>, std::string> Executor::create(const Spa
 void Executor::make_room() {
   constexpr std::size_t ordinary = 32;
   live_.reserve(ordinary);
-  index_of_live_.reserve(ordinary);
   now_.touched.reserve(touched_max);
   layout_.busy.reserve(ordinary);
   layout_.free.reserve(ordinary);
@@ -110,7 +117,9 @@ std::optional<Violation> Executor::finish() {
   if (auto violation = check_verify()) return violation;
   subject_.reset();
   checked(Invariant::memory);
-  if (metadata_.blocks_outstanding() == 0) return std::nullopt;
+  if (metadata_.blocks_outstanding() == 0 && metadata_.bytes_outstanding() == 0) return std::nullopt;
+  if (metadata_.blocks_outstanding() == 0)
+    return broken(Invariant::memory, "metadata was given back with other sizes than it was requested with");
   return broken(Invariant::memory, std::to_string(metadata_.bytes_outstanding()) + " bytes of metadata in " +
                                        std::to_string(metadata_.blocks_outstanding()) +
                                        " blocks were not given back when the subject was destroyed");
@@ -118,6 +127,26 @@ std::optional<Violation> Executor::finish() {
 
 // ---- Allocation
 // --------------------------------------------------------------------------------------------------------
+
+/// The prediction for this state.
+template <class Request>
+auto Executor::predict(const Request& request) -> decltype(std::declval<const ReferenceModel&>().predict(request)) {
+  if (!gap_index_ || !model_.is_valid(request)) return model_.predict(request);
+  const auto expected = gap_index_->predict(model_.space(), request);
+  if (++indexed_ >= model_.areas().size() / repeated_part) {
+    indexed_ = 0;
+    if (model_.predict(request) != expected)
+      throw std::logic_error("the index of gaps does not predict what the reference model does: a fault of vmapcheck");
+  }
+  return expected;
+}
+
+/// Called where everything is visited anyway.
+void Executor::use_gap_index_if_large() {
+  const std::size_t areas = model_.areas().size();
+  if (gap_index_ && areas < indexed_areas_min / 2) gap_index_.reset();
+  if (!gap_index_ && areas >= indexed_areas_min) gap_index_.emplace(model_.gaps());
+}
 
 /// The prediction, after all that the contract has happen before an allocation fails with no_space: a purge, then the
 /// hooks in order of registration. The model then is as the subject must be before it places.
@@ -193,7 +222,7 @@ std::optional<Violation> Executor::judge_failure(const Result<T>& expected, cons
 }
 
 std::optional<Violation> Executor::perform(const Alloc& op) {
-  const Result<Allocation> expected = expect([&] { return model_.predict(op.request); });
+  const Result<Allocation> expected = expect([&] { return predict(op.request); });
   const Result<Allocation> actual = subject_->allocate(op.request);
   answer_ = answer_of(actual);
   if (hook_violation_) return std::move(hook_violation_);
@@ -223,7 +252,7 @@ std::optional<Violation> Executor::perform(const AllocAt& op) {
 
 std::optional<Violation> Executor::perform(const Congruent& op) {
   if (!features_.congruent) return answer_ = Skipped{.unsupported = true}, std::nullopt;
-  const Result<Address> expected = expect([&] { return model_.predict(op); });
+  const Result<Address> expected = expect([&] { return predict(op); });
   const Result<Address> actual = subject_->allocate_congruent(op.blocks, op.align, op.within);
   if (actual)
     answer_ = Base{*actual};
@@ -350,9 +379,10 @@ void Executor::occupied(Range range, Label label) {
   ++coverage_.fits[static_cast<std::size_t>(fit)];
   ++coverage_.fits_of[now_.op][static_cast<std::size_t>(fit)];
   model_.occupy(range, label);
+  if (gap_index_) gap_index_->take(range);
   now_.touched.push_back(range.begin);
-  if (const auto entry = entry_of(label); entry == index_of_live_.end() || entry->first != label) {
-    index_of_live_.insert(entry, {label, live_.size()});
+  if (index_of_live_.find(label) == index_of_live_.end()) {
+    index_of_live_.emplace(label, live_.size());
     live_.push_back({label, range.begin});
   }
 }
@@ -371,7 +401,7 @@ Range Executor::vacated(Address begin) {
 
 void Executor::purged() {
   const std::size_t count = model_.lazy().size();
-  now_.thorough = now_.thorough || count > touched_max;
+  now_.thorough = now_.thorough || is_much(count);
   now_.visits_max += count * height_max(now_.free_blocks + count);
   now_.released = true;
   now_.purged += count;
@@ -387,6 +417,7 @@ void Executor::purged() {
 
 /// `range` became free, and is now part of `gap`.
 vmap::Coalescing Executor::freed(Range range, Range gap) {
+  if (gap_index_) gap_index_->give(gap);
   now_.touched.push_back(range.begin);
   const bool previous = gap.begin != range.begin;
   const bool next = gap.end != range.end;
@@ -399,24 +430,19 @@ vmap::Coalescing Executor::freed(Range range, Range gap) {
 /// The area's label names nothing any more.
 void Executor::forget(const ReferenceModel::Area& area) {
   if (!area.label) return;
-  const auto entry = entry_of(*area.label);
+  const auto entry = index_of_live_.find(*area.label);
   const std::size_t index = entry->second;
   index_of_live_.erase(entry);
   if (index + 1 != live_.size()) {
     live_[index] = live_.back();
-    entry_of(live_[index].label)->second = index;
+    index_of_live_.at(live_[index].label) = index;
   }
   live_.pop_back();
 }
 
 const Executor::Live* Executor::find_live(Label label) const {
-  const auto entry = std::ranges::lower_bound(index_of_live_, label, {}, &std::pair<Label, std::size_t>::first);
-  return entry == index_of_live_.end() || entry->first != label ? nullptr : &live_[entry->second];
-}
-
-/// The label's entry, or the place for it.
-std::vector<std::pair<Label, std::size_t>>::iterator Executor::entry_of(Label label) {
-  return std::ranges::lower_bound(index_of_live_, label, {}, &std::pair<Label, std::size_t>::first);
+  const auto entry = index_of_live_.find(label);
+  return entry == index_of_live_.end() ? nullptr : &live_[entry->second];
 }
 
 // ---- The invariants, in their order
@@ -425,7 +451,7 @@ std::vector<std::pair<Label, std::size_t>>::iterator Executor::entry_of(Label la
 std::optional<Violation> Executor::check(const Op& op) {
   if (features_.stats) subject_->stats(stats_);
   ++unchecked_;
-  const bool in_full = checking_ == Checking::every_step || now_.thorough || now_.touched.size() > touched_max ||
+  const bool in_full = checking_ == Checking::every_step || now_.thorough || is_much(now_.touched.size()) ||
                        is_due(unchecked_, model_.areas().size() + free_blocks_);
   if (auto violation = in_full ? check_everything() : check_what_was_touched()) return violation;
   if (auto violation = check_memory()) return violation;
@@ -438,9 +464,15 @@ std::optional<Violation> Executor::check(const Op& op) {
   return asks ? check_verify() : std::nullopt;
 }
 
+/// True where a look at everything is worth more than one at the surroundings of so many places.
+bool Executor::is_much(std::size_t touched) const {
+  return touched > std::max(touched_max, (model_.areas().size() + free_blocks_) / state_per_touched);
+}
+
 std::optional<Violation> Executor::check_everything() {
   unchecked_ = 0;
   ++coverage_.full_checks;
+  use_gap_index_if_large();
   std::optional<Violation> atomicity;
   if (features_.observable) {
     subject_->busy(layout_.busy);
@@ -607,7 +639,17 @@ std::uint64_t Executor::misfits_allowed(const Op& op) const {
   if (alloc == nullptr) return 0;
   if (now_.attempts > 1) return 2 * everything;
   const auto* placed = std::get_if<Allocation>(&answer_);
-  return 2 * misfits_before(model_, alloc->request, placed != nullptr ? placed->range.begin : vmap::address_max);
+  return 2 * misfits_before(alloc->request, placed != nullptr ? placed->range.begin : vmap::address_max);
+}
+
+std::uint64_t Executor::misfits_before(const vmap::Request& request, Address before) const {
+  if (!gap_index_) return vmapcheck::misfits_before(model_, request, before);
+  std::uint64_t misfits = 0;
+  for (auto gap = gap_index_->first_above(request.within.begin, request.size);
+       gap && gap->begin < before && gap->overlaps(request.within);
+       gap = gap_index_->first_above(gap->end, request.size))
+    ++misfits;
+  return misfits;
 }
 
 /// Nothing has happened yet, whatever had to be done to import what was busy.

@@ -2,6 +2,9 @@
 //
 // The one executor: every driver feeds it ops, one step at a time.
 //
+// Of a state with many areas the prediction comes from an index of gaps (model/gap_index.hpp), as the model would walk
+// for longer than all else takes; the model, which goes on following each answer, repeats one prediction in so many.
+//
 // A step predicts the answer on the reference model, asks the subject, lets the model judge and follow, and then checks
 // the invariants in their order. What a step costs depends on Checking; what it finds is named by the first invariant
 // broken.
@@ -36,8 +39,10 @@
 #include "harness/layout.hpp"
 #include "harness/metadata_resource.hpp"
 #include "harness/subject.hpp"
+#include "model/gap_index.hpp"
 #include "model/op.hpp"
 #include "model/reference_model.hpp"
+#include "model/sorted_chunks.hpp"
 #include "vmap/violation.hpp"
 
 namespace vmapcheck {
@@ -100,6 +105,8 @@ class Executor {
   /// What should be, after the last step.
   [[nodiscard]] const ReferenceModel& model() const { return model_; }
   [[nodiscard]] const std::vector<Live>& live() const { return live_; }
+  /// The area that a label names, or null.
+  [[nodiscard]] const Live* find_live(Label label) const;
   [[nodiscard]] const Coverage& coverage() const { return coverage_; }
   /// Free blocks that there should be.
   [[nodiscard]] std::size_t free_blocks() const { return free_blocks_; }
@@ -167,8 +174,8 @@ class Executor {
 
   /// All that a step changes, but for what the next step sets anew and what only counts.
   [[nodiscard]] auto state() {
-    return std::tie(model_, live_, index_of_live_, hooks_, free_blocks_, started_, stats_, tally_, shape_, form_, depth_,
-                    outline_, unchecked_);
+    return std::tie(model_, live_, index_of_live_, gap_index_, indexed_, hooks_, free_blocks_, started_, stats_, tally_,
+                    shape_, form_, depth_, outline_, unchecked_);
   }
 
   std::optional<vmap::Violation> perform(const Alloc& op);
@@ -184,6 +191,10 @@ class Executor {
   std::optional<vmap::Violation> perform(const FailMetadata& op);
 
   void make_room();
+  template <class Request>
+  auto predict(const Request& request) -> decltype(std::declval<const ReferenceModel&>().predict(request));
+  void use_gap_index_if_large();
+  [[nodiscard]] bool is_much(std::size_t touched) const;
   template <class Predict>
   auto expect(Predict predict) -> decltype(predict());
   std::optional<vmap::Violation> free_busy(Address begin);
@@ -199,8 +210,6 @@ class Executor {
   void purged();
   vmap::Coalescing freed(Range range, Range gap);
   void forget(const ReferenceModel::Area& area);
-  [[nodiscard]] const Live* find_live(Label label) const;
-  [[nodiscard]] std::vector<std::pair<Label, std::size_t>>::iterator entry_of(Label label);
 
   std::optional<vmap::Violation> check(const Op& op);
   std::optional<vmap::Violation> check_everything();
@@ -218,6 +227,7 @@ class Executor {
   [[nodiscard]] std::uint64_t visits_max(const Op& op) const;
   [[nodiscard]] std::uint64_t visits_min(const Op& op) const;
   [[nodiscard]] std::uint64_t misfits_allowed(const Op& op) const;
+  [[nodiscard]] std::uint64_t misfits_before(const vmap::Request& request, Address before) const;
   [[nodiscard]] bool is_layout_expected() const;
   [[nodiscard]] Layout expected_layout() const;
   /// That is being checked for the op of this step.
@@ -234,8 +244,9 @@ class Executor {
   Promises promises_;
 
   std::vector<Live> live_;
-  /// By label, in order: most labels are new and go to the end, and no node is allocated for each.
-  std::vector<std::pair<Label, std::size_t>> index_of_live_;
+  SortedChunks<Label, std::size_t> index_of_live_;
+  std::optional<GapIndex> gap_index_;  ///< of the model's gaps, where they are many
+  std::uint64_t indexed_ = 0;          ///< predictions from it since the model repeated one
   std::vector<Hook> hooks_;
   std::vector<std::size_t> hooks_expected_;  ///< calls in this step
   std::size_t hooks_met_ = 0;

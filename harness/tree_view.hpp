@@ -53,12 +53,12 @@ struct TreeFinding {
   std::optional<std::string> augment;
   std::uint64_t shape = 0;  ///< check_all(): a hash of nodes, ranges, colours and links: equal if nothing changed
   std::uint64_t form = 0;   ///< check_all(): a hash of ranges, colours, depths and maxima: equal for equal trees
+  std::size_t depth = 0;    ///< check_all(): nodes on the longest path from the root
   /// check_all(), of a tree of at most outline_nodes_max: which children each node has and whether it is red, three
   /// bits a node, in the order root, left, right. With the blocks, all that distinguishes a sound tree from another.
   std::uint64_t outline = 0;
 
   static constexpr std::size_t outline_nodes_max = 21;
-  std::size_t depth = 0;  ///< check_all(): nodes on the longest path from the root
 };
 
 /// The free blocks around an address, as check_near() met them.

@@ -10,16 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include "model/placement.hpp"
 #include "model/trace.hpp"
 
 namespace vmapcheck {
 namespace {
 
-__extension__ using Wide = unsigned __int128;  // sums and multiples of 64-bit numbers, as in school
-
 using vmap::Allocation;
 using vmap::Error;
-using vmap::FitType;
 using vmap::Request;
 using vmap::Result;
 
@@ -29,24 +27,15 @@ bool power_of_two(Size n) {
   return false;
 }
 
-Wide round_up(Address n, Size align) { return n % align == 0 ? Wide{n} : Wide{n} - n % align + align; }
-
-/// Where `placement` lies in `gap`, which contains it.
-FitType fit_of(Range gap, Range placement) {
-  if (placement == gap) return FitType::full;
-  if (placement.begin == gap.begin) return FitType::left_edge;
-  if (placement.end == gap.end) return FitType::right_edge;
-  return FitType::no_edge;
-}
-
-/// The lowest multiple of `align` at which `size` bytes lie in both ranges.
-std::optional<Range> lowest_in(Range gap, Range window, Size size, Size align) {
-  if (gap.end - gap.begin < size) return std::nullopt;
-  const Wide begin = round_up(std::max(gap.begin, window.begin), align);
-  const Wide end = begin + size;
-  if (end > std::min(gap.end, window.end)) return std::nullopt;
-  return Range{static_cast<Address>(begin), static_cast<Address>(end)};
-}
+/// The blocks of an op by their offsets.
+struct Sorted {
+  explicit Sorted(const Congruent& op) : blocks(op.blocks.begin(), op.blocks.end(), &resource) {
+    std::ranges::sort(blocks, {}, &vmap::Block::offset);
+  }
+  std::array<std::byte, 1024> room;  // nothing is allocated for a few blocks
+  std::pmr::monotonic_buffer_resource resource{room.data(), room.size()};
+  std::pmr::vector<vmap::Block> blocks;
+};
 
 }  // namespace
 
@@ -54,12 +43,27 @@ ReferenceModel::ReferenceModel(const Space& space) : space_(space) {
   for (const Range range : space_.busy) occupy(range, std::nullopt);
 }
 
+bool ReferenceModel::is_valid(const Request& request) const {
+  return request.size != 0 && request.size % space_.granule == 0 && power_of_two(request.align) &&
+         request.within.begin <= request.within.end;
+}
+
+bool ReferenceModel::is_valid(const Congruent& op) const {
+  if (op.blocks.empty() || !power_of_two(op.align) || op.within.end < op.within.begin) return false;
+  const Sorted sorted(op);
+  Wide end = 0;
+  for (const vmap::Block& block : sorted.blocks) {
+    if (block.size == 0 || block.size % space_.granule != 0 || block.offset % space_.granule != 0 || block.offset < end)
+      return false;
+    end = Wide{block.offset} + block.size;
+    if (end > vmap::address_max) return false;
+  }
+  return true;
+}
+
 Result<Allocation> ReferenceModel::predict(const Request& request) const {
-  const Size granule = space_.granule;
-  if (request.size == 0 || request.size % granule != 0 || !power_of_two(request.align) ||
-      request.within.end < request.within.begin)
-    return std::unexpected(Error::invalid_argument);
-  const Size align = std::max(request.align, granule);
+  if (!is_valid(request)) return std::unexpected(Error::invalid_argument);
+  const Size align = std::max(request.align, space_.granule);
 
   // Gap by gap, from the one before or around the window's begin.
   auto area = areas_.upper_bound(request.within.begin);
@@ -82,21 +86,10 @@ Result<Allocation> ReferenceModel::predict(Range exactly) const {
 }
 
 Result<Address> ReferenceModel::predict(const Congruent& op) const {
-  const Size granule = space_.granule;
-  if (op.blocks.empty() || !power_of_two(op.align) || op.within.end < op.within.begin)
-    return std::unexpected(Error::invalid_argument);
-  std::array<std::byte, 1024> room;  // nothing is allocated for a few blocks
-  std::pmr::monotonic_buffer_resource resource(room.data(), room.size());
-  std::pmr::vector<vmap::Block> sorted(op.blocks.begin(), op.blocks.end(), &resource);
-  std::ranges::sort(sorted, {}, &vmap::Block::offset);
-  Wide end = 0;
-  for (const vmap::Block& block : sorted) {
-    if (block.size == 0 || block.size % granule != 0 || block.offset % granule != 0 || block.offset < end)
-      return std::unexpected(Error::invalid_argument);
-    end = Wide{block.offset} + block.size;
-    if (end > vmap::address_max) return std::unexpected(Error::invalid_argument);
-  }
-  const Size align = std::max(op.align, granule);
+  if (!is_valid(op)) return std::unexpected(Error::invalid_argument);
+  const Sorted in_order(op);
+  const auto& sorted = in_order.blocks;
+  const Size align = std::max(op.align, space_.granule);
 
   const auto fits = [&](Address base) {
     // From the top: a base that is too high fails at once.

@@ -32,6 +32,10 @@ class ReferenceModel {
   /// Requires a space without defect (see trace.hpp).
   explicit ReferenceModel(const Space& space);
 
+  /// False where the answer is invalid_argument in every state.
+  [[nodiscard]] bool is_valid(const vmap::Request& request) const;
+  [[nodiscard]] bool is_valid(const Congruent& op) const;
+
   // Predictions for this state, without purge and hooks. They change nothing.
 
   [[nodiscard]] vmap::Result<vmap::Allocation> predict(const vmap::Request& request) const;

@@ -15,6 +15,7 @@ main() {
   warnings
   histograms
   hash_of_states
+  soak
   finish
 }
 
@@ -145,6 +146,22 @@ hash_of_states() {
   says out '^states hash  none: the run was cut short$'
   run 0 check --time 100ms --json
   verdict "hash of a run that was cut short" None "$(json 'r["states_hash"]')"
+}
+
+soak() {
+  run 0 check --live 10000 --ops 60000 --require 'areas.max>=10k' --require 'free_blocks.max>=1k'
+  silent err
+  says out '^areas +at most [0-9]+, [0-9.]+ on average$'
+  says out '^nodes visited +at most [0-9]+, [0-9.]+ on average by an op$'
+  run 0 check --live 1000 --ops 5000 --json
+  verdict "figures" "['areas', 'free_blocks', 'tree_depth', 'nodes_visited']" "$(json 'list(r["soak"])')"
+  run 10 check --subject canary_memory --live 5000 --ops 50000 --minimize-time 2s -o soaked
+  says out '^violation of memory '
+  says "$(echo soaked/*.trace)" '^# Found by vmapcheck check --subject canary_memory --seed [0-9]+ --live 5000 --ops [0-9]+;'
+  refuses 2 'soak is one case' check --live 1000 --cases 2
+  refuses 2 'not checked in full' check --live 1000 --checking every-step
+  refuses 2 'expected a number from 64' check --live 1
+  refuses 2 '--live is for more' check --ops 10000001
 }
 
 main "$@"

@@ -15,6 +15,7 @@
 
 #include "harness/demands.hpp"
 #include "harness/health.hpp"
+#include "harness/soak.hpp"
 #include "model/trace.hpp"
 #include "tools/check_text.hpp"
 #include "tools/commands.hpp"
@@ -31,7 +32,8 @@ using nlohmann::ordered_json;
 
 struct Options {
   std::uint64_t cases = 0;  ///< 0: was not said
-  std::uint64_t ops = 1000;
+  std::uint64_t ops = 0;    ///< the same
+  std::uint64_t live = 0;   ///< the same: no soak
   std::optional<std::chrono::nanoseconds> time;
   std::optional<Checking> checking;
   std::string save_dir = "vmapcheck-failures";
@@ -55,12 +57,17 @@ struct Run {
 };
 
 Exit run_check(const Common& common, const Options& options);
+void refuse_what_contradicts(const Options& options);
 std::optional<Exit> replay_saved(const Common& common, const Options& options, const SubjectEntry& subject);
 Exit report_found(const Common& common, const Options& options, Run& run);
 CheckReport check_random(const Run& run, bool observe);
+CheckReport soak_at_random(const Run& run);
+std::string found_by(const Run& run);
 Exit status_of(const Run& run);
 std::string summary_of(const Run& run);
 ordered_json json_of(const Run& run, const Common& common);
+
+constexpr std::uint64_t ops_usual = 1000;
 
 double seconds_of(const CheckReport& report) { return std::chrono::duration<double>(report.elapsed).count(); }
 double ops_per_second(const CheckReport& report) {
@@ -76,12 +83,15 @@ void add_check(CLI::App& app, Session& session) {
                   "vmapcheck check --subject seed_2019        finds, minimizes and saves a violation\n"
                   "vmapcheck check --time 10m --seed random\n"
                   "vmapcheck check --require 'fit.no_edge>=1%' --require 'free_blocks.max>=300'\n"
-                  "vmapcheck check --stats                    histograms, and a hash of all states",
+                  "vmapcheck check --stats                    histograms, and a hash of all states\n"
+                  "vmapcheck check --live 1000000 --time 1h   a soak: one case among a million areas",
                   {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky,
                    Exit::coverage});
   const auto options = std::make_shared<Options>();
   add_count(command, "--cases", options->cases, "Cases (default: 1000; with --time: as many as there is time for)");
-  add_count(command, "--ops", options->ops, "Ops of each case (default: 1000)", 1, 10'000'000);
+  add_count(command, "--ops", options->ops, "Ops of each case (default: 1000; with --live: 8 for each area)");
+  add_count(command, "--live", options->live,
+            "Soak: one case that keeps about N areas live, such as 1000000, where --time is its end", 64, 16'000'000);
   add_duration(command, "--time", options->time, "End when this has passed: 90s, 1.5m, 2h, 500ms");
   add_checking(command, options->checking,
                "amortized (default): check what a step touched, and the whole state now and then;\n"
@@ -130,18 +140,28 @@ Exit run_check(const Common& common, const Options& options) {
     return Exit::ok;
   }
   const SubjectEntry& subject = subject_named(common.subject);
+  refuse_what_contradicts(options);
   if (!options.no_saved)
     if (const auto status = replay_saved(common, options, subject)) return *status;
   Run run{subject, options, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {}, {}};
   const bool needed =
       std::ranges::any_of(options.demands, [](const Demand& demand) { return demand.metric->observed; });
-  run.report = check_random(run, options.stats || common.json || needed);
+  run.report = options.live != 0 ? soak_at_random(run) : check_random(run, options.stats || common.json || needed);
   if (!common.json) out(summary_of(run));
   if (run.report.found) return report_found(common, options, run);
   if (common.json) out(json_of(run, common).dump() + "\n");
   for (const std::string& warning : health_warnings(run.report)) say("vmapcheck: warning: " + warning);
   if (run.report.interrupted) say("vmapcheck: interrupted");
   return status_of(run);
+}
+
+void refuse_what_contradicts(const Options& options) {
+  constexpr std::uint64_t ops_of_case_max = 10'000'000;
+  if (options.live == 0 && options.ops > ops_of_case_max)
+    throw Stop{Exit::usage, fmt::format("--ops: a case has at most {} ops; --live is for more", ops_of_case_max)};
+  if (options.live != 0 && options.cases != 0) throw Stop{Exit::usage, "--live and --cases: a soak is one case"};
+  if (options.live != 0 && options.checking == Checking::every_step)
+    throw Stop{Exit::usage, "--live and --checking every-step: a large state is not checked in full at every step"};
 }
 
 /// What earlier runs have found, and is still so. Nothing if none of it fails.
@@ -192,12 +212,10 @@ Exit report_found(const Common& common, const Options& options, Run& run) {
                     signature(found.failure) + ": " + one_line(found.failure.violation.detail),
                     found.reproduced ? "" : "flaky: run again by itself, this trace did not fail\n"));
   flush_out();
-  const std::string found_by = fmt::format("vmapcheck check --subject {} --seed {} --cases {} --ops {}",
-                                           run.subject.name, run.seed, found.case_index + 1, options.ops);
   Minimizing minimizing{.wanted = found.reproduced && !options.no_minimize};
   minimizing.options.seed = run.seed;
   if (options.minimize_time) minimizing.options.time = options.minimize_time;
-  run.finding = make_finding(run.subject, found.trace, found.failure, minimizing, found_by);
+  run.finding = make_finding(run.subject, found.trace, found.failure, minimizing, found_by(run));
   if (!common.json) out(text_of(*run.finding));
   // The violation is what matters: that it could not be saved does not change the status.
   try {
@@ -220,7 +238,7 @@ CheckReport check_random(const Run& run, bool observe) {
   const SubjectEntry& subject = run.subject;
   const Options& options = run.options;
   CheckOptions check_options{.seed = run.seed,
-                             .ops = options.ops,
+                             .ops = options.ops != 0 ? options.ops : ops_usual,
                              .time = options.time,
                              .checking = run.checking,
                              .observe = observe,
@@ -247,6 +265,36 @@ CheckReport check_random(const Run& run, bool observe) {
   return *std::move(report);
 }
 
+CheckReport soak_at_random(const Run& run) {
+  const Options& options = run.options;
+  SoakOptions soak_options{
+      .seed = run.seed, .live = static_cast<std::uint32_t>(options.live), .ops = {}, .time = options.time};
+  if (options.ops != 0) soak_options.ops = options.ops;
+  Progress progress;
+  soak_options.on_progress = [&](const CheckReport& report) {
+    progress.update([&] {
+      return fmt::format(
+          "soaking {}: {:.0f}{} s, {} ops, {:.0f} ops/s, {} areas, {} free blocks at most", run.subject.name,
+          seconds_of(report),
+          options.time ? fmt::format("/{:.0f}", std::chrono::duration<double>(*options.time).count()) : "", report.ops,
+          ops_per_second(report), report.live, report.coverage.free_blocks_max);
+    });
+    return !interrupted();
+  };
+  auto report = soak(run.subject.make, soak_options);
+  if (!report) throw Stop{Exit::subject, fmt::format("subject {}: {}", run.subject.name, one_line(report.error()))};
+  return *std::move(report);
+}
+
+/// The command that finds it again.
+std::string found_by(const Run& run) {
+  const Options& options = run.options;
+  const std::string command = fmt::format("vmapcheck check --subject {} --seed {}", run.subject.name, run.seed);
+  if (options.live != 0) return command + fmt::format(" --live {} --ops {}", options.live, run.report.ops);
+  return command + fmt::format(" --cases {} --ops {}", run.report.found->case_index + 1,
+                               options.ops != 0 ? options.ops : ops_usual);
+}
+
 Exit status_of(const Run& run) {
   if (run.report.found) return run.report.found->reproduced ? Exit::violation : Exit::flaky;
   if (run.report.interrupted) return Exit::interrupted;
@@ -269,6 +317,7 @@ std::string summary_of(const Run& run) {
       "subject {}, seed {}, {} checking\n{} cases, {} ops in {:.2f} s: {:.0f} ops per second\n\n", run.subject.name,
       run.seed, name(run.checking), report.cases, report.ops, seconds_of(report), ops_per_second(report));
   text += text_of(report.coverage);
+  if (run.options.live != 0) text += soak_text(report);
   if (run.options.stats) text += "\n" + histograms_text(report);
   if (!run.options.demands.empty()) text += "\n" + demands_text(run.options.demands, report);
   if (report.found) return text;
@@ -291,6 +340,7 @@ ordered_json json_of(const Run& run, const Common& common) {
   json["seconds"] = seconds_of(report);
   json["ops_per_second"] = ops_per_second(report);
   json["coverage"] = tool::json_of(report.coverage);
+  if (run.options.live != 0) json["soak"] = soak_json(report);
   if (run.options.stats) json["histograms"] = histograms_json(report);
   json["states_hash"] = states_hash_json(report);
   if (!run.options.demands.empty()) json["demands"] = demands_json(run.options.demands, report);

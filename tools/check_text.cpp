@@ -158,6 +158,28 @@ ordered_json histograms_json(const CheckReport& report) {
   return json;
 }
 
+std::string soak_text(const CheckReport& report) {
+  const Histograms& histograms = *report.histograms;
+  const auto line = [](std::string_view title, const Histogram& numbers, std::string_view what) {
+    return fmt::format("{:<15} at most {}, {:.1f} on average{}\n", title, numbers.max, numbers.mean(), what);
+  };
+  return line("areas", histograms.areas, "") + line("tree depth", histograms.tree_depth, "") +
+         line("nodes visited", histograms.nodes_visited, " by an op");
+}
+
+ordered_json soak_json(const CheckReport& report) {
+  const Histograms& histograms = *report.histograms;
+  ordered_json json;
+  const auto add = [&](const char* name, const Histogram& numbers) {
+    json[name] = {{"max", numbers.max}, {"mean", numbers.mean()}};
+  };
+  add("areas", histograms.areas);
+  add("free_blocks", histograms.free_blocks);
+  add("tree_depth", histograms.tree_depth);
+  add("nodes_visited", histograms.nodes_visited);
+  return json;
+}
+
 ordered_json states_hash_json(const CheckReport& report) {
   if (!report.complete) return {};
   return fmt::format("{:#018x}", report.histograms->states_hash);

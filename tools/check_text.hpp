@@ -17,6 +17,10 @@ namespace vmapcheck::tool {
 [[nodiscard]] std::string histograms_text(const CheckReport& report);
 [[nodiscard]] nlohmann::ordered_json histograms_json(const CheckReport& report);
 
+/// What a soak reached: how large the states were, how deep the tree, how many nodes an op visited. The same.
+[[nodiscard]] std::string soak_text(const CheckReport& report);
+[[nodiscard]] nlohmann::ordered_json soak_json(const CheckReport& report);
+
 /// "0x0123456789abcdef" where every case was run to its end, else null; requires CheckReport::histograms.
 [[nodiscard]] nlohmann::ordered_json states_hash_json(const CheckReport& report);
 

@@ -28,6 +28,24 @@ std::string what_it_shows(const Failure& failure) {
   return fmt::format("Breaks {}", name(failure.violation.invariant));
 }
 
+/// Nobody would read it as a whole.
+bool is_long(const Trace& trace) { return trace.space.busy.size() + trace.ops.size() > 2000; }
+
+/// The trace as text; of a long one its begin and its end.
+std::string excerpt(const Trace& trace) {
+  constexpr std::size_t lines_shown = 20;
+  std::string text = print(trace);
+  if (!is_long(trace)) return text;
+  std::size_t begin = 0, end = text.size();
+  for (std::size_t i = 0; i < lines_shown; ++i) begin = text.find('\n', begin) + 1;
+  for (std::size_t i = 0; i < lines_shown; ++i) end = text.rfind('\n', end - 2) + 1;
+  return text.substr(0, begin) +
+         fmt::format("... {} lines more, in the file\n",
+                     std::count(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                                text.begin() + static_cast<std::ptrdiff_t>(end), '\n')) +
+         text.substr(end);
+}
+
 double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
 }  // namespace
@@ -124,7 +142,7 @@ std::string text_of(const Finding& finding) {
   std::string text = how_minimal(finding);
   if (finding.minimized)
     text += fmt::format(" in {:.2f} s. {}", seconds(finding.minimized->elapsed), minimality_of(*finding.minimized));
-  text += fmt::format("\n\n{}\n{}", print(finding.trace), text_of(finding.failure, finding.trace, *finding.subject));
+  text += fmt::format("\n\n{}\n{}", excerpt(finding.trace), text_of(finding.failure, finding.trace, *finding.subject));
   if (finding.explanation) text += "\nwhat matters\n" + print(*finding.explanation);
   return text;
 }
@@ -211,7 +229,7 @@ std::string report_of(const Finding& finding, const Common& common, const std::s
                       signature(finding.failure), finding.found_by, how_minimal(finding));
   if (finding.minimized) text += ". " + minimality_of(*finding.minimized);
   text += fmt::format("\n\nReplay it:\n\n{}\n", block("sh", replay_command(common, finding.subject->name, path)));
-  text += "## The trace\n\n" + block("", print(finding.trace)) + "\n";
+  text += "## The trace\n\n" + block("", excerpt(finding.trace)) + "\n";
   text += "## How it fails\n\n" + block("", text_of(finding.failure, finding.trace, *finding.subject)) + "\n";
   if (finding.explanation) {
     text += "## What matters\n\n" + block("", print(*finding.explanation)) + "\n";
@@ -222,7 +240,8 @@ std::string report_of(const Finding& finding, const Common& common, const std::s
   }
   if (!finding.failure.report.empty())
     text += "## What was printed when it died\n\n" + block("", finding.failure.report) + "\n";
-  text += "## As a test\n\n" + block("cpp", test_case(finding.trace, finding.subject->name, test_name(name), true));
+  if (!is_long(finding.trace))
+    text += "## As a test\n\n" + block("cpp", test_case(finding.trace, finding.subject->name, test_name(name), true));
   return text;
 }
 
