@@ -333,7 +333,7 @@ class Run:
             state = self.results.of(mutant)["state"]
             if state in (LIVES, TWIN):
                 proven[mutant.id] = proof
-            else:
+            elif state in (FOUND, REJECTED):  # where the object code is the same, that is one proof more
                 untrue.append((mutant, state))
         lives, rows = [], []
         for mutant in chosen:
