@@ -112,7 +112,7 @@ class Executor {
   [[nodiscard]] std::size_t free_blocks() const { return free_blocks_; }
   /// By the last step; nothing if the subject does not count them.
   [[nodiscard]] std::optional<std::uint64_t> nodes_visited() const {
-    return features_.stats ? std::optional(stats_.nodes_visited - visited_) : std::nullopt;
+    return features_.stats ? std::optional(stats_.nodes_visited - before_.nodes_visited) : std::nullopt;
   }
   /// Nodes on the longest path of the tree when it was last checked in full; nothing if there is none to be seen.
   [[nodiscard]] std::optional<std::size_t> tree_depth() const {

@@ -59,7 +59,6 @@ struct TreeFinding {
   std::uint64_t outline = 0;
 
   static constexpr std::size_t outline_nodes_max = 21;
-  std::size_t depth = 0;  ///< check_all(): nodes on the longest path from the root
 };
 
 /// The free blocks around an address, as check_near() met them.
