@@ -56,6 +56,7 @@ Supervised* Supervised::in_campaign() {
 }
 
 Supervised::Supervised(const std::string& tally, std::string known) : tally_(tally), known_file_(std::move(known)) {
+  if (const char* const ops = std::getenv("VMAPCHECK_OPS_MAX")) ops_max_ = std::strtoull(ops, nullptr, 10);
   tally_->bytes = sizeof(Tally);
   tally_->magic = Tally::magic_value;
 }
@@ -108,9 +109,10 @@ void Supervised::read_known() {
     if (!line.empty() && line.front() != '#') known_.push_back(line);
 }
 
-/// After many deaths: the engine ends in order when it is asked to, and the campaign starts another.
+/// After many deaths: the engine ends in order when it is asked to, and the campaign starts another. And when it has
+/// done what it was to do.
 void Supervised::renew() {
-  if (deaths_survived() == deaths_max) ::raise(SIGTERM);
+  if (deaths_survived() == deaths_max || tally_->ops.load(std::memory_order_relaxed) >= ops_max_) ::raise(SIGTERM);
 }
 
 }  // namespace vmapcheck

@@ -3,8 +3,9 @@
 // A fuzz target in a campaign: it counts what it does, and goes on past failures that are known.
 //
 // The campaign says so in the environment: VMAPCHECK_TALLY is the file to count in (tally.hpp), VMAPCHECK_KNOWN one
-// with a known signature (harness/failure.hpp) on each line; lines that begin with # are comments. Without them a
-// target runs its input, and dies of what it finds, as under any engine.
+// with a known signature (harness/failure.hpp) on each line; lines that begin with # are comments.
+// VMAPCHECK_OPS_MAX is after how many ops it ends (default: never). Without a tally a target runs its input, and dies
+// of what it finds, as under any engine.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +42,7 @@ class Supervised {
   std::string known_file_;
   std::vector<std::string> known_;
   std::uint64_t known_changes_seen_ = ~std::uint64_t{0};
+  std::uint64_t ops_max_ = ~std::uint64_t{0};
 };
 
 }  // namespace vmapcheck

@@ -117,7 +117,9 @@ std::optional<Violation> Executor::finish() {
   if (auto violation = check_verify()) return violation;
   subject_.reset();
   checked(Invariant::memory);
-  if (metadata_.blocks_outstanding() == 0) return std::nullopt;
+  if (metadata_.blocks_outstanding() == 0 && metadata_.bytes_outstanding() == 0) return std::nullopt;
+  if (metadata_.blocks_outstanding() == 0)
+    return broken(Invariant::memory, "metadata was given back with other sizes than it was requested with");
   return broken(Invariant::memory, std::to_string(metadata_.bytes_outstanding()) + " bytes of metadata in " +
                                        std::to_string(metadata_.blocks_outstanding()) +
                                        " blocks were not given back when the subject was destroyed");
@@ -577,7 +579,7 @@ std::optional<Violation> Executor::check_cost(const Op& op) {
   if (!features_.stats) return std::nullopt;
   checked(Invariant::cost);
   const std::uint64_t visited = stats_.nodes_visited - before_.nodes_visited;
-  const std::uint64_t least = visits_min(op);
+  const std::uint64_t least = features_.inspectable ? visits_min(op) : 0;
   if (visited < least)
     return broken(Invariant::cost, std::to_string(visited) + " nodes visited, which must be at least " +
                                        std::to_string(least) + ": they are not counted");
@@ -683,7 +685,7 @@ std::optional<Violation> Executor::check_coalescings() {
 
 /// How often the tree says that it did what, against how often it was linked to and erased from.
 std::optional<Violation> Executor::check_tree_cases() const {
-  if (!features_.stats) return std::nullopt;
+  if (!features_.stats || !features_.inspectable) return std::nullopt;
   using vmap::TreeCase;
   const auto now = [&](TreeCase first, TreeCase last) {
     std::uint64_t n = 0;

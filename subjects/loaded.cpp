@@ -6,7 +6,7 @@
 #include <map>
 #include <utility>
 
-#include "interface_stamp.hpp"
+#include "subjects/interface_stamp.hpp"
 
 namespace vmapcheck {
 

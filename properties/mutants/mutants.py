@@ -9,6 +9,7 @@ a shared object (subject.cpp), and lets drivers loose on that: each alone, withi
     corpus      `replay`: the traces that are kept
     explore     `explore`: every state of small spaces, the index alone and the whole allocator
     properties  RapidCheck generates traces (rapidcheck.cpp)
+    fuzz        libFuzzer, from nothing, with the op-level mutator, on the mutant compiled with coverage and sanitizers
 
 A mutant is a patch, a compilation and a few runs of the command line, so this is a script and not a part of that.
 """
@@ -29,8 +30,10 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OK, USAGE, SUBJECT, IO, INTERRUPTED, VIOLATION, FLAKY = 0, 2, 3, 4, 5, 10, 12
-DRIVERS = ("random", "corpus", "explore", "properties")
+DRIVERS = ("random", "corpus", "explore", "properties", "fuzz")
 SEED = 20240229
+FUZZ_INPUT_MAX = 256 * 40  # bytes: 256 records, as in a campaign
+FUZZ_HANG = 10  # seconds of one input
 TIMEOUT = 600  # seconds of one run: nothing takes so long, and what does has failed
 
 # Each in turn, until one finds the mutant or the ops are spent. The last that is begun is not cut short.
@@ -53,6 +56,9 @@ FLAGS = ("-std=c++23", "-O1", "-g0", "-DNDEBUG", "-fPIC", "-fvisibility=hidden",
 STANDARD = ("algorithm", "array", "atomic", "bit", "cassert", "charconv", "concepts", "cstddef", "cstdint", "expected",
             "functional", "limits", "list", "map", "memory", "memory_resource", "optional", "span", "string", "string_view",
             "tuple", "type_traits", "utility", "variant", "vector")  # fmt: skip
+# As the preset `fuzz` compiles what is under test, recovering from what the sanitizers see.
+FUZZ_FLAGS = ("-fsanitize=fuzzer-no-link,address,undefined", "-fsanitize-recover=address,undefined",
+              "-fno-sanitize-coverage=trace-cmp", "-fno-omit-frame-pointer")  # fmt: skip
 # What the harness includes of the allocator: where one of these is mutated, only the standard library is compiled ahead.
 VOCABULARY = {"range.hpp", "error.hpp", "request.hpp", "violation.hpp", "stats.hpp", "tree_case.hpp"}
 
@@ -64,7 +70,10 @@ def main():
     mutants = read_catalogue(options)
     try:
         with tempfile.TemporaryDirectory(prefix="vmapcheck-mutants-", ignore_cleanup_errors=True) as scratch:
-            status = run_all(options, mutants, Workshop(options.tool, scratch))
+            workshop = Workshop(options.tool, scratch)
+            if "fuzz" in options.driver:
+                workshop.fuzz = Workshop(options.fuzz_target, os.path.join(scratch, "instrumented"), FUZZ_FLAGS)
+            status = run_all(options, mutants, workshop)
     except OSError as error:
         stop(IO, f"{error.filename or 'scratch directory'}: {error.strerror}")
     sys.stdout.flush()
@@ -91,6 +100,7 @@ def parse_options():
     parser.add_argument("--json", action="store_true", help="answer in JSON")
     parser.add_argument("--catalogue", default=HERE, metavar="DIR", help="of *.patch (default: properties/mutants)")
     parser.add_argument("--tool", default=os.path.join(ROOT, "build", "release", "tools", "vmapcheck"), help=argparse.SUPPRESS)
+    parser.add_argument("--fuzz-target", default=os.path.join(ROOT, "build", "fuzz", "fuzz", "allocator_fuzz"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -151,6 +161,8 @@ def run_all(options, mutants, workshop):
     tell(f"{len(mutants)} mutants{which}: {', '.join(options.driver)}, {options.ops} ops each, seed {options.seed}")
     begin = time.monotonic()
     workshop.compile_ahead()
+    if workshop.fuzz:
+        workshop.fuzz.compile_ahead()
     results = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         pending = [pool.submit(run_one, options, mutant, workshop) for mutant in mutants]
@@ -182,7 +194,9 @@ def run_one(options, mutant, workshop):
     try:
         subject = workshop.make(mutant, folder, options.keep)
         for driver in options.driver:
-            found = globals()["run_" + driver](options, workshop, subject, folder)
+            # The engine learns from the coverage of what it runs, so that is compiled once more for it.
+            own = workshop.fuzz.make(mutant, os.path.join(folder, "instrumented"), None) if driver == "fuzz" else subject
+            found = globals()["run_" + driver](options, workshop, own, folder)
             result["drivers"][driver] = found
             if found["found"]:
                 result["state"] = "found"
@@ -203,8 +217,10 @@ class Refused(Exception):
 
 
 class Workshop:
-    def __init__(self, tool, folder):
-        self.tool, self.folder = os.path.abspath(tool), folder
+    fuzz = None  # the workshop of what is fuzzed
+
+    def __init__(self, tool, folder, more_flags=()):
+        self.tool, self.folder, self.flags = os.path.abspath(tool), folder, (*FLAGS, *more_flags)
         self.build = os.path.dirname(os.path.dirname(self.tool))
         if not os.access(self.tool, os.X_OK):
             stop(SUBJECT, f"{tool}: not there (./vmapcheck mutants, at the top of a checkout, builds it)")
@@ -227,7 +243,7 @@ class Workshop:
                 file.write(text)
             more = ["-fpch-instantiate-templates"] if self.is_clang else []
             output = header + (".pch" if self.is_clang else ".gch")
-            done = execute([self.compiler, *FLAGS, *more, *self.include, "-x", "c++-header", header, "-o", output])
+            done = execute([self.compiler, *self.flags, *more, *self.include, "-x", "c++-header", header, "-o", output])
             if done.returncode != 0 and not interrupted.is_set():
                 stop(SUBJECT, f"{self.compiler} does not compile the harness:\n{done.stderr}")
 
@@ -251,7 +267,7 @@ class Workshop:
         vocabulary = any(os.path.basename(name) in VOCABULARY for name in changed)
         ahead = os.path.join(self.folder, "standard" if vocabulary else "harness", "ahead.hpp")
         first = ["-include-pch", ahead + ".pch"] if self.is_clang else ["-include", ahead, "-fno-gnu-unique"]
-        done = execute([self.compiler, *FLAGS, *first, "-I", folder, *self.include, "-shared", "-Wl,-Bsymbolic",
+        done = execute([self.compiler, *self.flags, *first, "-I", folder, *self.include, "-shared", "-Wl,-Bsymbolic",
                         os.path.join(HERE, "subject.cpp"), "-o", subject])  # fmt: skip
         if done.returncode != 0:
             raise Refused("does not compile", "\n".join(line for line in done.stderr.splitlines() if "error" in line)[:600])
@@ -323,6 +339,31 @@ def run_properties(options, workshop, subject, folder):
     return outcome_of(execute([program, subject, str(options.seed), str(options.ops)], cwd=folder), lambda answer: answer["ops"])
 
 
+def run_fuzz(options, workshop, subject, folder):
+    tally, crash = os.path.join(folder, "tally"), os.path.join(folder, "crash")
+    done = execute([workshop.fuzz.tool, f"-seed={options.seed}", "-runs=-1", f"-max_len={FUZZ_INPUT_MAX}", f"-timeout={FUZZ_HANG}",
+                    f"-exact_artifact_path={crash}"], cwd=folder,
+                   environment={"VMAPCHECK_SUBJECT": subject, "VMAPCHECK_TALLY": tally, "VMAPCHECK_OPS_MAX": str(options.ops),
+                                "ASAN_OPTIONS": "detect_leaks=0:symbolize=0"})  # fmt: skip
+    if interrupted.is_set():
+        return {"found": False, "ops": 0}
+    if done.returncode == SUBJECT:
+        return outcome_of(done, None)
+    with open(tally, "rb") as file:  # fuzz/tally.hpp: inputs that were run to their end
+        ops = int.from_bytes(file.read(40)[32:], "little")
+    if ops >= options.ops and not os.path.exists(crash):
+        return {"found": False, "ops": ops}
+    step = re.search(r"^step (\d+), ", done.stderr, re.M)
+    what = re.search(r"^ASSERTION FAILED: (\S+)", done.stderr, re.M) or re.search(r"^SUMMARY: libFuzzer: (.+)", done.stderr, re.M)
+    if not os.path.exists(crash) or what is None:
+        raise Refused("not run", f"status {done.returncode}: {done.stderr.strip()[-300:]}")
+    trace = os.path.join(folder, "crash.trace")
+    run_tool(workshop, folder, "decode", crash, "-o", trace)
+    length = minimal_length(options, workshop, os.path.join(folder, os.path.basename(subject)), folder, trace)
+    return {"found": True, "ops": ops + (int(step[1]) + 1 if step else 0), "invariant": what[1], "length": length,
+            **({"step": int(step[1])} if step else {})}  # fmt: skip
+
+
 def run_tool(workshop, folder, *arguments):
     return execute([workshop.tool, *arguments], cwd=folder)
 
@@ -359,13 +400,14 @@ def on_interrupt(number, frame):
             pass
 
 
-def execute(command, cwd=None):
+def execute(command, cwd=None, environment={}):
     """Runs a command in a group of its own, so that an interruption ends what it has started, too."""
     if interrupted.is_set():
         return subprocess.CompletedProcess(command, INTERRUPTED, "", "")
     try:
         process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   encoding="utf-8", errors="replace", start_new_session=True)  # fmt: skip
+                                   encoding="utf-8", errors="replace", start_new_session=True,
+                                   env={**os.environ, **environment})  # fmt: skip
     except OSError as error:
         raise Refused("not run", f"{command[0]}: {error.strerror}")
     running.add(process)

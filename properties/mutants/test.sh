@@ -46,11 +46,23 @@ planted() {
 
 # What is no subject of this build is refused with 3 and one line.
 refused() {
-  local status=0
   echo "no object" >"$scratch/text.so"
-  "$tool" check --subject "$scratch/text.so" --cases 1 >/dev/null 2>"$scratch/line" || status=$?
-  if ((status != 3)) || (($(wc -l <"$scratch/line") != 1)); then
-    echo "a file that is no shared object: status $status, and:"
+  refuse text "$scratch/text.so: "
+  object nothing 'int nothing;'
+  refuse nothing "not a subject: it does not export vmapcheck_loaded()"
+  object other 'struct { const char* stamp; void* entry; } other = {"of another build", nullptr};
+                extern "C" void* vmapcheck_loaded() { return &other; }'
+  refuse other "compiled for another build of vmapcheck"
+}
+
+object() { echo "$2" | c++ -x c++ -shared -fPIC -o "$scratch/$1.so" -; }
+
+# refuse NAME TEXT
+refuse() {
+  local status=0
+  "$tool" check --subject "$scratch/$1.so" --cases 1 >/dev/null 2>"$scratch/line" || status=$?
+  if ((status != 3)) || (($(wc -l <"$scratch/line") != 1)) || ! grep -qF "$2" "$scratch/line"; then
+    echo "$1.so as a subject: status $status, not 3 with '$2', and:"
     cat "$scratch/line"
     exit 1
   fi

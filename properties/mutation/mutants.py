@@ -540,7 +540,7 @@ def find_mutants(texts, trees):
         if len(original) > 200:
             original, mutated = abbreviated(original), abbreviated(mutated)
         # The same change may be there twice: at another place with the same lines, or within the same lines.
-        identity = (file, function, original, mutated)
+        identity = (os.path.basename(file), function, original, mutated)
         seen[identity] += 1
         occurrence = seen[identity]
         line = text.count("\n", 0, first) + 1

@@ -135,19 +135,19 @@ class Tests:
     def judges(self):
         some = ("--file", "free_space.hpp", "--function", "add", "--operator", "compare", "--operator", "side")
         empty = self.write("none.txt", "")
-        status, out, error = self.run(*some, "--ops", "40000", "--equivalent", empty, "--json", "-")
+        status, out, error = self.run(*some, "--ops", "40000", "--until", "quick", "--equivalent", empty, "--json", "-")
         self.expect("status of mutants that are all found", 0, status, error)
         report = json.loads(out or "{}")
         self.expect("each found", {"found": report.get("mutants")}, report.get("states"))
         self.expect("as many as expected", True, report.get("mutants", 0) >= 4)
-        status, out, again = self.run(*some, "--ops", "40000", "--equivalent", empty)
+        status, out, again = self.run(*some, "--ops", "40000", "--until", "quick", "--equivalent", empty)
         self.expect("from what was kept", (0, True), (status, "quick" not in again), again)
 
     def says_what_survives(self):
         line = "    return {place.previous->range, Coalescing::previous, {&area, nullptr}};"
         mutant = line.replace("&area, nullptr", "nullptr, &area").strip()
         entry = f"free_space.hpp, add\n  line    {line.strip()}\n  mutant  {mutant}\n  because  it is\n"
-        some = ("--file", "free_space.hpp", "--function", "add", "--operator", "argument", "--ops", "10000")
+        some = ("--file", "free_space.hpp", "--function", "add", "--operator", "argument", "--ops", "10000", "--until", "quick")
         status, _, error = self.run(*some, "--equivalent", self.write("none.txt", ""))
         self.expect("status of a survivor", 10, status, error)
         gone = self.write("gone.txt", entry.replace("nullptr, &area", "nullptr, area"))
