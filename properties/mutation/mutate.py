@@ -34,6 +34,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+sys.dont_write_bytecode = True  # nothing is left in the sources
+
 import mutants as mutation
 import schema
 
