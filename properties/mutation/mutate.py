@@ -34,6 +34,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+sys.dont_write_bytecode = True  # nothing is left in the sources
+
 import mutants as mutation
 import schema
 
@@ -333,7 +335,7 @@ class Run:
             state = self.results.of(mutant)["state"]
             if state in (LIVES, TWIN):
                 proven[mutant.id] = proof
-            else:
+            elif state in (FOUND, REJECTED):  # where the object code is the same, that is one proof more
                 untrue.append((mutant, state))
         lives, rows = [], []
         for mutant in chosen:
