@@ -37,8 +37,6 @@ auto TreeChecker::walk(const SeenNode& node, const SeenNode& parent, int depth) 
   finding_.outline =
       finding_.outline << 3 | (node.left != nullptr ? 4 : 0) | (node.right != nullptr ? 2 : 0) | (node.red ? 1 : 0);
   finding_.depth = std::max(finding_.depth, static_cast<std::size_t>(depth) + 1);
-  finding_.outline =
-      finding_.outline << 3 | (node.left != nullptr ? 4 : 0) | (node.right != nullptr ? 2 : 0) | (node.red ? 1 : 0);
   const Subtree left = walk(seen(node.left), node, depth + 1);
   const Range range = node.range();
   if (last_.at != nullptr && last_.begin >= range.begin)
