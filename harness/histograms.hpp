@@ -3,10 +3,9 @@
 // How the sizes of things in a run are distributed, and a hash of all that was seen of it. Collected beside the
 // executor and from what it shows anyway, so that a run that does not ask for it does not pay for it.
 //
-//     Histograms histograms;
-//     Observer observer(histograms, executor);
-//     for each op: executor.step(op), observer.step(op);      // unless it showed a violation
-//     executor.finish(), observer.finish();
+//     Observer observer(histograms, executor)
+//     for each op: executor.step(op), observer.step(op)       unless it showed a violation
+//     executor.finish(), observer.finish()
 #pragma once
 
 #include <algorithm>

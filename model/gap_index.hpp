@@ -4,10 +4,11 @@
 // each with the size of its largest. What is too small is passed by a chunk at a time. It shares no structure with what
 // it judges: there is no tree, no rotation, no value that is propagated.
 //
+//     ReferenceModel model({.range = {0x1000, 0x9000}, .granule = 0x1000});
 //     GapIndex index(model.gaps());
-//     index.predict(model.space(), request);    // as model.predict(request), where that does not fail for its arguments
-//     index.take(range);                        // has been placed
-//     index.give(gap);                          // the gap around what has been freed
+//     (void)index.predict(model.space(), vmap::Request{.size = 0x2000});   // as the model predicts it
+//     index.take({0x1000, 0x3000});                                        // has been placed
+//     index.give({0x1000, 0x9000});                                        // the gap around what has been freed
 //
 // The naive model is what it is itself checked against: by a property, and in a run now and then (Executor).
 #pragma once
