@@ -610,7 +610,7 @@ std::uint64_t Executor::visits_max(const Op& op) const {
 }
 
 /// What a descent to where a child is missing visits, at least, in the trees of busy areas and of free blocks as they
-/// were before the step.
+/// were before the step. A find may know its answer without one.
 std::uint64_t Executor::visits_min(const Op& op) const {
   if (now_.released || std::holds_alternative<Skipped>(answer_)) return 0;
   const std::uint64_t among_free = height_min(before_.free_blocks);
@@ -621,7 +621,6 @@ std::uint64_t Executor::visits_min(const Op& op) const {
   if (std::holds_alternative<Free>(op) || std::holds_alternative<FreeAt>(op)) return among_busy + among_free;
   if (std::holds_alternative<FreeLazily>(op) || std::holds_alternative<FreeLazilyAt>(op))
     return among_busy + height_min(before_.lazy_areas);
-  if (std::holds_alternative<Find>(op)) return among_busy;
   if (const auto* congruent = std::get_if<Congruent>(&op)) {
     // Looked at once to be settled, once to count nodes, once to be placed: in a tree that loses no more than these.
     const std::uint64_t m = congruent->blocks.size();

@@ -146,7 +146,7 @@ usage() {
   refuses 3 "no subject 'frob'" check --subject frob
   refuses 3 "no subject 'frob'" --subject frob replay all.trace
   refuses 3 'mine.so: cannot open shared object file' check --subject ./mine.so
-  refuses 3 'shared objects are not supported' replay --subject "$scratch/all.trace" all.trace
+  refuses 3 'invalid ELF header' replay --subject "$scratch/all.trace" all.trace
 }
 
 replay_as_json() {

@@ -34,7 +34,6 @@ struct Run {
   unsigned begin = 0;
   unsigned end = 0;
   [[nodiscard]] Bits bits() const { return ((Bits{1} << (end - begin)) - 1) << begin; }
-  friend bool operator==(Run, Run) = default;
 };
 
 /// A carve or an add of a run, as a number.
