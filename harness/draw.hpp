@@ -320,7 +320,9 @@ Address Grammar<C>::address() {
     }
   }
   if (one_in(8)) return below(2) == 0 ? space.end : vmap::address_max - below(3);
-  return vmap::align_down(space.begin + below(space.size()), one_in(4) ? 1 : space_.granule);
+  // One draw after another: the order in which arguments are evaluated is the compiler's.
+  const Size step = one_in(4) ? 1 : space_.granule;
+  return vmap::align_down(space.begin + below(space.size()), step);
 }
 
 /// One that a label names, or one that was busy from the start, or the end.
