@@ -269,9 +269,13 @@ Range Grammar<C>::window() {
     case 1: return {near(hole().begin), vmap::address_max};
     case 2: {
       const Range gap = hole();
-      return ordered(near(gap.begin), near(gap.end));
+      const Address end = near(gap.end);
+      return ordered(near(gap.begin), end);
     }
-    case 3: return ordered(near(hole().begin), near(hole().end));
+    case 3: {
+      const Address end = near(hole().end);
+      return ordered(near(hole().begin), end);
+    }
     default: return ordered(space.begin + below(space.size()), space.begin + below(space.size()));
   }
 }
