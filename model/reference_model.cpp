@@ -67,12 +67,13 @@ Result<Allocation> ReferenceModel::predict(const Request& request) const {
 
   // Gap by gap, from the one before or around the window's begin.
   auto area = areas_.upper_bound(request.within.begin);
+  const auto last = areas_.end();
   Address begin = gap_before(area).begin;
   for (;; begin = area->second.end, ++area) {
-    const Range gap{begin, area == areas_.end() ? space_.range.end : area->first};
+    const Range gap{begin, area == last ? space_.range.end : area->first};
     if (const auto range = lowest_in(gap, request.within, request.size, align))
       return Allocation{*range, fit_of(gap, *range)};
-    if (area == areas_.end() || gap.end >= request.within.end) break;
+    if (area == last || gap.end >= request.within.end) break;
   }
   return std::unexpected(Error::no_space);
 }

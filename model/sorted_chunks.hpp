@@ -98,7 +98,7 @@ class SortedChunks {
     const std::size_t i = chunk_of(key);
     Chunk& chunk = chunks_[i];
     chunk.insert(std::ranges::upper_bound(chunk, key, {}, &value_type::first), {key, std::move(value)});
-    firsts_[i] = chunk.front().first;
+    firsts_[i] = std::min(firsts_[i], key);
     ++size_;
     if (chunk.size() > chunk_max) split(i);
   }
@@ -114,7 +114,6 @@ class SortedChunks {
       firsts_.erase(firsts_.begin() + static_cast<std::ptrdiff_t>(i));
       return i < chunks_.size() ? at(i, 0) : end();
     }
-    if (!chunk.empty()) firsts_[i] = chunk.front().first;
     return made(chunk, place);
   }
 
@@ -128,7 +127,7 @@ class SortedChunks {
     if (static_cast<std::size_t>(place) == chunk.size() && i + 1 != chunks_.size()) return at(i + 1, 0);
     return at(i, static_cast<std::size_t>(place));
   }
-  /// The last chunk whose first key is at or below `key`, or the first one. Requires that there is one.
+  /// The chunk in which the key is, or belongs. Requires that there is one.
   [[nodiscard]] std::size_t chunk_of(const Key& key) const {
     if (chunks_.size() == 1) return 0;
     const auto above = std::ranges::upper_bound(firsts_, key);
@@ -147,7 +146,8 @@ class SortedChunks {
   }
 
   std::vector<Chunk> chunks_;
-  std::vector<Key> firsts_;  ///< the first key of each chunk
+  /// What divides them: the keys of a chunk are at or above its own, and below the next one's.
+  std::vector<Key> firsts_;
   std::size_t size_ = 0;
 };
 
