@@ -330,11 +330,11 @@ void AugmentedRbTree<Node, Augment>::rebalance_after_link(Node* node) {
 ///     red sibling: make it black     nephews black            inner nephew red          outer nephew red
 ///
 ///        P             S                p           P           p            p             p             s
-///      x   s    ->   p   D            x   S   ->  x   s       x   S    ->  x   C         x   S    ->   P   D
-///         C D       x C                  C D         C D         c D            s           C d       x C
+///      x   s    ->   p   D            x   S   ->  x   s       x   S    ->  x   c         x   S    ->   P   D
+///         C D       x C                  C D         C D         c D            S           C d       x C
 ///                                                                                D
-///                   go on below      red p: done.             then as on                 done: S takes p's colour
-///                   p                black p: go on above it  the right
+///                   go on below      red p: done.             then as on                 done: S takes p's colour,
+///                   p                black p: go on above it  the right                  P and D are black
 template <class Node, class Augment>
 void AugmentedRbTree<Node, Augment>::rebalance_after_erase(Node* parent, Side side) {
   for (;;) {
@@ -362,9 +362,7 @@ void AugmentedRbTree<Node, Augment>::rebalance_after_erase(Node* parent, Side si
     }
     if (!is_red(sibling->child(far))) {
       count(TreeCase::fix_inner_nephew_left, side);
-      set_red(*sibling, true);
       sibling = &rotate(*sibling, far);
-      set_red(*sibling, false);
     } else {
       count(TreeCase::fix_outer_nephew_left, side);
     }

@@ -16,7 +16,7 @@ evaluates to accept or refuse the text: static_assert, concepts, requires-expres
     constant    integers: 0, 1, one more, one less; true and false; floating: 0 and 1
     condition   of if, ?:, while, do, for: always true, always false
     delete      an expression statement, break, continue, return without a value, a loop
-    order       two adjacent statements exchanged, of which at most one is a declaration
+    order       two adjacent statements exchanged, of which at most one is a declaration, and one does what the other sees
     argument    two arguments of one type exchanged, or one given in the place of its neighbour
     side        Side::left and Side::right
     minmax      min and max
@@ -31,6 +31,8 @@ import json
 import os
 import re
 import subprocess
+
+import effects
 
 OPERATORS = tuple(line.split()[0] for line in __doc__.splitlines() if re.match(r"    (?!operators|-)[a-z]+  ", line))
 
@@ -118,8 +120,10 @@ class Place:
 class Finder:
     """Collects the changes in `texts`: {file: text}."""
 
-    def __init__(self, texts):
+    def __init__(self, texts, trees):
         self.texts = texts
+        self.knowledge = effects.Knowledge(trees)
+        self.exchanges = collections.defaultdict(set)  # of two statements, by the change: what is known of them
         self.enumerators = {}  # name of a constant's enumeration: its constants
         self.enumeration_of = {}  # id of a constant: that name
         self.found = {}  # (file, changes): (operator, function, Body), in the order found
@@ -373,7 +377,14 @@ class Finder:
             one, other = self.whole(first), self.whole(second)
             if one[1] <= other[0]:
                 text = self.texts[node["span"][0]]
-                self.note("order", node, function, (*one, text[slice(*other)]), (*other, text[slice(*one)]))
+                changes = (*one, text[slice(*other)]), (*other, text[slice(*one)])
+                self.exchanges[(node["span"][0], changes)].add(self.knowledge.commute(first, second))
+                self.note("order", node, function, *changes)
+
+    def forget_exchanges_without_effect(self):
+        for key, known in self.exchanges.items():
+            if known <= {True, None} and True in known:
+                self.found.pop(key, None)
 
     def whole(self, statement):
         """With its semicolon."""
@@ -521,12 +532,15 @@ def abbreviated(text):
 
 def find_mutants(texts, trees):
     """All mutants, in the order of the text.  `texts` are keyed as clang names the files."""
-    place, finder = Place(), Finder(texts)
+    place = Place()
     for tree in trees:
         place.settle(tree)
+    finder = Finder(texts, trees)
+    for tree in trees:
         finder.collect_enumerations(tree)
     for tree in trees:
         finder.walk(tree)
+    finder.forget_exchanges_without_effect()
     mutants, seen = [], collections.Counter()
     order = sorted(finder.found.items(), key=lambda item: (item[0][0], item[0][1]))
     for (file, changes), (operator, function, body) in order:
