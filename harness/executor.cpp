@@ -579,7 +579,7 @@ std::optional<Violation> Executor::check_cost(const Op& op) {
   if (!features_.stats) return std::nullopt;
   checked(Invariant::cost);
   const std::uint64_t visited = stats_.nodes_visited - before_.nodes_visited;
-  const std::uint64_t least = features_.inspectable ? visits_min(op) : 0;
+  const std::uint64_t least = features_.inspectable && promises_.work ? visits_min(op) : 0;
   if (visited < least)
     return broken(Invariant::cost, std::to_string(visited) + " nodes visited, which must be at least " +
                                        std::to_string(least) + ": they are not counted");
@@ -684,7 +684,7 @@ std::optional<Violation> Executor::check_coalescings() {
 
 /// How often the tree says that it did what, against how often it was linked to and erased from.
 std::optional<Violation> Executor::check_tree_cases() const {
-  if (!features_.stats || !features_.inspectable) return std::nullopt;
+  if (!features_.stats || !features_.inspectable || !promises_.work) return std::nullopt;
   using vmap::TreeCase;
   const auto now = [&](TreeCase first, TreeCase last) {
     std::uint64_t n = 0;

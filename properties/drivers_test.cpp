@@ -12,6 +12,7 @@
 #include "harness/choices.hpp"
 #include "harness/draw.hpp"
 #include "properties/traces.hpp"
+#include "subjects/vmap_subject.hpp"
 
 namespace vmapcheck {
 namespace {
@@ -234,6 +235,34 @@ TEST(SubjectOfTwoFunctions, IsConvictedWhenItPromisesTheLowest) {
   const CheckReport report = check_with(make, 50, 500);
   ASSERT_TRUE(report.found);
   EXPECT_EQ(report.found->failure.violation.invariant, Invariant::answer);
+}
+
+/// Our allocator, which does not say what it did.
+struct CountsNoWork : VmapSubject<vmap::FreeSpace> {
+  [[nodiscard]] vmap::Stats stats() const {
+    vmap::Stats s = VmapSubject::stats();
+    s.nodes_visited = s.nodes_propagated = 0;
+    s.tree_cases = {};
+    return s;
+  }
+};
+struct PromisesNoWork : CountsNoWork {
+  static Promises promises() { return {.work = false}; }
+};
+
+template <class S>
+SubjectFactory factory_of() {
+  return factory([](const SubjectConfig& config) {
+    return VmapSubject<vmap::FreeSpace>::create(config).transform([](auto&& subject) { return S{std::move(subject)}; });
+  });
+}
+
+TEST(SubjectThatCountsNoWork, IsJudgedByWhatItPromises) {
+  const CheckReport boasts = check_with(factory_of<CountsNoWork>(), 50, 500);
+  ASSERT_TRUE(boasts.found);
+  EXPECT_EQ(boasts.found->failure.violation.invariant, Invariant::cost);
+  const CheckReport modest = check_with(factory_of<PromisesNoWork>(), 50, 500);
+  EXPECT_FALSE(modest.found) << modest.found->failure.violation.detail;
 }
 
 }  // namespace
