@@ -152,14 +152,20 @@ class Population {
     Item& item = storage_.emplace_back();
     item.key = key;
     item.weight = weight;
+    const auto [parent, side] = place_of(key);
+    tree.link(parent, side, item);
+    items_[key] = &item;
+  }
+
+  /// Where an item with this key would hang.
+  [[nodiscard]] std::pair<Item*, Side> place_of(std::uint64_t key) const {
     Item* parent = nullptr;
     Side side = Side::left;
     for (Item* below = tree.root(); below != nullptr; below = below->child(side)) {
       parent = below;
       side = key < below->key ? Side::left : Side::right;
     }
-    tree.link(parent, side, item);
-    items_[key] = &item;
+    return {parent, side};
   }
 
   [[nodiscard]] Item* find(std::uint64_t key) const {
@@ -242,6 +248,80 @@ RC_GTEST_PROP(Tree, RotatesAtMostTwiceToLinkAndThreeTimesToErase, ()) {
     RC_ASSERT(rotations <= (links ? 2u : 3u));
     // The cases are not only counted: each rotation, and each successor that moves, takes over one value.
     RC_ASSERT(Kept<Sum>::copies - copies == rotations + after.replacements - before.replacements);
+  }
+}
+
+bool is_red(const Item* item) { return item != nullptr && item->is_red(); }
+Side side_of(const Item& item) { return item.parent()->child(Side::left) == &item ? Side::left : Side::right; }
+
+/// What the names in tree_case.hpp say of a tree, before anything is done to it.
+class CasesToCome {
+ public:
+  void of_link(const Item* parent, Side below) {
+    while (is_red(parent)) {
+      const Item& grandparent = *parent->parent();
+      const Side side = side_of(*parent);
+      if (!is_red(grandparent.child(opposite(side))))
+        return add(below == side ? TreeCase::link_outer_left : TreeCase::link_inner_left, side);
+      add(TreeCase::link_recolour_left, side);
+      parent = grandparent.parent();
+      if (parent != nullptr) below = side_of(grandparent);
+    }
+  }
+
+  void of_erase(const Item& item) {
+    const Item* left = item.child(Side::left);
+    const Item* right = item.child(Side::right);
+    const Item* gone = &item;  // whose place is empty afterwards, with its colour
+    if (left != nullptr && right != nullptr) {
+      for (gone = right; gone->child(Side::left) != nullptr;) gone = gone->child(Side::left);
+      add(gone == right ? TreeCase::erase_next_is_child : TreeCase::erase_next_is_deeper);
+    } else {
+      add(left != nullptr || right != nullptr ? TreeCase::erase_one_child
+          : item.is_red()                     ? TreeCase::erase_red_leaf
+                                              : TreeCase::erase_black_leaf);
+    }
+    const bool leaf = gone->child(Side::left) == nullptr && gone->child(Side::right) == nullptr;
+    if (leaf && !gone->is_red() && gone->parent() != nullptr) of_lack(gone->parent(), side_of(*gone));
+  }
+
+  TreeCaseCounts cases{};
+
+ private:
+  void of_lack(const Item* parent, Side side) {
+    for (;; side = side_of(*parent), parent = parent->parent()) {
+      const Side far = opposite(side);
+      const Item* sibling = parent->child(far);
+      bool ends = parent->is_red();
+      if (sibling->is_red()) {  // its near child becomes the sibling, and the parent red
+        add(TreeCase::fix_red_sibling_left, side);
+        sibling = sibling->child(side);
+        ends = true;
+      }
+      if (is_red(sibling->child(far))) return add(TreeCase::fix_outer_nephew_left, side);
+      if (is_red(sibling->child(side))) return add(TreeCase::fix_inner_nephew_left, side);
+      add(ends ? TreeCase::fix_recolour_end_left : TreeCase::fix_recolour_up_left, side);
+      if (ends || parent->parent() == nullptr) return;
+    }
+  }
+
+  void add(TreeCase left, Side side = Side::left) {
+    ++cases[static_cast<std::size_t>(left) + (side == Side::left ? 0 : 1)];
+  }
+};
+
+RC_GTEST_PROP(Tree, CountsTheCasesThatTheTreeWasIn, ()) {
+  Population<Sum> population;
+  CasesToCome expected;
+  for (const Step step : *any_steps()) {
+    if (const Item* const item = population.find(step.key)) {
+      expected.of_erase(*item);
+    } else {
+      const auto [parent, side] = population.place_of(step.key);
+      expected.of_link(parent, side);
+    }
+    population.toggle(step.key, step.weight);
+    RC_ASSERT(population.tree.cases() == expected.cases);
   }
 }
 
