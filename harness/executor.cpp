@@ -597,8 +597,10 @@ std::uint64_t Executor::visits_max(const Op& op) const {
   const std::uint64_t free_height = height_max(now_.free_blocks + now_.touched.size());
   const std::uint64_t area_height = height_max(model_.areas().size() + now_.touched.size());
   const std::uint64_t hooks = hooks_expected_.size() * (area_height + free_height);
-  std::uint64_t of_op = area_height + std::max(free_height, area_height);  // free, free_lazily; find takes less
-  if (std::holds_alternative<Alloc>(op))
+  std::uint64_t of_op = area_height + std::max(free_height, area_height);  // free, free_lazily
+  if (std::holds_alternative<Find>(op))
+    of_op = area_height;
+  else if (std::holds_alternative<Alloc>(op))
     of_op = now_.attempts * search_cost_max(free_height, 0) + area_height;
   else if (std::holds_alternative<AllocAt>(op))
     of_op = now_.attempts * free_height + area_height;
@@ -610,12 +612,13 @@ std::uint64_t Executor::visits_max(const Op& op) const {
 }
 
 /// What a descent to where a child is missing visits, at least, in the trees of busy areas and of free blocks as they
-/// were before the step. A find may know its answer without one.
+/// were before the step.
 std::uint64_t Executor::visits_min(const Op& op) const {
   if (now_.released || std::holds_alternative<Skipped>(answer_)) return 0;
   const std::uint64_t among_free = height_min(before_.free_blocks);
   const std::uint64_t among_busy = height_min(before_.busy_areas);
   if (const auto* error = std::get_if<Error>(&answer_)) return *error == Error::not_busy ? among_busy : 0;
+  if (std::holds_alternative<Find>(op)) return among_busy;
   if (std::holds_alternative<Alloc>(op)) return 1 + among_busy;
   if (std::holds_alternative<AllocAt>(op)) return among_free + among_busy;
   if (std::holds_alternative<Free>(op) || std::holds_alternative<FreeAt>(op)) return among_busy + among_free;

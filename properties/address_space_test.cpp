@@ -43,6 +43,7 @@ TEST(AddressSpaceCreate, RefusesWhatIsNoSpace) {
       {.range = {0x1000, 0x8800}, .granule = p},
       {.range = good, .granule = 0},
       {.range = good, .granule = 0x1800},
+      {.range = {0, 4}, .granule = 3},  // whose bits say nothing of what is aligned
       {.range = everywhere, .granule = p},
       {.range = {}},
       {.range = good, .granule = p, .busy = off_granule},
@@ -382,6 +383,19 @@ TEST(EndsOfTheSpace, CongruentBasesLieBelowTheSpaceWhereTheOffsetsReachIntoIt) {
   EXPECT_EQ(busy_in(space), (Ranges{{10 * p, 11 * p}}));
   EXPECT_EQ(space.allocate_congruent(Blocks{{15 * p, p}, {9 * p, p}}, p), 0u);
   EXPECT_EQ(error_of(space.allocate_congruent(Blocks{{16 * p, p}}, p)), Error::no_space) << "no base is negative";
+}
+
+TEST(EndsOfTheSpace, NoCongruentBaseIsLoweredBelowZero) {
+  AddressSpace space = make({.range = {0, 16 * p}, .granule = p});
+  ASSERT_TRUE(space.allocate_at({4 * p, 16 * p}));
+  EXPECT_EQ(error_of(space.allocate_congruent(Blocks{{8 * p, p}}, p)), Error::no_space);
+  EXPECT_EQ(error_of(space.allocate_congruent(Blocks{{4 * p, p}}, p)), Error::no_space);
+  EXPECT_EQ(space.allocate_congruent(Blocks{{3 * p, p}}, p), 0u);
+}
+
+TEST(EndsOfTheSpace, ACongruentBlockMayBeAllOfTheSpace) {
+  AddressSpace space = make({.range = everywhere});
+  EXPECT_EQ(space.allocate_congruent(Blocks{{0, address_max}}, 1), 0u);
 }
 
 // ---- Moving ---------------------------------------------------------------------------------------------------------

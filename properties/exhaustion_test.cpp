@@ -13,7 +13,9 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -116,6 +118,33 @@ TEST(AddressSpaceMemory, IsNotAskedForByTheNextNAllocationsOnceTheyAreReserved) 
         ASSERT_EQ(area->fit, FitType::no_edge) << "the fit type that takes most nodes";
       }
     }
+}
+
+TEST(AddressSpaceMemory, IsReservedForTheNextNAllocationsAndNoMore) {
+  TestResource resource;
+  AddressSpace space = make({.range = {0, 1024 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+  for (const std::size_t n : {5u, 5u, 3u, 7u, 7u, 0u}) {
+    const std::uint64_t requests = resource.requests;
+    const std::size_t spare = space.stats().nodes_spare;
+    ASSERT_TRUE(space.reserve(n));
+    EXPECT_EQ(space.stats().nodes_spare, std::max(spare, 2 * n)) << "two nodes for an allocation, those there included";
+    EXPECT_EQ(resource.requests == requests, spare >= 2 * n);
+  }
+}
+
+TEST(AddressSpaceMemory, ForCongruentBlocksDoesNotDependOnWhatLiesBesideThem) {
+  // The first would touch the second; it is not among those that are asked for.
+  const std::array<Block, 3> list{{{0, 2 * p}, {2 * p, p}, {4 * p, p}}};
+  const auto asked = std::span(list).subspan(1);
+  for (std::uint64_t granted = 0; granted < 8; ++granted) {
+    TestResource resource;
+    AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+    resource.grant(granted);
+    const auto base = space.allocate_congruent(asked, p, {8 * p, 32 * p});
+    EXPECT_EQ(space.stats().busy_areas, base ? 2u : 0u);
+    EXPECT_EQ(space.verify(), std::nullopt);
+    EXPECT_EQ(base.has_value(), granted >= 4) << "two areas, two more free blocks";
+  }
 }
 
 TEST(AddressSpaceMemory, ReservedForNServesACongruentPlacementOfNBlocks) {
@@ -404,6 +433,26 @@ TEST(ExhaustionHooks, MayRemoveThemselvesAndEachOther) {
   EXPECT_EQ(e.space.stats().hooks, 1u);
   EXPECT_EQ(e.allocate(), Error::no_space);
   EXPECT_EQ(e.called, "abb");
+}
+
+TEST(ExhaustionHooks, RemovedWhileTheyAreCalledAreGoneAtOnce) {
+  Exhausted e;
+  const auto witness = std::make_shared<int>();
+  HookId b = 0;
+  e.add('a', [&] {
+    if (b == 0) return false;
+    EXPECT_TRUE(e.space.remove_hook(b));
+    EXPECT_FALSE(e.space.remove_hook(0)) << "which is the name of none";
+    EXPECT_EQ(e.space.stats().hooks, 1u);
+    b = 0;
+    return false;
+  });
+  b = e.add('b', [witness] { return false; });
+  EXPECT_EQ(witness.use_count(), 2);
+  EXPECT_EQ(e.allocate(), Error::no_space);
+  EXPECT_EQ(e.called, "a");
+  EXPECT_EQ(e.space.stats().hooks_called, 1u) << "what was removed is not called";
+  EXPECT_EQ(witness.use_count(), 1) << "nothing is kept of it";
 }
 
 TEST(ExhaustionHooks, MustNotBeEmpty) {

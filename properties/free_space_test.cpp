@@ -342,6 +342,28 @@ TEST(FreeSpaceCost, OfChangesAndLookUpsIsLogarithmic) {
   }
 }
 
+TEST(FreeSpaceCost, OfAChangeEndsWhereTheLargestBlockStaysTheSame) {
+  constexpr std::uint64_t n = 1000;
+  ManyBlocks blocks(n);
+  for (Node* block = blocks.space.tree().outermost(vmap::Side::left); block != nullptr; block = block->next()) {
+    if (block->range.size() == 1) continue;  // nothing would be left
+    std::uint64_t expected = 0;              // as many as change, and the first that does not
+    const Size size = block->range.size() - 1;
+    const Node* below = nullptr;
+    Size largest = size;
+    for (const Node* node = block; node != nullptr; below = node, node = node->parent()) {
+      if (below != nullptr) largest = std::max(largest, node->range.size());
+      for (const vmap::Side side : {vmap::Side::left, vmap::Side::right})
+        if (node->child(side) != below) largest = std::max(largest, vmap::SubtreeMaxSize::of(node->child(side)));
+      ++expected;
+      if (largest == node->subtree_max_size) break;
+    }
+    const std::uint64_t before = blocks.space.tree().propagated();
+    ASSERT_EQ(blocks.space.carve(*block, {block->range.begin, block->range.begin + 1}, nullptr), nullptr);
+    ASSERT_EQ(blocks.space.tree().propagated() - before, expected);
+  }
+}
+
 TEST(FreeSpaceCost, OfAnAlignedSearchGrowsOnlyWithTheMisfits) {
   constexpr std::uint64_t n = 10'000;
   ManyBlocks blocks(n);

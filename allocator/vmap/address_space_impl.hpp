@@ -354,9 +354,11 @@ template <class Tree, class Visit>
 void BasicAddressSpace<Index>::for_each(const Tree& tree, Visit& visit, Range window) {
   std::uint64_t visited = 0;
   const Node* node = last_at_or_below(tree, window.begin, visited);
-  if (node == nullptr) node = tree.outermost(Side::left);
-  for (; node != nullptr && node->range.begin < window.end; node = node->next())
-    if (node->range.overlaps(window)) visit(node->range);
+  if (node == nullptr)
+    node = tree.outermost(Side::left);
+  else if (!node->range.overlaps(window))
+    node = node->next();
+  for (; node != nullptr && node->range.overlaps(window); node = node->next()) visit(node->range);
 }
 
 }  // namespace vmap

@@ -17,7 +17,7 @@ import re
 ONLY_READ = {
     "max", "min", "size", "empty", "begin", "end", "load", "none_of", "any_of", "all_of", "count_if", "move", "forward",
     "has_value", "value", "error", "operator*", "operator->", "operator[]", "operator bool", "operator!", "operator==",
-    "get_default_resource", "countr_zero", "bit_width", "has_single_bit",
+    "get_default_resource", "countr_zero", "bit_width", "has_single_bit", "data", "operator+", "operator-",
 }  # fmt: skip
 LEAVES = {"ReturnStmt", "BreakStmt", "ContinueStmt"}
 # Nothing of their own: what they do is in what is inside.
@@ -167,8 +167,8 @@ def visit(node, found, inside):
         if kind == "VarDecl" and not inside:
             found.writes.add((node.get("name", ""),))
         visit_all(children, found, inside)
-    elif kind == "CXXRecordDecl" or kind in ("FullComment", "TypedefDecl"):
-        pass  # of a lambda: its body stands beside it
+    elif kind in ("CXXRecordDecl", "FullComment", "TypedefDecl", "StaticAssertDecl"):
+        pass  # no code; of a lambda, the body stands beside it
     elif kind in TRANSPARENT:
         visit_all(children, found, inside)
     elif kind.endswith("Type") or kind.endswith("Attr"):
@@ -206,21 +206,24 @@ def call(node, children, found, inside):
     if name is None:
         found.anything = True
         return
-    if name == "exchange":
+    if name == "exchange":  # of a place
         write(children[1], found, inside)
         visit_all(children[1:], found, inside)
         return
     if name == "operator=":
         assigned = children[1].get("type", {})
-        if "array<" in assigned.get("desugaredQualType", assigned.get("qualType", "")):
+        if "array<" in assigned.get("desugaredQualType", assigned.get("qualType", "")) or is_own_variable(children[1]):
             write(children[1], found, inside)
         else:
             found.anything = True  # all fields of a class
         visit_all(children[2:], found, inside)
         return
+    if name == "operator++":  # of an iterator
+        write(children[1], found, inside)
+        return
     found.follows |= name in ("operator*", "operator->", "operator[]")
-    found.calls.add(name)
     visit_all(children[1:], found, inside)
+    found.calls.add(name)
     callee = bare(children[0])
     if callee.get("kind") == "MemberExpr":
         visit_all([c for c in callee.get("inner", []) if c.get("kind")], found, inside)
@@ -232,6 +235,12 @@ def call(node, children, found, inside):
             if argument.get("kind") in ("DeclRefExpr", "MemberExpr"):
                 if path := path_of(argument, inside):
                     found.writes.add(path)
+
+
+def is_own_variable(node):
+    """A local variable, which has a name and no other."""
+    declared = bare(node).get("referencedDecl", {})
+    return declared.get("kind") == "VarDecl" and not declared.get("type", {}).get("qualType", "").endswith("&")
 
 
 def is_own_class(node):

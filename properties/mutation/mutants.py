@@ -264,7 +264,9 @@ class Finder:
         if not re.fullmatch(r"[0-9]+", self.text(node)):
             return
         value = int(self.text(node))
-        for other in sorted({0, 1, value + 1, max(value - 1, 0)} - {value}):
+        file, begin, _ = node["span"]
+        divides = re.search(r"[/%]\s*$", self.texts[file][:begin]) is not None  # by 0: no program at all
+        for other in sorted({0, 1, value + 1, max(value - 1, 0)} - {value, 0 if divides else value}):
             self.replace("constant", node, function, str(other))
 
     def at_CXXBoolLiteralExpr(self, node, function, returns):
@@ -393,7 +395,7 @@ class Finder:
         return begin, match.end() if match else end
 
     def is_assertion(self, statement):
-        return self.text(statement).startswith("assert")
+        return self.text(statement).startswith(("assert", "static_assert"))
 
     def at_ReturnStmt(self, node, function, returns):
         if not node.get("inner") or "span" not in node["inner"][0]:
