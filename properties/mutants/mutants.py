@@ -354,7 +354,8 @@ def run_fuzz(options, workshop, subject, folder):
     if ops >= options.ops and not os.path.exists(crash):
         return {"found": False, "ops": ops}
     step = re.search(r"^step (\d+), ", done.stderr, re.M)
-    what = re.search(r"^ASSERTION FAILED: (\S+)", done.stderr, re.M) or re.search(r"^SUMMARY: libFuzzer: (.+)", done.stderr, re.M)
+    what = (re.search(r"^ASSERTION FAILED: (\S+)", done.stderr, re.M) or re.search(r"^SUMMARY: libFuzzer: (.+)", done.stderr, re.M)
+            or re.search(r"^SUMMARY: \w+Sanitizer: (\S+)", done.stderr, re.M))  # fmt: skip
     if not os.path.exists(crash) or what is None:
         raise Refused("not run", f"status {done.returncode}: {done.stderr.strip()[-300:]}")
     trace = os.path.join(folder, "crash.trace")
