@@ -3,11 +3,16 @@
 // vmap::AddressSpace::verify() names each invariant when the structure is broken on purpose, with memory and without.
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstddef>
+#include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <optional>
 #include <ostream>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -274,6 +279,35 @@ TEST(VerifyLayout, NamesANodeThatIsTooDeep) {
       << violation->detail;
 }
 
+/// The blocks behind the root in a line that turns at every node, so that no side alone is long.
+TEST(VerifyLayout, NamesANodeThatIsTooDeepOnALineThatTurns) {
+  Ranges free_blocks;
+  Ranges areas;
+  for (Address begin = 0; begin < 64; begin += 2) {
+    free_blocks.push_back({begin, begin + 1});
+    areas.push_back({begin + 1, begin + 2});
+  }
+  HandMade layout(free_blocks, areas);
+  layout.granule = 1;
+  std::deque<Node*> behind;
+  for (Node* node = layout.free.root()->next(); node != nullptr; node = node->next()) behind.push_back(node);
+  ASSERT_GT(behind.size(), 13u) << "of 32 nodes none can be deeper than 12";
+  Node* parent = layout.free.root();
+  for (Side side = Side::right; !behind.empty(); side = opposite(side)) {
+    Node* const node = side == Side::left ? behind.front() : behind.back();
+    side == Side::left ? behind.pop_front() : behind.pop_back();
+    BreakableFreeTree::set_child(*parent, side, node);
+    BreakableFreeTree::set_parent(*node, parent);
+    BreakableFreeTree::set_red(*node, false);
+    for (const Side below : {Side::left, Side::right}) BreakableFreeTree::set_child(*node, below, nullptr);
+    parent = node;
+  }
+  const auto violation = layout.verify();
+  EXPECT_EQ(broken(violation), Invariant::tree);
+  EXPECT_NE(violation.value().detail.find("is deeper than a red-black tree can be"), std::string::npos)
+      << violation->detail;
+}
+
 TEST(VerifyLayout, ReportsOverlapBeforePartitionBeforeCoalescingBeforeTheRest) {
   EXPECT_EQ(broken(HandMade({{0, 8}, {8, 16}, {20, 40}}, {{36, 64}}).verify()), Invariant::overlap);
   EXPECT_EQ(broken(HandMade({{0, 8}, {8, 16}, {20, 64}}, {}).verify()), Invariant::partition);
@@ -312,6 +346,57 @@ TEST(VerifyLayout, NamesTheFirstInvariantWhereThereIsNoMemoryForADetail) {
     EXPECT_EQ(broken(violation), invariant);
     EXPECT_EQ(violation.value().detail, "");
   }
+}
+
+/// A page between two that may not be touched.
+class GuardedPage {
+ public:
+  GuardedPage() : pages_(static_cast<std::byte*>(::mmap(nullptr, 3 * size_, PROT_NONE, flags, -1, 0))) {
+    if (pages_ == MAP_FAILED || ::mprotect(pages_ + size_, size_, PROT_READ | PROT_WRITE) != 0) std::abort();
+  }
+  ~GuardedPage() { ::munmap(pages_, 3 * size_); }
+  GuardedPage(const GuardedPage&) = delete;
+  GuardedPage& operator=(const GuardedPage&) = delete;
+
+  /// A copy that begins where the page does, or ends where it does.
+  template <class T>
+  std::span<const T> copy(const std::vector<T>& items, bool at_end) const {
+    const std::size_t bytes = items.size() * sizeof(T);
+    std::byte* const begin = pages_ + size_ + (at_end ? size_ - bytes : 0);
+    if (bytes != 0) std::memcpy(begin, items.data(), bytes);
+    return {reinterpret_cast<const T*>(begin), items.size()};
+  }
+
+ private:
+  static constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+  std::size_t size_ = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::byte* pages_;
+};
+
+TEST(OverlapWithin, IsSaidOfWhatIsGivenAndNothingBesideItIsRead) {
+  struct {
+    Ranges ranges;
+    bool overlap;
+  } const cases[] = {
+      {{}, false},
+      {{{0, 1}}, false},
+      {{{0, 1}, {1, 2}, {4, 8}}, false},
+      {{{4, 8}, {1, 2}, {0, 1}}, false},
+      {{{4, 8}, {0, 1}, {1, 2}}, false},
+      {{{0, 1}, {4, 8}, {1, 2}, {7, 9}}, true},
+      {{{0, 4}, {3, 5}, {6, 7}}, true},
+      {{{6, 7}, {3, 5}, {0, 4}}, true},
+      {{{3, 5}, {6, 7}, {0, 4}}, true},
+      {{{0, 1}, {0, 1}}, true},
+  };
+  const GuardedPage page;
+  for (const auto& [ranges, overlap] : cases)
+    for (const bool at_end : {false, true}) {
+      EXPECT_EQ(overlap_within(page.copy(ranges, at_end)), overlap);
+      std::vector<Block> blocks;
+      for (const Range range : ranges) blocks.push_back({range.begin, range.size()});
+      EXPECT_EQ(overlap_within(page.copy(blocks, at_end)), overlap);
+    }
 }
 
 struct BreakableAreaTree : AreaTree {

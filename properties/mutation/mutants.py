@@ -431,7 +431,9 @@ class Finder:
         self.arguments(node.get("inner", []), function, False)
 
     def at_InitListExpr(self, node, function, returns):
-        self.arguments(node.get("inner", []), function, False)
+        file, begin, _ = node["span"]
+        commutes = re.search(r"\b(min|max)\($", self.texts[file][:begin]) is not None
+        self.arguments(node.get("inner", []), function, commutes)
 
     def at_CXXStdInitializerListExpr(self, node, function, returns):
         pass  # a list of equals: what is in it is commutative, or is found by an operator of its own
