@@ -398,6 +398,13 @@ TEST(EndsOfTheSpace, ACongruentBlockMayBeAllOfTheSpace) {
   EXPECT_EQ(space.allocate_congruent(Blocks{{0, address_max}}, 1), 0u);
 }
 
+TEST(EndsOfTheSpace, AnAllocationThatFailsIsTriedOnceWhereNothingWasFreedLazily) {
+  AddressSpace space = make({.range = {p, 3 * p}, .granule = p});
+  const std::uint64_t before = space.stats().nodes_visited;
+  EXPECT_EQ(error_of(space.allocate({.size = 2 * p, .align = 2 * p})), Error::no_space);
+  EXPECT_EQ(space.stats().nodes_visited - before, 1u) << "the block is long enough, and looked at once";
+}
+
 // ---- Moving ---------------------------------------------------------------------------------------------------------
 
 TEST(Moving, TakesEverythingAlong) {

@@ -47,6 +47,16 @@ int height_of(const Node* node) {
   return 1 + std::max(height_of(node->child(vmap::Side::left)), height_of(node->child(vmap::Side::right)));
 }
 
+/// Links of the tree between two nodes.
+std::uint64_t distance(const Node& one, const Node& other) {
+  std::vector<const Node*> above;
+  for (const Node* node = &one; node != nullptr; node = node->parent()) above.push_back(node);
+  std::uint64_t links = 0;
+  for (const Node* node = &other;; node = node->parent(), ++links)
+    if (const auto meet = std::ranges::find(above, node); meet != above.end())
+      return links + static_cast<std::uint64_t>(meet - above.begin());
+}
+
 /// The blocks in order of address, and nothing else.
 class NaiveBlocks {
  public:
@@ -234,9 +244,12 @@ RC_GTEST_PROP(FreeSpaceSearch, FindsThePreviousBlockThatIsLongEnough, ()) {
   const auto height = static_cast<std::uint64_t>(height_of(pair.space.tree().root()));
   for (const Range block : pair.naive.blocks()) {
     const Size size = pick(1, 40);
+    Node& node = *pair.block_at(block.begin);
     const std::uint64_t before = pair.space.visited();
-    const Node* const actual = pair.space.previous_at_least(*pair.block_at(block.begin), size);
-    RC_ASSERT(pair.space.visited() - before <= 3 * height);  // block_at() descends, then one climb and one descent
+    const Node* const actual = pair.space.previous_at_least(node, size);
+    const std::uint64_t visited = pair.space.visited() - before;
+    RC_ASSERT(visited <= 2 * height);  // one climb and one descent
+    RC_ASSERT(visited >= distance(node, actual != nullptr ? *actual : *pair.space.tree().root()));
     const std::optional<Range> expected = pair.naive.previous_at_least(block, size);
     RC_ASSERT((actual != nullptr ? std::optional(actual->range) : std::nullopt) == expected);
   }

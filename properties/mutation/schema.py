@@ -181,7 +181,7 @@ class Workshop:
         if source in objects:
             return None
         object_file = os.path.join(overlay, os.path.basename(source) + ".o")
-        flags = [flag for flag in self.flags if flag != "-fvisibility=hidden"]
+        flags = [*(flag for flag in self.flags if flag != "-fvisibility=hidden"), "-D_GLIBCXX_ASSERTIONS"]
         run = self.run(self.compiler, *flags, "-I", overlay, *self.include, "-ferror-limit=0", "-c", source, "-o", object_file)
         if run.returncode == 0:
             objects[source] = object_file
