@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <memory_resource>
@@ -49,6 +50,7 @@ class TestResource final : public std::pmr::memory_resource {
   }
   void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override {
     bytes_outstanding -= bytes;
+    std::memset(memory, 0xdd, bytes);  // nothing may be read of it
     std::pmr::new_delete_resource()->deallocate(static_cast<std::byte*>(memory) - alignment, bytes + alignment,
                                                 2 * alignment);
   }
