@@ -435,7 +435,16 @@ TEST(ExhaustionHooks, MayRemoveThemselvesAndEachOther) {
   EXPECT_EQ(e.called, "abb");
 }
 
-TEST(ExhaustionHooks, RemovedWhileTheyAreCalledAreGoneAtOnce) {
+TEST(ExhaustionHooks, RemovedAreGoneAtOnce) {
+  Exhausted e;
+  const auto witness = std::make_shared<int>();
+  const HookId a = e.add('a', [witness] { return false; });
+  EXPECT_EQ(witness.use_count(), 2);
+  EXPECT_TRUE(e.space.remove_hook(a));
+  EXPECT_EQ(witness.use_count(), 1);
+}
+
+TEST(ExhaustionHooks, RemovedWhileTheyAreCalledAreGoneAfterIt) {
   Exhausted e;
   const auto witness = std::make_shared<int>();
   HookId b = 0;

@@ -377,6 +377,27 @@ TEST(FreeSpaceCost, OfAChangeEndsWhereTheLargestBlockStaysTheSame) {
   }
 }
 
+TEST(FreeSpaceCost, IsANodeForEachThatIsEnteredAndForEachThatIsClimbedTo) {
+  FreeSpace space;
+  std::array<Node, 3> nodes;
+  nodes[0].range = {33, 49};  // the root: holds the next multiple of 16 but not a second one
+  nodes[1].range = {1, 17};   // to its left: long enough, and off every multiple of 16
+  nodes[2].range = {65, 97};
+  for (Node& node : nodes) space.add(node);
+  ASSERT_EQ(space.tree().root(), &nodes[0]);
+  const auto visits = [&](Size size, Size align) {
+    const std::uint64_t before = space.visited();
+    const auto fit = space.lowest_fit(size, align, vmap::everywhere);
+    return std::pair(fit ? fit->block : nullptr, space.visited() - before);
+  };
+  using Visits = std::pair<Node*, std::uint64_t>;
+  EXPECT_EQ(visits(1, 1), (Visits{&nodes[1], 2})) << "the root, the left one";
+  EXPECT_EQ(visits(1, 16), (Visits{&nodes[1], 2}));
+  EXPECT_EQ(visits(16, 16), (Visits{&nodes[2], 4})) << "the root, the left one, the root again, the right one";
+  EXPECT_EQ(visits(17, 1), (Visits{&nodes[2], 2})) << "no candidate to the left: the root, the right one";
+  EXPECT_EQ(visits(33, 1), (Visits{nullptr, 0})) << "no candidate at all";
+}
+
 TEST(FreeSpaceCost, OfAnAlignedSearchGrowsOnlyWithTheMisfits) {
   constexpr std::uint64_t n = 10'000;
   ManyBlocks blocks(n);

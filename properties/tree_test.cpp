@@ -417,6 +417,8 @@ TEST(Tree, AnEmptyTreeHasNoItems) {
   EXPECT_EQ(tree.root(), nullptr);
   EXPECT_EQ(tree.outermost(Side::left), nullptr);
   EXPECT_EQ(tree.outermost(Side::right), nullptr);
+  EXPECT_EQ(tree.propagated(), 0u);
+  EXPECT_EQ(tree.cases(), TreeCaseCounts{});
 }
 
 }  // namespace

@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <set>
 #include <string_view>
 #include <vector>
 
 #include "vmap/error.hpp"
 #include "vmap/request.hpp"
+#include "vmap/stats.hpp"
 #include "vmap/violation.hpp"
 
 namespace vmap {
@@ -45,6 +47,16 @@ template <class Value>
 void all_differ(const std::vector<Value>& values) {
   for (std::size_t i = 0; i < values.size(); ++i)
     for (std::size_t j = 0; j < values.size(); ++j) EXPECT_EQ(values[i] == values[j], i == j) << i << ", " << j;
+}
+
+TEST(Values, BeginWithNothing) {
+  EXPECT_EQ(Range{}, (Range{0, 0}));
+  const Stats nothing{};
+  for (const std::uint64_t value :
+       {nothing.busy_bytes, nothing.free_bytes, nothing.lazy_bytes, nothing.busy_areas, nothing.free_blocks,
+        nothing.lazy_areas, nothing.largest_free, nothing.nodes_alive, nothing.nodes_spare, nothing.hooks,
+        nothing.purges, nothing.hooks_called, nothing.nodes_visited, nothing.nodes_propagated})
+    EXPECT_EQ(value, 0u);
 }
 
 TEST(Values, AreEqualOnlyIfEveryPartIs) {

@@ -57,7 +57,6 @@ struct Plan {
   Address base = 0;
   std::vector<std::string> ops{};  ///< of the whole allocator
   std::uint64_t moves = 0;         ///< in each state; 0: depends on the state
-  bool sees_tree = true;
   std::string identity{};
   std::string state_file{};
 };
@@ -206,12 +205,6 @@ Plan plan_of(const Common& common, const Options& options) {
                                   .ops = ops};
     plan.territory = whole_territory(plan.subject.make, world);
     plan.moves = alphabet(world).size();
-    const Space space{.range = {plan.base, plan.base + options.granule * plan.granules},
-                      .granule = options.granule,
-                      .lazy_limit = options.lazy_limit,
-                      .busy = {}};
-    if (const auto executor = Executor::create(space, plan.subject.make, Checking::every_step))
-      plan.sees_tree = (*executor)->sees_tree();
   }
   plan.identity =
       fmt::format("{} {} granules={} base={} granule={} lazy-limit={} searches={} ops={}{}",
@@ -325,13 +318,14 @@ std::string summary_of(const Plan& plan, const Options& options, const ExploreRe
       report.exercised.searches != 0 ? fmt::format(", {} searches", grouped(report.exercised.searches)) : "",
       report.depth, seconds_of(report.elapsed), seconds_of(report.cpu),
       static_cast<double>(report.transitions) / seconds, bytes_text(report.bytes));
+  if (report.found && report.found->death) return text;  // not all was told
   text += fmt::format("{} layouts differ in what is {}; {}\n", grouped(report.layouts),
                       options.index_only ? "free" : "busy, lazily freed and free",
-                      plan.sees_tree ? "states also in the shape and the colours of the tree of free blocks"
-                                     : "the subject shows no tree, so that states do in nothing else");
+                      report.exercised.sees_tree ? "states also in the shape and the colours of the tree of free blocks"
+                                                 : "the subject shows no tree, so that states do in nothing else");
   const auto missing = cases_not_reached(report);
   const std::size_t reached = vmap::tree_case_count - missing.size();
-  if (report.found || !plan.sees_tree || reached == 0) return text;
+  if (report.found || !report.exercised.sees_tree || reached == 0) return text;
   text += fmt::format("cases of linking, erasing and rebalancing that were reached: {} of {}", reached,
                       vmap::tree_case_count);
   text += missing.empty() ? std::string("\n") : fmt::format("; not\n{}", wrapped(missing));

@@ -51,6 +51,7 @@ nanoseconds processor_time() {
 void add(Exercised& to, const Exercised& from) {
   to.coverage += from.coverage;
   to.searches += from.searches;
+  to.sees_tree = to.sees_tree || from.sees_tree;
 }
 
 constexpr char mark_done = 'd', mark_error = 'e', mark_found = 'f';

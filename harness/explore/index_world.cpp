@@ -117,7 +117,7 @@ class IndexWorld final : public World {
   std::vector<Mark> marks_;  ///< marks_[d]: after the first d moves of path_
   std::size_t marked_ = 0;   ///< how many hold
   std::string line_;         ///< the search that failed
-  Exercised exercised_;
+  Exercised exercised_{.sees_tree = true};
 };
 
 void IndexWorld::mark(std::size_t depth) {

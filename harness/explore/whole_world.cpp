@@ -196,7 +196,10 @@ StateKey WholeWorld::key_now() const {
 Exercised WholeWorld::exercised() const {
   Exercised all = exercised_;
   all.coverage += counted_;
-  if (executor_ != nullptr) all.coverage += executor_->coverage();
+  if (executor_ != nullptr) {
+    all.coverage += executor_->coverage();
+    all.sees_tree = executor_->sees_tree();
+  }
   return all;
 }
 

@@ -44,6 +44,7 @@ class Explorer {
 struct Exercised {
   Coverage coverage{};         ///< of all moves made; of the tree's cases, where the subject counts them
   std::uint64_t searches = 0;  ///< that were compared with every answer there could be, and changed nothing
+  bool sees_tree = false;      ///< the subject shows one, which tells states apart
 };
 
 class World {

@@ -289,24 +289,38 @@ class Run:
 
     def test(self, chosen):
         """The allocator's own tests, for what no op reaches: construction that is refused, reserve(), verify()."""
-        waiting = [m for m in chosen if self.results.of(m)["state"] in (LIVES, UNUSED)
-                   and m.body and "tests" not in self.results.of(m)]  # fmt: skip
-        if not waiting:
-            return
+        waiting = [m for m in chosen if self.results.of(m)["state"] in (LIVES, UNUSED) and "tests" not in self.results.of(m)]
+        outside = [m for m in waiting if not m.body]
+        waiting = [m for m in waiting if m.body]
+        if waiting:
+            self.test_together(waiting)
+        for i, mutant in enumerate(outside):
+            self.test_alone(mutant)
+            self.progress(f"tests, outside of functions: {i + 1} of {len(outside)}")
+
+    def test_together(self, waiting):
         self.progress(f"tests: compiling them with {len(waiting)} mutants", True)
         program, rejected = self.shop.compile_tests(self.texts, waiting, self.judge.libraries(), self.pool)
         if run_tests(program, 0) is not None:
             raise mutation.Broken(f"{program} fails without a mutant: {run_tests(program, 0)}")
         numbers = [(i, m) for i, m in enumerate(waiting, 1) if m.id not in rejected]
 
-        def judge(number, mutant):
-            failed, before = run_tests(program, number), self.results.of(mutant)
-            result = {**before, "tests": True}
-            if failed is not None:
-                result.update(found=True, state=FOUND, by="tests", invariant="test", detail=failed)
-            self.results.add(mutant, result)
-
+        judge = lambda number, mutant: self.tested(mutant, run_tests(program, number))
         self.stage("tests", [lambda n=n, m=m: judge(n, m) for n, m in numbers])
+
+    def test_alone(self, mutant):
+        changed = {**self.texts, mutant.file: mutation.apply(self.texts[mutant.file], mutant.changes)}
+        try:
+            program, _ = self.shop.compile_tests(changed, [], self.judge.libraries(), self.pool, schema.TESTS_OF_TYPES)
+        except mutation.Broken:
+            return self.tested(mutant, "does not compile")  # a static_assert of the tests, or of what they compile
+        self.tested(mutant, run_tests(program, 0))
+
+    def tested(self, mutant, failed):
+        result = {**self.results.of(mutant), "tests": True}
+        if failed is not None:
+            result.update(found=True, state=FOUND, by="tests", invariant="test", detail=failed)
+        self.results.add(mutant, result)
 
     def alone(self, mutant, work):
         shared = os.path.join(self.options.work, "one", mutant.id + ".so")

@@ -37,6 +37,7 @@ extern "C" [[gnu::visibility("default")]] const vmapcheck::SubjectFactory* vmapc
 extern "C" [[gnu::visibility("default")]] void vmapcheck_choose(int mutant) { vmapcheck_mutation::chosen = mutant; }
 """
 TESTS = ("address_space", "exhaustion", "free_space", "range", "tree", "verify", "vocabulary")
+TESTS_OF_TYPES = ("tree", "vocabulary")  # of what lies outside of functions: how a type begins
 TESTS_MAIN = """\
 #include <gtest/gtest.h>
 
@@ -139,7 +140,7 @@ class Workshop:
 
     # -- the tests
 
-    def compile_tests(self, texts, mutants, libraries, pool):
+    def compile_tests(self, texts, mutants, libraries, pool, tests=TESTS):
         """The allocator's own tests, as one program in which a mutant is chosen; and those that do not compile in it."""
         overlay = os.path.join(self.folder, "tests")
         shutil.rmtree(overlay, ignore_errors=True)
@@ -147,11 +148,11 @@ class Workshop:
         for mutant in mutants:
             by_file.setdefault(mutant.file, []).append(mutant)
         write(os.path.join(overlay, "main.cpp"), TESTS_MAIN)
-        tests = os.path.join(self.root, "properties")
+        properties = os.path.join(self.root, "properties")
         # The vocabulary is the harness's, too: its mutants are judged without the tests that use the harness.
-        sources = [os.path.join(overlay, "main.cpp"), os.path.join(tests, "refused_new.cpp"),
+        sources = [os.path.join(overlay, "main.cpp"), os.path.join(properties, "refused_new.cpp"),
                    *(os.path.join(overlay, "vmap", name) for name in ("address_space.cpp", "verify.cpp")),
-                   *(os.path.join(tests, name + "_test.cpp") for name in TESTS)]  # fmt: skip
+                   *(os.path.join(properties, name + "_test.cpp") for name in tests)]  # fmt: skip
         rejected, objects, to_compile = set(), {}, set(sources)
         while to_compile:
             lines = {}
