@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <expected>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include "harness/choices.hpp"
 #include "harness/draw.hpp"
@@ -247,13 +249,16 @@ struct CountsNoWork : VmapSubject<vmap::FreeSpace> {
   }
 };
 struct PromisesNoWork : CountsNoWork {
+  explicit PromisesNoWork(VmapSubject subject) : CountsNoWork{std::move(subject)} {}
   static Promises promises() { return {.work = false}; }
 };
 
 template <class S>
 SubjectFactory factory_of() {
-  return factory([](const SubjectConfig& config) {
-    return VmapSubject<vmap::FreeSpace>::create(config).transform([](auto&& subject) { return S{std::move(subject)}; });
+  return factory([](const SubjectConfig& config) -> std::expected<S, std::string> {
+    auto subject = VmapSubject<vmap::FreeSpace>::create(config);
+    if (!subject) return std::unexpected(subject.error());
+    return S{*std::move(subject)};
   });
 }
 

@@ -42,7 +42,7 @@ Territory whole_of(std::size_t granules, ExploreOps ops, const std::string& subj
   return whole_territory(find_subject(subject)->make, {.granules = granules, .lazy_limit = {}, .ops = ops});
 }
 
-constexpr ExploreOps all_ops{true, true, true, true, true, true, true};
+constexpr ExploreOps all_ops{true, true, true, true, true, true, true, true};
 
 /// A file in an empty folder of its own.
 class StateFile {

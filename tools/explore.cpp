@@ -65,13 +65,14 @@ struct OpKind {
   std::string_view name;
   bool ExploreOps::* flag;
 };
-constexpr std::array<OpKind, 7> op_kinds{{{"aligned", &ExploreOps::aligned},
+constexpr std::array<OpKind, 8> op_kinds{{{"aligned", &ExploreOps::aligned},
                                           {"windows", &ExploreOps::windows},
                                           {"placed", &ExploreOps::placed},
                                           {"lazy", &ExploreOps::lazy},
                                           {"congruent", &ExploreOps::congruent},
                                           {"failures", &ExploreOps::failures},
-                                          {"find", &ExploreOps::find}}};
+                                          {"find", &ExploreOps::find},
+                                          {"refused", &ExploreOps::refused}}};
 
 Exit run_explore(const Common& common, const Options& options);
 Plan plan_of(const Common& common, const Options& options);

@@ -213,6 +213,49 @@ std::optional<Violation> WholeWorld::finish() {
 
 }  // namespace
 
+namespace {
+
+/// What is no sound request of any kind, in a space of at least one granule.
+void add_refused(std::vector<Op>& ops, const WholeWorldOptions& options) {
+  const Size granule = options.granule;
+  const Range space = space_of(options).range;
+  const Range backward{space.end, space.begin};
+  const auto alloc = [&](Size size, Size align, Range within) {
+    ops.push_back(Alloc{{}, {.size = size, .align = align, .within = within}});
+  };
+  const auto congruent = [&](std::vector<vmap::Block> blocks, Size align, Range within = vmap::everywhere) {
+    ops.push_back(Congruent{.label = {}, .align = align, .within = within, .blocks = std::move(blocks)});
+  };
+  const auto place = [&](Address begin, Address end) { ops.push_back(AllocAt{{}, {begin, end}}); };
+  const vmap::Block block{0, granule};
+  const Address last = vmap::address_max & ~(granule - 1);  // the last granule that is whole begins one below
+  alloc(0, granule, vmap::everywhere);
+  alloc(granule, 0, vmap::everywhere);
+  alloc(granule, 3 * granule, vmap::everywhere);
+  alloc(granule, granule, backward);
+  place(space.end, space.begin);
+  if (space.begin >= granule) place(space.begin - granule, space.begin + granule);
+  if (space.end <= vmap::address_max - granule) place(space.end - granule, space.end + granule);
+  congruent({}, granule);
+  congruent({{0, 0}}, granule);
+  congruent({{0, 2 * granule}, {granule, granule}}, granule);
+  congruent({{last, 2 * granule}}, granule);
+  congruent({block}, 0);
+  congruent({block}, 3 * granule);
+  congruent({block}, granule, backward);
+  ops.push_back(FreeAt{space.end});
+  if (granule == 1) return;
+  const Size off = granule / 2;
+  alloc(granule + off, granule, vmap::everywhere);
+  place(space.begin + off, space.begin + granule);
+  place(space.begin, space.begin + off);
+  congruent({{off, granule}}, granule);
+  congruent({{0, granule + off}}, granule);
+  ops.push_back(FreeAt{space.begin + off});
+}
+
+}  // namespace
+
 std::vector<Op> alphabet(const WholeWorldOptions& options) {
   std::vector<Op> ops;
   const Size granule = options.granule;
@@ -246,13 +289,14 @@ std::vector<Op> alphabet(const WholeWorldOptions& options) {
   }
   if (options.ops.congruent)
     for (const Size align : aligns) {
-      const auto add = [&](std::vector<vmap::Block> blocks) {
-        ops.push_back(Congruent{.label = {}, .align = align, .within = vmap::everywhere, .blocks = std::move(blocks)});
+      const auto add = [&](std::vector<vmap::Block> blocks, Range window = vmap::everywhere) {
+        ops.push_back(Congruent{.label = {}, .align = align, .within = window, .blocks = std::move(blocks)});
       };
+      for (const std::size_t g : {std::size_t{0}, granules - 1}) add({{at(g), granule}});  // the base is 0, or lower
       for (std::size_t begin = 0; begin < granules; ++begin)
         for (std::size_t end = begin + 1; end <= granules; ++end) {
           const vmap::Block first{bytes(begin), bytes(end - begin)};
-          add({first});
+          for (const Range window : windows) add({first}, window);
           for (std::size_t next = end; next < granules; ++next)
             for (std::size_t last = next + 1; last <= granules; ++last) {
               const vmap::Block second{bytes(next), bytes(last - next)};
@@ -265,6 +309,7 @@ std::vector<Op> alphabet(const WholeWorldOptions& options) {
     for (std::size_t g = 0; g <= granules; ++g) ops.push_back(Find{at(g)});
     if (options.base > 0) ops.push_back(Find{options.base - 1});
   }
+  if (options.ops.refused) add_refused(ops, options);
   return ops;
 }
 

@@ -43,7 +43,7 @@ EXPLORATIONS = (
     ("--granules", "3", "--granule", "16", "--base", "0x40", "--lazy-limit", "16"),
     ("--granules", "5", "--ops", "congruent"),
     ("--index-only", "--granules", "10", "--searches"),
-    ("--index-only", "--granules", "12"),
+    ("--index-only", "--granules", "11"),
     ("--granules", "9", "--ops", "first-fit"),
     ("--granules", "4"),
     ("--granules", "4", "--base", "top"),

@@ -612,7 +612,9 @@ def tables(rows):
             lines.append(f"{name:<11}{sum(counts.values()):>8}" + "".join(f"{counts[s]:>11}" for s in states))
     found = [r for _, r in rows if r["state"] == FOUND]
     random = sorted(r["ops"] for r in found if r["by"] == "random")
-    lines += ["", f"found by random traces: {len(random)}; by the corpus alone: {len(found) - len(random)}"]
+    by = collections.Counter(r["by"] for r in found)
+    lines += ["", f"found by random traces: {len(random)}; by the tests of the allocator alone: {by['tests']}; "
+                  f"by the corpus alone: {by['corpus']}"]  # fmt: skip
     bounds = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 2_000_000)
     for least, most in zip((-1, *bounds), bounds):
         lines.append(f"  within {most:>9,} ops: {sum(ops <= most for ops in random):>5}   {sum(least < ops <= most for ops in random):>5} more")
@@ -625,7 +627,7 @@ def write_json(options, rows):
     out = [
         {"id": m.id, "operator": m.operator, "file": os.path.basename(m.file), "function": m.function, "line": m.line,
          "original": m.original, "mutant": m.mutated,
-         **{k: v for k, v in r.items() if k not in ("id", "sources", "judge", "corpus", "code", "found")}}
+         **{k: v for k, v in r.items() if k not in ("id", "sources", "judge", "corpus", "code", "found", "mutant")}}
         for m, r in rows
     ]  # fmt: skip
     states = collections.Counter(r["state"] for _, r in rows)
