@@ -2,6 +2,7 @@
 #include "harness/explore/whole_world.hpp"
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -296,7 +297,9 @@ std::vector<Op> alphabet(const WholeWorldOptions& options) {
       for (std::size_t begin = 0; begin < granules; ++begin)
         for (std::size_t end = begin + 1; end <= granules; ++end) {
           const vmap::Block first{bytes(begin), bytes(end - begin)};
-          for (const Range window : windows) add({first}, window);
+          add({first});
+          if (align == granule)
+            for (const Range window : std::span(windows).subspan(1)) add({first}, window);
           for (std::size_t next = end; next < granules; ++next)
             for (std::size_t last = next + 1; last <= granules; ++last) {
               const vmap::Block second{bytes(next), bytes(last - next)};
