@@ -17,6 +17,9 @@ main() {
   planted compile "does not compile" '' 'Merge put'
   planted equivalent lives '' 'Merge add' ' // the area goes'
   refused
+  # A subject that dies as soon as it is made is a finding of each driver, and no end of it.
+  mutants --driver random,corpus,explore --ops 10000 --only pool_node_missing --json >"$scratch/dies.json"
+  if (($(grep -c '"found": true' "$scratch/dies.json") != 3)); then cat "$scratch/dies.json"; exit 1; fi
   local which="${VMAPCHECK_MUTANTS-}" options=()
   if [[ -z $which ]]; then which=$((0x$(commit) % 3 + 1)); fi
   if [[ $which != all ]]; then options=(--third "$which"); fi
