@@ -268,6 +268,7 @@ std::vector<Op> alphabet(const WholeWorldOptions& options) {
   if (options.ops.aligned) {
     for (Size align = 2 * granule; align != 0 && align / 2 < bytes(granules); align *= 2) aligns.push_back(align);
     aligns.push_back(Size{1} << 63);
+    if (granule > 1) aligns.push_back(granule / 2);  // acts as the granule
   }
   std::vector<Range> windows{vmap::everywhere};
   if (options.ops.windows)

@@ -24,7 +24,7 @@ inline constexpr std::size_t whole_granules_max = 16;
 
 /// Kinds of ops. First fit, allocations of every size and frees of every address, is always there.
 struct ExploreOps {
-  bool aligned = false;    ///< every alignment, from a granule to beyond the space and 2^63
+  bool aligned = false;    ///< every alignment, from a granule to beyond the space and 2^63; one below it
   bool windows = false;    ///< every window between two granules; for congruent placements, those of one block
   bool placed = false;     ///< alloc-at of every range, and of one that leaves the space
   bool lazy = false;       ///< lazy frees of every address, and purges
