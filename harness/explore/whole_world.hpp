@@ -24,15 +24,14 @@ inline constexpr std::size_t whole_granules_max = 16;
 
 /// Kinds of ops. First fit, allocations of every size and frees of every address, is always there.
 struct ExploreOps {
-  bool aligned = false;  ///< every alignment, from a granule to beyond the space and 2^63; one below it
-  bool windows = false;  ///< every window between two granules; for congruent placements, those of one block
-  bool placed = false;   ///< alloc-at of every range, and of one that leaves the space
-  bool lazy = false;     ///< lazy frees of every address, and purges
-  bool congruent =
-      false;  ///< every list of one or two blocks, in both orders, with every alignment; addresses as offsets
-  bool failures = false;  ///< of metadata
-  bool find = false;      ///< at every granule, and beside the space
-  bool refused = false;   ///< what must be refused, in each way
+  bool aligned = false;    ///< every alignment, from a granule to beyond the space and 2^63; one below it
+  bool windows = false;    ///< every window between two granules; for congruent placements, those of one block
+  bool placed = false;     ///< alloc-at of every range, and of one that leaves the space
+  bool lazy = false;       ///< lazy frees of every address, and purges
+  bool congruent = false;  ///< every list of one or two blocks, in both orders and aligned; addresses as offsets
+  bool failures = false;   ///< of metadata
+  bool find = false;       ///< at every granule, and beside the space
+  bool refused = false;    ///< what must be refused, in each way
 };
 
 struct WholeWorldOptions {
