@@ -325,9 +325,10 @@ struct FindFreed : Around<> {
     return Inner::free_lazily(begin);
   }
   [[nodiscard]] std::optional<Range> find(Address address) const {
+    const std::optional<Range> found = Inner::find(address);  // counted as any other
     for (const auto& area : recent_)
       if (area && area->contains(address)) return area;
-    return Inner::find(address);
+    return found;
   }
 
  private:
@@ -345,9 +346,10 @@ struct FindFreed : Around<> {
 struct FindEnd : Around<> {
   using Around<>::Around;
   [[nodiscard]] std::optional<Range> find(Address address) const {
-    if (last_ && address == last_->end && Inner::find(last_->begin) == last_) return last_;
-    last_ = Inner::find(address);
-    return last_;
+    const std::optional<Range> found = Inner::find(address);
+    if (last_ && address == last_->end && !found) return last_;
+    last_ = found;
+    return found;
   }
 
  private:

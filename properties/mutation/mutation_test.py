@@ -36,7 +36,15 @@ struct Box {
     size += by - 1;
     ++count;
   }
+  void shift(Box& to, int n) {
+    size = count;
+    count = n;
+    lowest = low(n, n);
+    grow(n);
+    to.size = size;
+  }
   static Side other(Side side) { return side == Side::left ? Side::right : Side::left; }
+  T lowest;
   bool empty = true;
   int size = 0;
   int count = 0;
@@ -79,7 +87,9 @@ EXPECTED = {
     ("constant", "size += by - 2;"),
     ("delete", ";"),
     ("step", "--count;"),
-    ("order", "++count; size += by - 1;"),
+    # Of the others in a row, neither does what the other sees.
+    ("order", "count = n; size = count;"),
+    ("order", "to.size = size; grow(n);"),
     ("compare", "static Side other(Side side) { return side != Side::left ? Side::right : Side::left; }"),
     ("condition", "static Side other(Side side) { return true ? Side::right : Side::left; }"),
     ("condition", "static Side other(Side side) { return false ? Side::right : Side::left; }"),
