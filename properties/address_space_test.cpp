@@ -393,6 +393,14 @@ TEST(EndsOfTheSpace, NoCongruentBaseIsLoweredBelowZero) {
   EXPECT_EQ(space.allocate_congruent(Blocks{{3 * p, p}}, p), 0u);
 }
 
+/// A comparison of each block with each would take hours.
+TEST(CongruentBlocks, InAscendingOrderAreWalkedOnce) {
+  AddressSpace space = make({.range = everywhere});
+  std::vector<Block> blocks;
+  for (Size offset = 0; offset < 500'000; ++offset) blocks.push_back({offset, 1});
+  EXPECT_TRUE(space.allocate_congruent(blocks, 1));
+}
+
 TEST(EndsOfTheSpace, ACongruentBlockMayBeAllOfTheSpace) {
   AddressSpace space = make({.range = everywhere});
   EXPECT_EQ(space.allocate_congruent(Blocks{{0, address_max}}, 1), 0u);

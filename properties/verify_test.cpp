@@ -279,6 +279,35 @@ TEST(VerifyLayout, NamesANodeThatIsTooDeep) {
       << violation->detail;
 }
 
+/// The blocks before the root in one line to the left, all black, and the list as it should be.
+TEST(VerifyLayout, NamesANodeThatIsTooDeepOnTheLeft) {
+  HandMade layout({}, {});
+  layout.granule = 1;
+  Ranges areas;
+  for (Address begin = 62; begin != 0; begin -= 2) {  // inserted from the right, the root stays far right
+    Node& node = layout.storage.emplace_back();
+    node.range = {begin, begin + 1};
+    layout.free.link(layout.free.outermost(Side::left), Side::left, node);
+  }
+  for (Address begin = 1; begin < 64; begin += 2) layout.append(layout.busy, {begin, begin + 1});
+  layout.append(layout.lazy, {0, 1});
+  EXPECT_EQ(layout.verify(), std::nullopt);
+  Node* parent = layout.free.root();
+  int links = 0;
+  for (Node* node = parent->previous(); node != nullptr; node = node->previous(), ++links) {
+    BreakableFreeTree::set_child(*parent, Side::left, node);
+    BreakableFreeTree::set_parent(*node, parent);
+    BreakableFreeTree::set_red(*node, false);
+    for (const Side side : {Side::left, Side::right}) BreakableFreeTree::set_child(*node, side, nullptr);
+    parent = node;
+  }
+  ASSERT_GT(links, 13) << "of 31 nodes none can be deeper than 10";
+  const auto violation = layout.verify();
+  EXPECT_EQ(broken(violation), Invariant::tree);
+  EXPECT_NE(violation.value().detail.find("is deeper than a red-black tree can be"), std::string::npos)
+      << violation->detail;
+}
+
 /// The blocks behind the root in a line that turns at every node, so that no side alone is long.
 TEST(VerifyLayout, NamesANodeThatIsTooDeepOnALineThatTurns) {
   Ranges free_blocks;
@@ -397,6 +426,18 @@ TEST(OverlapWithin, IsSaidOfWhatIsGivenAndNothingBesideItIsRead) {
       for (const Range range : ranges) blocks.push_back({range.begin, range.size()});
       EXPECT_EQ(overlap_within(page.copy(blocks, at_end)), overlap);
     }
+}
+
+/// A comparison of each with each would take hours.
+TEST(OverlapWithin, WalksOnceOverWhatAscends) {
+  Ranges ranges;
+  std::vector<Block> blocks;
+  for (Address begin = 0; begin < 2'000'000; ++begin) {
+    ranges.push_back({begin, begin + 1});
+    blocks.push_back({begin, 1});
+  }
+  EXPECT_FALSE(overlap_within(ranges));
+  EXPECT_FALSE(overlap_within(blocks));
 }
 
 struct BreakableAreaTree : AreaTree {

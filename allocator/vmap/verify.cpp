@@ -48,8 +48,8 @@ int depth_max(std::size_t nodes) { return 2 * static_cast<int>(std::bit_width(no
 template <class Tree>
 const Node* first_of(const Tree& tree) {
   const Node* node = tree.root();
-  for (int depth = 0; node != nullptr && node->child(Side::left) != nullptr; ++depth) {
-    if (depth > depth_max(tree.size())) return nullptr;
+  for (std::size_t links = 0; node != nullptr && node->child(Side::left) != nullptr; ++links) {
+    if (links > tree.size()) return nullptr;
     node = node->child(Side::left);
   }
   return node;

@@ -18,12 +18,15 @@ main() {
   planted equivalent lives '' 'Merge add' ' // the area goes'
   refused
   # A subject that dies as soon as it is made is a finding of each driver, and no end of it.
-  mutants --driver random,corpus,explore --ops 10000 --only pool_node_missing --json >"$scratch/dies.json"
-  if (($(grep -c '"found": true' "$scratch/dies.json") != 3)); then cat "$scratch/dies.json"; exit 1; fi
+  local status=0
+  mutants --driver random,corpus,explore --ops 10000 --only pool_node_missing --json >"$scratch/dies.json" || status=$?
+  if ((status != 0)) || (($(grep -c '"found": true' "$scratch/dies.json") != 3)); then cat "$scratch/dies.json"; exit 1; fi
   local which="${VMAPCHECK_MUTANTS-}" options=()
   if [[ -z $which ]]; then which=$((0x$(commit) % 3 + 1)); fi
-  if [[ $which != all ]]; then options=(--third "$which"); fi
-  echo "mutants: third $which of 3 (VMAPCHECK_MUTANTS=$which)"
+  if [[ $which != all ]]; then
+    options=(--third "$which")
+    echo "mutants: third $which of 3 (VMAPCHECK_MUTANTS=$which)"
+  fi
   mutants --driver random,corpus,explore --until-found --ops 300000 --minimize-time 500ms "${options[@]}"
 }
 

@@ -15,7 +15,7 @@ import re
 
 # Called with the sources' own objects, these read them and no more.
 ONLY_READ = {
-    "max", "min", "size", "empty", "begin", "end", "load", "none_of", "any_of", "all_of", "count_if", "move", "forward",
+    "max", "min", "size", "empty", "begin", "end", "load", "none_of", "any_of", "all_of", "count_if", "forward",
     "has_value", "value", "error", "operator*", "operator->", "operator[]", "operator bool", "operator!", "operator==",
     "get_default_resource", "countr_zero", "bit_width", "has_single_bit", "data", "operator+", "operator-",
 }  # fmt: skip
@@ -206,7 +206,10 @@ def call(node, children, found, inside):
     if name is None:
         found.anything = True
         return
-    if name == "exchange":  # of a place
+    if name == "operator()":  # of a lambda, which may do anything to what it has captured
+        found.anything = True
+        return
+    if name in ("exchange", "move"):  # of a place
         write(children[1], found, inside)
         visit_all(children[1:], found, inside)
         return

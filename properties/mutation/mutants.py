@@ -62,6 +62,10 @@ class Broken(Exception):
     """The sources do not compile, or clang is not there."""
 
 
+class DoesNotCompile(Broken):
+    """A source of the tests, with what it includes."""
+
+
 # ---------------------------------------------------------------------------------------------------- clang's AST
 
 

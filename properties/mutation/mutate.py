@@ -294,6 +294,10 @@ class Run:
         waiting = [m for m in waiting if m.body]
         if waiting:
             self.test_together(waiting)
+        if outside:
+            program, _ = self.tests_of_types(self.texts)
+            if run_tests(program, 0) is not None:
+                raise mutation.Broken(f"{program} fails without a mutant: {run_tests(program, 0)}")
         for i, mutant in enumerate(outside):
             self.test_alone(mutant)
             self.progress(f"tests, outside of functions: {i + 1} of {len(outside)}")
@@ -309,12 +313,14 @@ class Run:
         self.stage("tests", [lambda n=n, m=m: judge(n, m) for n, m in numbers])
 
     def test_alone(self, mutant):
-        changed = {**self.texts, mutant.file: mutation.apply(self.texts[mutant.file], mutant.changes)}
         try:
-            program, _ = self.shop.compile_tests(changed, [], self.judge.libraries(), self.pool, schema.TESTS_OF_TYPES)
-        except mutation.Broken:
+            program, _ = self.tests_of_types({**self.texts, mutant.file: mutation.apply(self.texts[mutant.file], mutant.changes)})
+        except mutation.DoesNotCompile:
             return self.tested(mutant, "does not compile")  # a static_assert of the tests, or of what they compile
         self.tested(mutant, run_tests(program, 0))
+
+    def tests_of_types(self, texts):
+        return self.shop.compile_tests(texts, [], self.judge.libraries(), self.pool, schema.TESTS_OF_TYPES)
 
     def tested(self, mutant, failed):
         result = {**self.results.of(mutant), "tests": True}

@@ -167,7 +167,7 @@ class Workshop:
                     for copy in lines:
                         blamed |= blame(run.stderr, copy, lines[copy])
                     if not blamed - rejected:
-                        raise Broken(f"{source}, with mutants of the allocator, does not compile:\n{run.stderr}")
+                        raise DoesNotCompile(f"{source}, with mutants of the allocator, does not compile:\n{run.stderr}")
             if not blamed - rejected:
                 break
             rejected |= blamed
