@@ -252,6 +252,19 @@ TEST(VerifyLayout, NamesABlockThatIsOutOfOrderInTheTreeAlone) {
   EXPECT_EQ(layout.verify(), (Violation{Invariant::tree, "node [0x0, 0x4): is out of order"}));
 }
 
+/// Hangs `node`, black and without children, below `parent`.
+void hang(Node& parent, Side side, Node& node) {
+  BreakableFreeTree::set_child(parent, side, &node);
+  BreakableFreeTree::set_parent(node, &parent);
+  BreakableFreeTree::set_red(node, false);
+  for (const Side below : {Side::left, Side::right}) BreakableFreeTree::set_child(node, below, nullptr);
+}
+
+void expect_too_deep(const std::optional<Violation>& violation) {
+  ASSERT_EQ(broken(violation), Invariant::tree);
+  EXPECT_NE(violation->detail.find("is deeper than a red-black tree can be"), std::string::npos) << violation->detail;
+}
+
 /// All blocks behind the root in one line, to the right, all black, and the list as it should be: of 20 nodes none can
 /// be deeper than 10.
 TEST(VerifyLayout, NamesANodeThatIsTooDeep) {
@@ -267,23 +280,16 @@ TEST(VerifyLayout, NamesANodeThatIsTooDeep) {
   EXPECT_EQ(layout.verify(), std::nullopt);
   Node* parent = layout.free.root();
   for (Node* node = parent->next(); node != nullptr; node = node->next()) {
-    BreakableFreeTree::set_child(*parent, Side::right, node);
-    BreakableFreeTree::set_parent(*node, parent);
-    BreakableFreeTree::set_red(*node, false);
-    for (const Side side : {Side::left, Side::right}) BreakableFreeTree::set_child(*node, side, nullptr);
+    hang(*parent, Side::right, *node);
     parent = node;
   }
-  const auto violation = layout.verify();
-  EXPECT_EQ(broken(violation), Invariant::tree);
-  EXPECT_NE(violation.value().detail.find("is deeper than a red-black tree can be"), std::string::npos)
-      << violation->detail;
+  expect_too_deep(layout.verify());
 }
 
 /// The blocks before the root in one line to the left, all black, and the list as it should be.
 TEST(VerifyLayout, NamesANodeThatIsTooDeepOnTheLeft) {
   HandMade layout({}, {});
   layout.granule = 1;
-  Ranges areas;
   for (Address begin = 62; begin != 0; begin -= 2) {  // inserted from the right, the root stays far right
     Node& node = layout.storage.emplace_back();
     node.range = {begin, begin + 1};
@@ -295,17 +301,11 @@ TEST(VerifyLayout, NamesANodeThatIsTooDeepOnTheLeft) {
   Node* parent = layout.free.root();
   int links = 0;
   for (Node* node = parent->previous(); node != nullptr; node = node->previous(), ++links) {
-    BreakableFreeTree::set_child(*parent, Side::left, node);
-    BreakableFreeTree::set_parent(*node, parent);
-    BreakableFreeTree::set_red(*node, false);
-    for (const Side side : {Side::left, Side::right}) BreakableFreeTree::set_child(*node, side, nullptr);
+    hang(*parent, Side::left, *node);
     parent = node;
   }
-  ASSERT_GT(links, 13) << "of 31 nodes none can be deeper than 10";
-  const auto violation = layout.verify();
-  EXPECT_EQ(broken(violation), Invariant::tree);
-  EXPECT_NE(violation.value().detail.find("is deeper than a red-black tree can be"), std::string::npos)
-      << violation->detail;
+  ASSERT_GT(links, 13) << "the limit for 31 nodes is 12";
+  expect_too_deep(layout.verify());
 }
 
 /// The blocks behind the root in a line that turns at every node, so that no side alone is long.
@@ -320,21 +320,15 @@ TEST(VerifyLayout, NamesANodeThatIsTooDeepOnALineThatTurns) {
   layout.granule = 1;
   std::deque<Node*> behind;
   for (Node* node = layout.free.root()->next(); node != nullptr; node = node->next()) behind.push_back(node);
-  ASSERT_GT(behind.size(), 13u) << "of 32 nodes none can be deeper than 12";
+  ASSERT_GT(behind.size(), 13u) << "the limit for 32 nodes is 12";
   Node* parent = layout.free.root();
   for (Side side = Side::right; !behind.empty(); side = opposite(side)) {
     Node* const node = side == Side::left ? behind.front() : behind.back();
     side == Side::left ? behind.pop_front() : behind.pop_back();
-    BreakableFreeTree::set_child(*parent, side, node);
-    BreakableFreeTree::set_parent(*node, parent);
-    BreakableFreeTree::set_red(*node, false);
-    for (const Side below : {Side::left, Side::right}) BreakableFreeTree::set_child(*node, below, nullptr);
+    hang(*parent, side, *node);
     parent = node;
   }
-  const auto violation = layout.verify();
-  EXPECT_EQ(broken(violation), Invariant::tree);
-  EXPECT_NE(violation.value().detail.find("is deeper than a red-black tree can be"), std::string::npos)
-      << violation->detail;
+  expect_too_deep(layout.verify());
 }
 
 TEST(VerifyLayout, ReportsOverlapBeforePartitionBeforeCoalescingBeforeTheRest) {

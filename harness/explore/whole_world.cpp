@@ -212,10 +212,6 @@ std::optional<Violation> WholeWorld::finish() {
   return violation;
 }
 
-}  // namespace
-
-namespace {
-
 /// What is no sound request of any kind, in a space of at least one granule.
 void add_refused(std::vector<Op>& ops, const WholeWorldOptions& options) {
   const Size granule = options.granule;

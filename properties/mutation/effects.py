@@ -7,8 +7,10 @@ break), the other does no more than to compute a variable of its own, out of wha
 object they may be of; fields of one name may always be the same.  A call has the effects of all functions of that name in
 the sources, and of those that they call; what is called outside of them is known to only read, or may do anything.
 
-Everything that is not understood is an effect on everything.  So `commute` errs on one side: two statements that it keeps
-apart may commute, and then the mutant is asked for a proof as any other.
+A statement of a kind that is not known may do anything; so may a call of a lambda.  Two things are taken for granted, as
+they hold in the sources that this reads: a constructor only computes its object, and a reference to a number is not read
+under its own name while the number is written under another.  Two statements that are kept apart may commute: then the
+mutant is asked for a proof as any other.
 """
 
 import re
@@ -248,7 +250,7 @@ def is_own_variable(node):
 
 def is_own_class(node):
     """Passed by reference, it is written field by field, by functions whose effects are known."""
-    return re.search(r"\b(Node|AreaTree|AugmentedRbTree<.*>|NodeLinks<.*>)( const)?$", node.get("type", {}).get("qualType", "")) is not None
+    return re.search(r"\b(Node|AreaTree|FreeTree|AugmentedRbTree<.*>|TreeLinks<.*>)( const)?$", node.get("type", {}).get("qualType", "")) is not None
 
 
 def called(node):

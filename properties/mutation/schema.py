@@ -20,7 +20,7 @@ import re
 import shutil
 import subprocess
 
-from mutants import Broken, apply
+from mutants import Broken, DoesNotCompile, apply
 
 DECLARATION = "namespace vmapcheck_mutation { extern int chosen; } "
 SUBJECT = """\
