@@ -150,6 +150,10 @@ std::string signature(const Failure& failure) {
   return "hang in " + (failure.op ? std::string(op_names[failure.op->index()]) : std::string("destruction"));
 }
 
+bool alike(const Failure& a, const Failure& b, Kept kept) {
+  return kept == Kept::anything || (kept == Kept::kind ? a.kind == b.kind : signature(a) == signature(b));
+}
+
 std::string short_name(const Failure& failure) {
   std::string text;
   switch (failure.kind) {

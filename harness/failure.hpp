@@ -59,6 +59,16 @@ struct Failure {
 /// See above. Never empty; one line.
 [[nodiscard]] std::string signature(const Failure& failure);
 
+/// How much two failures must have in common to be taken for the same. Corrupted memory is noticed at one place or
+/// another: its signature moves.
+enum class Kept : std::uint8_t { signature, kind, anything };
+
+inline constexpr std::array<std::string_view, 3> kept_names{"signature", "kind", "anything"};
+
+[[nodiscard]] constexpr std::string_view name(Kept kept) { return kept_names[static_cast<std::size_t>(kept)]; }
+
+[[nodiscard]] bool alike(const Failure& a, const Failure& b, Kept kept);
+
 /// The name of what failed, for file names and statistics: the invariant, or "sigsegv", "heap-use-after-free", "hang".
 [[nodiscard]] std::string short_name(const Failure& failure);
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "harness/isolated.hpp"
+#include "harness/numbers.hpp"
 #include "harness/shorter.hpp"
 #include "model/trace.hpp"
 
@@ -19,6 +20,10 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t simplified_ops_max = 128;
 /// Random sequences are shorter than this; where deletion leaves more, the fault needs them.
 constexpr std::size_t searched_ops_max = 24;
+/// So many candidates in a row that fail otherwise say that the signature moves.
+constexpr std::uint64_t refused_max = 64;
+
+std::size_t length_of(const Trace& trace) { return trace.ops.size() + trace.space.busy.size(); }
 
 class Minimizer {
  public:
@@ -31,9 +36,17 @@ class Minimizer {
   void delete_runs(Trace& trace, Failure& failure, List list_of);
   bool delete_again();
   bool delete_concretised();
+  bool simplify_numbers();
+  bool turn(const std::vector<Dial>& all, std::vector<std::uint64_t> (*values_of)(std::uint64_t));
+  void bisect(const Dial& dial, Hit& hit, std::uint64_t n, std::optional<std::uint64_t> passing);
   bool simplify();
   bool find_shorter();
   bool take(Hit hit);
+
+  void keep(Kept kept);
+  [[nodiscard]] bool signature_moves() const;
+  [[nodiscard]] bool is_stable() const;
+  void fall_back();
 
   std::optional<Hit> first(std::uint64_t count, const std::function<Trace(std::uint64_t)>& candidate);
   [[nodiscard]] bool time_is_left();
@@ -42,6 +55,10 @@ class Minimizer {
   const SubjectFactory& make_;
   const MinimizeOptions& options_;
   const Clock::time_point begin_ = Clock::now();
+  const Failure first_;
+  std::size_t first_length_;
+  const SharedArray<std::uint64_t> refused_{1};  ///< candidates that failed otherwise since one failed as is wanted
+  bool may_fall_back_;
   std::function<bool(const Failure&)> wanted_;
   IsolatedOptions isolated_;
   MinimizeProgress progress_{};
@@ -51,33 +68,32 @@ class Minimizer {
 
 Minimizer::Minimizer(const Trace& trace, const Failure& failure, const SubjectFactory& make,
                      const MinimizeOptions& options)
-    : make_(make), options_(options) {
+    : make_(make), options_(options), first_(failure), may_fall_back_(options.fall_back) {
   best_.trace = trace;
   best_.trace.comments.clear();
   best_.failure = failure;
   cut_behind(best_.trace, failure);
-  if (options.any)
-    wanted_ = [](const Failure&) { return true; };
-  else if (failure.kind == FailureKind::violation)
-    wanted_ = [invariant = failure.violation.invariant](const Failure& other) {
-      return other.kind == FailureKind::violation && other.violation.invariant == invariant;
-    };
-  else
-    wanted_ = [wanted = signature(failure)](const Failure& other) { return signature(other) == wanted; };
-  isolated_.limits = hurried(options.limits, failure.kind);
+  first_length_ = length_of(best_.trace);
+  wanted_ = [this](const Failure& other) {
+    if (alike(first_, other, best_.kept)) return true;
+    ++refused_[0];
+    return false;
+  };
   isolated_.keep_going = [this] { return time_is_left(); };
+  keep(options.keep);
 }
 
 Minimized Minimizer::run() {
   stage("deleting ops");
   delete_ops(best_.trace, best_.failure);
+  fall_back();
   do {
     // Until neither makes it simpler: what one makes of it may be new to the other.
     do {
       stage("making placements concrete");
       while (delete_again() || delete_concretised()) {}
       stage("simplifying");
-      while (simplify()) {}
+      while (simplify_numbers() || simplify()) {}
     } while (delete_again() || delete_concretised());
     stage("searching for a shorter one");
   } while (find_shorter());
@@ -99,7 +115,10 @@ bool Minimizer::time_is_left() {
 
 std::optional<Hit> Minimizer::first(std::uint64_t count, const std::function<Trace(std::uint64_t)>& candidate) {
   if (count == 0 || !time_is_left()) return std::nullopt;
-  return first_failing(count, candidate, wanted_, make_, isolated_);
+  auto hit = first_failing(count, candidate, wanted_, make_, isolated_);
+  best_.candidates += hit ? hit->index + 1 : count;
+  if (hit) refused_[0] = 0;
+  return hit;
 }
 
 /// A simpler one is the best from here on.
@@ -109,7 +128,51 @@ bool Minimizer::take(Hit hit) {
   best_.trace = std::move(hit.trace);
   best_.failure = std::move(hit.failure);
   best_.elapsed_to_best = Clock::now() - begin_;
+  best_.numbers_smallest = false;
   return true;
+}
+
+// ---- What is kept
+// ------------------------------------------------------------------------------------------------------
+
+void Minimizer::keep(Kept kept) {
+  best_.kept = kept;
+  refused_[0] = 0;
+  isolated_.limits = hurried(options_.limits, best_.failure.kind);
+}
+
+/// Nothing was gained, and candidates fail in other ways: deletion need not go on.
+bool Minimizer::signature_moves() const {
+  const std::size_t length = length_of(best_.trace);
+  return may_fall_back_ && best_.kept != Kept::anything && length > searched_ops_max && 2 * length > first_length_ &&
+         refused_[0] >= refused_max;
+}
+
+/// The best fails in the same way again and again.
+bool Minimizer::is_stable() const {
+  constexpr int runs = 8;
+  for (int i = 0; i < runs; ++i) {
+    const auto again = run_isolated(best_.trace, make_, isolated_);
+    if (!again || !*again || !alike(first_, **again, best_.kept)) return false;
+  }
+  return true;
+}
+
+/// Keeps less of the signature, where that makes the trace half as long at least. What was kept before is kept where it
+/// does not.
+void Minimizer::fall_back() {
+  const bool moves = signature_moves();
+  may_fall_back_ = false;
+  if (!moves || !time_is_left() || (first_.kind == FailureKind::violation && is_stable())) return;
+  stage("deleting ops, its signature moves");
+  for (const Kept kept : {Kept::kind, Kept::anything}) {
+    const Kept before = best_.kept;
+    if (kept <= before || length_of(best_.trace) <= searched_ops_max) continue;
+    keep(kept);
+    Hit hit{0, best_.trace, best_.failure};
+    delete_ops(hit.trace, hit.failure);
+    keep(2 * length_of(hit.trace) <= length_of(best_.trace) && take(std::move(hit)) ? kept : before);
+  }
 }
 
 // ---- Deletion
@@ -125,7 +188,8 @@ void Minimizer::delete_ops(Trace& trace, Failure& failure) {
 /// stands late depends on what stands early.
 template <class List>
 void Minimizer::delete_runs(Trace& trace, Failure& failure, List list_of) {
-  for (std::size_t length = std::max<std::size_t>(1, list_of(trace).size() / 2); time_is_left();) {
+  for (std::size_t length = std::max<std::size_t>(1, list_of(trace).size() / 2);
+       time_is_left() && !signature_moves();) {
     bool spared = false;
     for (std::size_t end = list_of(trace).size(); end > 0;) {
       const auto begin_of = [&](std::uint64_t i) {
@@ -169,14 +233,69 @@ bool Minimizer::delete_concretised() {
   if (concrete == best_.trace) return false;
   auto hit = first(1, [&](std::uint64_t) { return concrete; });
   if (!hit) return false;
-  const std::size_t length = best_.trace.ops.size() + best_.trace.space.busy.size();
+  const std::size_t length = length_of(best_.trace);
   delete_ops(hit->trace, hit->failure);
-  if (hit->trace.ops.size() + hit->trace.space.busy.size() >= length) return false;
+  if (length_of(hit->trace) >= length) return false;
   return take(*std::move(hit));
 }
 
 // ---- Simplification
 // ----------------------------------------------------------------------------------------------------
+
+/// One number less, or one with all that are linked to it. False where each is as small as it can be.
+bool Minimizer::simplify_numbers() {
+  if (best_.trace.ops.size() > simplified_ops_max || !time_is_left()) return false;
+  const Trace trace = best_.trace;  // what the dials refer to
+  const Placements placed = placements(trace, make_, isolated_.limits);
+  const std::vector<Dial> all = dials(trace, placed);
+  if (turn(all, first_values) || turn(all, odd_values)) return true;
+  best_.numbers_smallest = time_is_left();
+  return false;
+}
+
+/// Turns the dial that makes the trace simplest with one of its values, and turns it on from there.
+bool Minimizer::turn(const std::vector<Dial>& all, std::vector<std::uint64_t> (*values_of)(std::uint64_t)) {
+  struct Turn {
+    Simplicity measure;
+    std::size_t dial;
+    std::uint64_t n;
+  };
+  std::vector<Turn> turns;
+  const Simplicity now = simplicity(best_.trace);
+  for (std::size_t dial = 0; dial < all.size(); ++dial)
+    for (const std::uint64_t n : values_of(all[dial].now)) {
+      const Trace candidate = relabel(all[dial].at(n));
+      if (!defect(candidate.space).empty()) continue;
+      if (Simplicity measure = simplicity(candidate); measure < now) turns.push_back({std::move(measure), dial, n});
+    }
+  std::ranges::sort(turns, {}, &Turn::measure);
+  auto hit = first(turns.size(), [&](std::uint64_t i) { return relabel(all[turns[i].dial].at(turns[i].n)); });
+  if (!hit) return false;
+  const Turn& found = turns[hit->index];
+  std::optional<std::uint64_t> passing;
+  for (std::size_t i = 0; i < hit->index; ++i)
+    if (turns[i].dial == found.dial && turns[i].n < found.n) passing = std::max(passing.value_or(0), turns[i].n);
+  bisect(all[found.dial], *hit, found.n, passing);
+  return take(*std::move(hit));
+}
+
+/// Turns a dial down from `n`, with which `hit` was found, as far as it goes. Source: binary search; its invariant is
+/// that the trace fails at `n`, and passes, or is no simpler, at `passing`.
+void Minimizer::bisect(const Dial& dial, Hit& hit, std::uint64_t n, std::optional<std::uint64_t> passing) {
+  while (n > 0 && passing != n - 1 && time_is_left()) {
+    const std::uint64_t next = passing ? *passing + (n - *passing) / 2 : 0;
+    Trace candidate = relabel(dial.at(next));
+    std::optional<Hit> lower;
+    if (defect(candidate.space).empty() && simplicity(candidate) < simplicity(hit.trace))
+      lower = first(1, [&](std::uint64_t) { return candidate; });
+    if (lower) {
+      hit = *std::move(lower);
+      n = next;
+    } else {
+      passing = next;
+    }
+  }
+}
 
 /// The best move that there is.
 bool Minimizer::simplify() {
@@ -191,7 +310,7 @@ bool Minimizer::simplify() {
 
 /// True if a shorter one was found; else says how sure it is that there is none.
 bool Minimizer::find_shorter() {
-  const std::size_t length = best_.trace.ops.size() + best_.trace.space.busy.size();
+  const std::size_t length = length_of(best_.trace);
   best_.minimality = Minimality::time_is_up;
   if (!options_.search || length > searched_ops_max) {
     if (time_is_left()) best_.minimality = Minimality::too_many;
@@ -207,9 +326,7 @@ bool Minimizer::find_shorter() {
                              .run = isolated_};
   const Placements placed = placements(best_.trace, make_, isolated_.limits);
   const Vocabulary vocabulary(best_.trace, placed, Vocabulary::Begin::empty);
-  const auto is_shorter = [&](const std::optional<Hit>& hit) {
-    return hit && hit->trace.ops.size() + hit->trace.space.busy.size() < length;
-  };
+  const auto is_shorter = [&](const std::optional<Hit>& hit) { return hit && length_of(hit->trace) < length; };
   if (!time_is_left()) return false;
   if (auto hit = search_randomly(vocabulary, length, wanted_, make_, search); is_shorter(hit)) {
     delete_ops(hit->trace, hit->failure);

@@ -6,12 +6,18 @@
 //      so deletion needs no repair. Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input"
 //      (2002).
 //   2. Make placements concrete, and delete again: an area that stays where it was needs no others to get there.
-//   3. Simplify: all single moves of simplify.hpp, the best first, until none is left.
+//   3. Bisect each number, alone and with those that are linked to it (numbers.hpp), and simplify: all single moves of
+//      simplify.hpp, the best first, until neither finds a simpler one.
 //   4. Search below the length, at random and then breadth first (shorter.hpp); from a hit, go on with 1.
 //
 // Every candidate runs in a child process, many to a child: a candidate that crashes or hangs costs one fork. What is
-// taken was run again in a child of its own. The signature is kept (failure.hpp). Deterministic for a seed; where time
-// did not run out, minimizing the result again changes nothing.
+// taken was run again in a child of its own. Deterministic for a seed; where time did not run out, minimizing the
+// result again changes nothing.
+//
+// The signature is kept (failure.hpp), unless it moves: where deletion leaves more than half of a long trace, and what
+// it tried failed with other signatures, the same kind of death will do, and then any failure, if that leaves at most
+// half. A violation is exchanged only if the trace itself does not always fail with it. Minimized::kept says what was
+// kept.
 //
 //     const SubjectFactory make = model_subject();
 //     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
@@ -27,6 +33,7 @@
 #include <string_view>
 
 #include "harness/executor.hpp"
+#include "harness/failure.hpp"
 #include "harness/isolation.hpp"
 #include "harness/simplify.hpp"
 #include "harness/subject.hpp"
@@ -50,7 +57,8 @@ struct MinimizeProgress {
 struct MinimizeOptions {
   std::uint64_t seed = 20240229;
   std::optional<std::chrono::nanoseconds> time = std::chrono::seconds(30);
-  bool any = false;    ///< any failure will do; otherwise one with the signature of the first
+  Kept keep = Kept::signature;  ///< of the first failure
+  bool fall_back = true;        ///< keep less where the signature moves
   bool search = true;  ///< below the length, too; else only what simplification reaches
   /// Sequences that are looked at breadth first, at most, before the search gives up.
   std::uint64_t sequences_max = 200'000;
@@ -68,6 +76,10 @@ struct Minimized {
   std::uint64_t states = 0;     ///< that were visited breadth first, below the length
   std::uint64_t sequences = 0;  ///< that were run for that
   std::size_t granules = 0;     ///< of the space that was searched
+  std::uint64_t candidates = 0;  ///< traces that were run before that search
+  /// With the next smaller value, no number of the trace lets it fail so: each was tried.
+  bool numbers_smallest = false;
+  Kept kept = Kept::signature;  ///< of the first failure
   std::chrono::nanoseconds elapsed{};
   std::chrono::nanoseconds elapsed_to_best{};  ///< until the result was found
 };

@@ -2,7 +2,6 @@
 #include "harness/simplify.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -48,8 +47,7 @@ class Moves {
   void delete_ops();
   void delete_busy();
   void begin_busy();
-  void simplify_space();
-  void take_out_granules();
+  void drop_lazy_limit();
   void simplify_op(std::size_t i);
   void simplify_request(std::size_t i, const Alloc& op);
   void simplify_placement(std::size_t i, const AllocAt& op);
@@ -62,8 +60,6 @@ class Moves {
   void add(Trace candidate);
   void replace(std::size_t i, Op op);
   Trace without(std::initializer_list<std::size_t> ops) const;
-  Trace mapped(const std::function<Address(Address)>& address) const;
-  std::vector<Size> lower(Size size) const;
 
   const Trace& trace_;
   const Placements& placed_;
@@ -76,8 +72,7 @@ std::vector<Trace> Moves::all() {
   delete_ops();
   delete_busy();
   begin_busy();
-  simplify_space();
-  take_out_granules();
+  drop_lazy_limit();
   for (std::size_t i = 0; i < trace_.ops.size(); ++i) simplify_op(i);
   merge_placements();
   reorder();
@@ -189,152 +184,28 @@ void Moves::begin_busy() {
 // ---- The space
 // ---------------------------------------------------------------------------------------------------------
 
-/// Every address moved; an end of a window that is beyond the space stays beyond it.
-Trace Moves::mapped(const std::function<Address(Address)>& address) const {
+void Moves::drop_lazy_limit() {
+  if (!trace_.space.lazy_limit) return;
   Trace candidate = trace_;
-  const auto move = [&](Range& range) { range = {address(range.begin), address(range.end)}; };
-  const auto move_window = [&](Range& window) {
-    if (window.begin != 0) window.begin = window.begin <= trace_.space.range.begin ? 0 : address(window.begin);
-    if (window.end != vmap::address_max && window.end <= trace_.space.range.end) window.end = address(window.end);
-  };
-  move(candidate.space.range);
-  for (Range& range : candidate.space.busy) move(range);
-  for (Op& op : candidate.ops)
-    std::visit(
-        Overloaded{[&](Alloc& o) { move_window(o.request.within); }, [&](AllocAt& o) { move(o.range); },
-                   [&](Congruent& o) { move_window(o.within); }, [&](FreeAt& o) { o.address = address(o.address); },
-                   [&](FreeLazilyAt& o) { o.address = address(o.address); },
-                   [&](Find& o) { o.address = address(o.address); }, [](auto&) {}},
-        op);
-  return candidate;
-}
-
-void Moves::simplify_space() {
-  const Space& space = trace_.space;
-  if (space.lazy_limit) {
-    Trace candidate = trace_;
-    candidate.space.lazy_limit.reset();
-    add(candidate);
-    for (const Size limit : {Size{0}, granule_, *space.lazy_limit / 2 / granule_ * granule_}) {
-      candidate.space.lazy_limit = limit;
-      add(candidate);
-    }
-  }
-  for (const Address begin : {Address{0}, granule_})
-    if (space.range.begin > begin) {
-      const Size by = space.range.begin - begin;
-      add(mapped([by](Address a) { return a < by ? 0 : a - by; }));
-    }
-  if (granule_ > 1) {
-    const Size unit = granule_;
-    const auto shrunk = [unit](Size size) { return size % unit == 0 ? size / unit : size; };
-    Trace candidate = mapped([unit](Address a) { return a / unit; });
-    candidate.space.granule = 1;
-    if (candidate.space.lazy_limit) candidate.space.lazy_limit = *candidate.space.lazy_limit / unit;
-    for (Op& op : candidate.ops)
-      std::visit(Overloaded{[&](Alloc& o) {
-                              o.request.size = shrunk(o.request.size);
-                              o.request.align = o.request.align <= unit ? 1 : shrunk(o.request.align);
-                            },
-                            [&](Congruent& o) {
-                              o.align = o.align <= unit ? 1 : shrunk(o.align);
-                              for (vmap::Block& block : o.blocks) block = {shrunk(block.offset), shrunk(block.size)};
-                            },
-                            [](auto&) {}},
-                 op);
-    add(std::move(candidate));
-  }
-}
-
-/// Between any two addresses that matter: all of what lies there, half of it, all but a granule, or one granule.
-void Moves::take_out_granules() {
-  const Range space = trace_.space.range;
-  std::vector<Address> marks{space.begin, space.end};
-  const auto mark = [&](Address a) {
-    if (space.begin <= a && a <= space.end) marks.push_back(vmap::align_down(a, granule_));
-  };
-  for (const Range range : trace_.space.busy) mark(range.begin), mark(range.end);
-  for (const Range range : placed_)
-    if (!range.empty()) mark(range.begin), mark(range.end);
-  for (const Op& op : trace_.ops)
-    std::visit(Overloaded{[&](const Alloc& o) { mark(o.request.within.begin), mark(o.request.within.end); },
-                          [&](const AllocAt& o) { mark(o.range.begin), mark(o.range.end); },
-                          [&](const Congruent& o) { mark(o.within.begin), mark(o.within.end); },
-                          [&](const FreeAt& o) { mark(o.address); }, [&](const FreeLazilyAt& o) { mark(o.address); },
-                          [&](const Find& o) { mark(o.address); }, [](const auto&) {}},
-               op);
-  std::ranges::sort(marks);
-  marks.erase(std::ranges::unique(marks).begin(), marks.end());
-  constexpr std::size_t marks_max = 64;
-  if (marks.size() > marks_max) return;
-  for (std::size_t i = 0; i + 1 < marks.size(); ++i) {
-    const Address begin = marks[i];
-    const Size all = marks[i + 1] - begin;
-    for (const Size part : {all, all - granule_, all / 2 / granule_ * granule_, granule_}) {
-      if (part == 0 || part > all) continue;
-      const auto out = [begin, part](Address a) { return a <= begin ? a : a <= begin + part ? begin : a - part; };
-      Trace candidate = mapped(out);
-      add(candidate);
-      // With all of it gone, nothing is where something was.
-      Trace sparser = candidate;
-      std::erase_if(sparser.space.busy, [](Range range) { return range.empty(); });
-      std::erase_if(sparser.ops, [](const Op& op) {
-        const auto* const at = std::get_if<AllocAt>(&op);
-        return at != nullptr && at->range.empty();
-      });
-      if (sparser != candidate) add(std::move(sparser));
-      // What was placed over it is smaller, then.
-      bool covered = false;
-      for (std::size_t k = 0; k < candidate.ops.size(); ++k)
-        if (auto* const alloc = std::get_if<Alloc>(&candidate.ops[k]);
-            alloc != nullptr && placed_[k].contains(Range{begin, begin + part}) && alloc->request.size > part)
-          alloc->request.size -= part, covered = true;
-      if (covered) add(std::move(candidate));
-    }
-  }
+  candidate.space.lazy_limit.reset();
+  add(std::move(candidate));
 }
 
 // ---- Single ops
 // --------------------------------------------------------------------------------------------------------
-
-/// Sizes below `size`, on the granule if it is.
-std::vector<Size> Moves::lower(Size size) const {
-  std::vector<Size> sizes{granule_, 0, 1};
-  if (size % granule_ == 0 && size > granule_) {
-    sizes.push_back(size / 2 / granule_ * granule_);
-    sizes.push_back(size - granule_);
-    sizes.push_back(2 * granule_);
-  } else {
-    sizes.push_back(size / 2);
-  }
-  std::erase_if(sizes, [size](Size s) { return s >= size; });
-  return sizes;
-}
 
 void Moves::simplify_op(std::size_t i) {
   std::visit(
       Overloaded{[&](const Alloc& o) { simplify_request(i, o); }, [&](const AllocAt& o) { simplify_placement(i, o); },
                  [&](const Congruent& o) { simplify_congruent(i, o); }, [&](const Free&) {},
                  [&](const FreeLazily& o) { replace(i, Free{o.label}); },
-                 [&](const FreeAt& o) {
-                   name_by_label(i, o.address, false);
-                   for (const Address a : lower(o.address)) replace(i, FreeAt{a});
-                 },
+                 [&](const FreeAt& o) { name_by_label(i, o.address, false); },
                  [&](const FreeLazilyAt& o) {
                    name_by_label(i, o.address, true);
                    replace(i, FreeAt{o.address});
-                   for (const Address a : lower(o.address)) replace(i, FreeLazilyAt{a});
                  },
-                 [&](const Purge&) {},
-                 [&](const Find& o) {
-                   for (const Address a : lower(o.address)) replace(i, Find{a});
-                   replace(i, Find{vmap::align_down(o.address, granule_)});
-                 },
-                 [&](const OnExhaustion&) {},
-                 [&](const FailMetadata& o) {
-                   for (const std::uint64_t n : {std::uint64_t{1}, o.countdown / 2, o.countdown - 1})
-                     if (n > 0) replace(i, FailMetadata{n});
-                 }},
+                 [&](const Purge&) {}, [&](const Find& o) { replace(i, Find{vmap::align_down(o.address, granule_)}); },
+                 [&](const OnExhaustion&) {}, [&](const FailMetadata&) {}},
       trace_.ops[i]);
 }
 
@@ -345,9 +216,6 @@ void Moves::simplify_request(std::size_t i, const Alloc& op) {
     replace(i, changed);
   };
   const vmap::Request request = op.request;
-  for (const Size size : lower(request.size)) with([&](vmap::Request& r) { r.size = size; });
-  for (Size align = request.align / 2; align > 0; align = align > 8 ? align / 8 : align / 2)
-    with([&](vmap::Request& r) { r.align = align; });
   with([&](vmap::Request& r) { r.align = 1; });
   with([&](vmap::Request& r) { r.within = vmap::everywhere; });
   with([&](vmap::Request& r) { r.align = 1, r.within = vmap::everywhere; });
@@ -365,13 +233,6 @@ void Moves::simplify_placement(std::size_t i, const AllocAt& op) {
   const Range range = op.range;
   if (range.begin >= range.end) return;
   replace(i, Alloc{op.label, {.size = range.size(), .align = 1, .within = vmap::everywhere}});
-  for (const Size size : lower(range.size())) {
-    replace(i, AllocAt{op.label, {range.begin, range.begin + size}});
-    replace(i, AllocAt{op.label, {range.end - size, range.end}});
-  }
-  const Address begin = trace_.space.range.begin;
-  for (const Address at : {begin, range.begin - granule_, begin + granule_})
-    if (at < range.begin) replace(i, AllocAt{op.label, {at, at + range.size()}});
 }
 
 void Moves::simplify_congruent(std::size_t i, const Congruent& op) {
@@ -381,7 +242,6 @@ void Moves::simplify_congruent(std::size_t i, const Congruent& op) {
     replace(i, std::move(changed));
   };
   with([](Congruent& c) { c.align = 1; });
-  with([](Congruent& c) { c.align /= 2; });
   with([](Congruent& c) { c.within = vmap::everywhere; });
   with([](Congruent& c) { c.within.begin = 0; });
   with([](Congruent& c) { c.within.end = vmap::address_max; });
@@ -391,10 +251,6 @@ void Moves::simplify_congruent(std::size_t i, const Congruent& op) {
     with([&](Congruent& c) {
       for (vmap::Block& block : c.blocks) block.offset -= offset_min;
     });
-  for (std::size_t k = 0; k < op.blocks.size(); ++k) {
-    for (const Size size : lower(op.blocks[k].size)) with([&](Congruent& c) { c.blocks[k].size = size; });
-    for (const Size offset : lower(op.blocks[k].offset)) with([&](Congruent& c) { c.blocks[k].offset = offset; });
-  }
   // A block less: those behind it change their names.
   for (std::size_t k = 0; op.blocks.size() > 1 && k < op.blocks.size(); ++k) {
     Trace candidate = trace_;

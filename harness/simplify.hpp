@@ -35,10 +35,9 @@ using Placements = std::vector<Range>;
 [[nodiscard]] Trace concretised(const Trace& trace, const Placements& placed);
 
 /// Every trace one move away that is simpler, the simplest first, each once. The moves: delete up to three ops, or what
-/// was busy; what is allocated as busy from the start; drop or lower an argument; a simpler kind of op; two placements
-/// as one; ops in another order; the same area freed again and again; take granules out of the space, or move it to 0,
-/// or divide everything by the granule. Their number grows with the cube of a short trace's length; in a long one fewer
-/// deletions are tried together.
+/// was busy; what is allocated as busy from the start; drop an argument; a simpler kind of op; two placements as one;
+/// ops in another order; the same area freed again and again. Numbers are numbers.hpp's. The number of moves grows with
+/// the cube of a short trace's length; in a long one fewer deletions are tried together.
 [[nodiscard]] std::vector<Trace> simpler(const Trace& trace, const Placements& placed);
 
 }  // namespace vmapcheck

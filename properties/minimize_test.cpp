@@ -9,8 +9,10 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -19,6 +21,7 @@
 #include "harness/isolated.hpp"
 #include "harness/minimize.hpp"
 #include "harness/model_subject.hpp"
+#include "harness/numbers.hpp"
 #include "harness/shorter.hpp"
 #include "harness/simplify.hpp"
 #include "properties/traces.hpp"
@@ -86,10 +89,13 @@ TEST(Simpler, NothingIsSimplerThanNothing) {
   EXPECT_TRUE(simpler(Trace{{}, {.range = {0, 1}, .granule = 1, .lazy_limit = {}, .busy = {}}, {}}, {}).empty());
 }
 
-/// The simpler traces of one, as `vmap` runs it.
+/// The simpler traces of one, as `vmap` runs it; also those with lower numbers.
 bool has_simpler(std::string_view text, std::string_view expected) {
   const Trace trace = trace_of(text);
-  const std::vector<Trace> all = simpler(trace, placements(trace, subject("vmap")));
+  const Placements placed = placements(trace, subject("vmap"));
+  std::vector<Trace> all = simpler(trace, placed);
+  for (const Dial& dial : dials(trace, placed))
+    for (const std::uint64_t n : first_values(dial.now)) all.push_back(relabel(dial.at(n)));
   return std::ranges::find(all, trace_of(expected)) != all.end();
 }
 
@@ -294,7 +300,7 @@ TEST(Minimize, MayChangeTheFailureOnlyWhereAnyWillDo) {
   EXPECT_EQ(signature(same.failure), "answer");
   EXPECT_EQ(print(same.trace), "vmapcheck-trace 1\nspace 0x0..0x3\nalloc a0 size=0x3\n");
   EXPECT_EQ(same.minimality, Minimality::proved);
-  const Minimized any = minimize(trace, failure, make, {.any = true});
+  const Minimized any = minimize(trace, failure, make, {.keep = Kept::anything});
   EXPECT_EQ(signature(any.failure), "exit 5");
   EXPECT_EQ(print(any.trace), "vmapcheck-trace 1\nspace 0x0..0x1\nalloc a0 size=0x1\n");
 }
@@ -316,6 +322,128 @@ TEST(Minimize, WithoutSearchEndsWhereNoMoveHelps) {
     EXPECT_TRUE(!outcome || signature(*outcome) != signature(minimal.failure)) << print(candidate);
   }
 }
+
+// ---- Numbers
+// -----------------------------------------------------------------------------------------------------------
+
+/// What is wrongly refused of all that could be placed.
+struct Refusal {
+  std::function<bool(const Space&, const vmap::Request&)> request = [](const Space&, const vmap::Request&) {
+    return false;
+  };
+  std::function<bool(Range)> placement = [](Range) { return false; };
+  std::function<bool(std::span<const vmap::Block>)> congruent = [](std::span<const vmap::Block>) { return false; };
+};
+
+struct Refuses : ModelSubject {
+  Refuses(const SubjectConfig& config, const Refusal& refusal)
+      : ModelSubject(config), space(config.space), refused(&refusal) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    const auto result = ModelSubject::allocate(request);
+    if (!result || !refused->request(space, request)) return result;
+    return std::unexpected(vmap::Error::no_space);
+  }
+  vmap::Result<vmap::Allocation> allocate_at(Range range) {
+    const auto result = ModelSubject::allocate_at(range);
+    if (!result || !refused->placement(range)) return result;
+    return std::unexpected(vmap::Error::no_space);
+  }
+  vmap::Result<Address> allocate_congruent(std::span<const vmap::Block> blocks, Size align, Range within) {
+    const auto result = ModelSubject::allocate_congruent(blocks, align, within);
+    if (!result || !refused->congruent(blocks)) return result;
+    return std::unexpected(vmap::Error::no_space);
+  }
+  Space space;
+  const Refusal* refused;
+};
+SubjectFactory refuses(const Refusal& refusal) {
+  return factory([refusal](const SubjectConfig& config) { return Refuses(config, refusal); });
+}
+SubjectFactory refuses_sizes_from(Size size) {
+  return refuses({.request = [size](const Space&, const vmap::Request& r) { return r.size >= size; }});
+}
+
+/// Sizes lose what is above 32 bits.
+struct Truncates : ModelSubject {
+  using ModelSubject::ModelSubject;
+  vmap::Result<vmap::Allocation> allocate(vmap::Request request) {
+    if (static_cast<std::uint32_t>(request.size) != 0) request.size = static_cast<std::uint32_t>(request.size);
+    return ModelSubject::allocate(request);
+  }
+};
+
+/// Cannot be made in a large space.
+struct FitsNoLargeSpace : ModelSubject {
+  explicit FitsNoLargeSpace(const SubjectConfig& config) : ModelSubject(config) {
+    if (config.space.range.size() >= 0x123456789a) std::_Exit(6);
+  }
+};
+
+struct NumberCase {
+  std::string name;
+  SubjectFactory make;
+  std::string trace;
+  std::string minimal;
+};
+
+std::vector<NumberCase> number_cases() {
+  return {
+      {"SizeInALargeSpace", refuses_sizes_from(3'000'000'018),
+       "space 0x0..0x100000000000000\nalloc a0 size=0xfedcba9876543\n",
+       "space 0x0..0xb2d05e12\nalloc a0 size=0xb2d05e12\n"},
+      {"SizeInAnOddSpace", refuses_sizes_from(3'000'000'018),
+       "space 0x1234567..0xfffffffffffff01\nalloc a0 size=0xb2d0123456789\n",
+       "space 0x0..0xb2d05e12\nalloc a0 size=0xb2d05e12\n"},
+      {"SizeOfPages", refuses_sizes_from(4096), "space 0x0..0x40000000\nalloc a0 size=0x12345678\n",
+       "space 0x0..0x1000\nalloc a0 size=0x1000\n"},
+      {"SizeTruncated", factory([](const SubjectConfig& config) { return Truncates(config); }),
+       "space 0x0..0x10000000\nalloc a0 size=0x96b11ae900000001\n", "space 0x0..0x1\nalloc a0 size=0x100000001\n"},
+      {"SizeOfTheWholeSpace",
+       refuses({.request = [](const Space& space,
+                              const vmap::Request& r) { return r.size == space.range.size() && r.size >= 1000; }}),
+       "space 0x0..0x100000000000000\nalloc a0 size=0x100000000000000\n", "space 0x0..0x3e8\nalloc a0 size=0x3e8\n"},
+      {"GranuleThatIsNotNeeded", refuses_sizes_from(0x2345),
+       "space 0x10000..0x40000000 granule=0x1000\nalloc a0 size=0x123000\n",
+       "space 0x0..0x2345\nalloc a0 size=0x2345\n"},
+      {"Address", refuses({.placement = [](Range range) { return range.begin >= 0x123456789; }}),
+       "space 0x0..0x10000000000\nalloc-at a0 0xabcdef0123..0xabcdef0456\n",
+       "space 0x123456789..0x12345678a\nalloc-at a0 0x123456789..0x12345678a\n"},
+      {"BlocksOfACongruentOp", refuses({.congruent = [](auto blocks) { return blocks.size() >= 4; }}),
+       "space 0x0..0x10000000\ncongruent a0 blocks=0x0+0x1000,0x1000+0x2000,0x4000+0x1000,0x8000+0x1000,0x10000+0x1000,"
+       "0x20000+0x1000,0x30000+0x1000,0x40000+0x3000,0x50000+0x1000,0x60000+0x1000\n",
+       "space 0x0..0x4\ncongruent a0 blocks=0x0+0x1,0x1+0x1,0x2+0x1,0x3+0x1\n"},
+      {"OffsetOfABlock",
+       refuses({.congruent = [](auto blocks) { return blocks.size() > 1 && blocks[1].offset >= 0x54321; }}),
+       "space 0x0..0x10000000\ncongruent a0 blocks=0x0+0x1000,0x543210+0x1000\n",
+       "space 0x0..0x54322\ncongruent a0 blocks=0x0+0x1,0x54321+0x1\n"},
+      {"Alignment", refuses({.request = [](const Space&, const vmap::Request& r) { return r.align >= 0x200000; }}),
+       "space 0x0..0x100000000\nalloc a0 size=0x1000 align=0x8000000\n",
+       "space 0x0..0x1\nalloc a0 size=0x1 align=0x200000\n"},
+      {"Window", refuses({.request = [](const Space&, const vmap::Request& r) { return r.within.begin >= 0x12345; }}),
+       "space 0x0..0x100000000\nalloc a0 size=0x1000 within=0xabcdef..0xabcdef01\n",
+       "space 0x12345..0x12346\nalloc a0 size=0x1 within=0x12345..0x12346\n"},
+      {"SpaceThatCannotBeMade", factory([](const SubjectConfig& config) { return FitsNoLargeSpace(config); }),
+       "space 0x0..0xffffffffffa74000\n", "space 0x0..0x123456789a\n"},
+  };
+}
+
+class NumbersMinimized : public testing::TestWithParam<NumberCase> {};
+
+TEST_P(NumbersMinimized, AreTheSmallestAfterFewCandidates) {
+  const auto& [name, make, text, expected] = GetParam();
+  const Trace trace = trace_of(text);
+  const Failure failure = run_isolated(trace, make)->value();
+  const Minimized minimal = minimize(trace, failure, make, {.time = {}});
+  EXPECT_EQ(print(minimal.trace), "vmapcheck-trace 1\n" + expected);
+  EXPECT_TRUE(minimal.numbers_smallest);
+  EXPECT_LE(minimal.candidates, 300u);  // some five numbers, alone and linked, of up to 60 bits
+  EXPECT_NE(minimal.minimality, Minimality::time_is_up);
+  const Minimized again = minimize(minimal.trace, minimal.failure, make, {.time = {}});
+  EXPECT_EQ(print(again.trace), print(minimal.trace));
+}
+
+INSTANTIATE_TEST_SUITE_P(Subjects, NumbersMinimized, testing::ValuesIn(number_cases()),
+                         [](const auto& each) { return each.param.name; });
 
 // ---- Search below the length
 // -------------------------------------------------------------------------------------------

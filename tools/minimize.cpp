@@ -35,9 +35,15 @@ struct Options {
   bool same = false;
 };
 
+/// How a trace fails, and how much of that its runs have in common.
+struct Reproduced {
+  Failure failure;
+  Kept kept = Kept::signature;
+};
+
 Exit minimize_file(const Common& common, const Options& options);
 std::vector<std::string> comments_of(const Finding& finding, const Trace& trace);
-Failure reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options);
+Reproduced reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options);
 
 }  // namespace
 
@@ -59,7 +65,7 @@ void add_minimize(CLI::App& app, Session& session) {
       ->take_last();
   add_duration(command, "--time", options->time, "End when this has passed, with the best so far (default: 30s)");
   auto* const same = command.add_flag("--same-invariant", options->same,
-                                      "Keep the signature: the invariant, or how it died (default)");
+                                      "Keep the signature (the invariant, or how it died), even where it moves");
   command.add_flag("--any", options->any, "Take whatever fails")->excludes(same);
   command.callback(
       [&session, options] { session.run = [&session, options] { return minimize_file(session.common, *options); }; });
@@ -75,12 +81,13 @@ Exit minimize_file(const Common& common, const Options& options) {
     throw Stop{Exit::usage,
                fmt::format("{} would be overwritten: name another file with -o", one_line(options.output))};
   const Trace trace = read_trace(options.file);
-  const Failure failure = reproduce(trace, subject, options);
+  const auto [failure, kept] = reproduce(trace, subject, options);
   if (options.output != "-") check_writable(options.output);  // before the work is done
 
   Minimizing minimizing;
   minimizing.options.seed = seed_of(common, seed_default);
-  minimizing.options.any = options.any;
+  minimizing.options.keep = kept;
+  minimizing.options.fall_back = !options.same;
   minimizing.options.sequences_max = std::numeric_limits<std::uint64_t>::max();  // until proved, or time is up
   minimizing.options.exhaustive_max = 2'000'000;
   if (options.time) minimizing.options.time = options.time;
@@ -131,8 +138,9 @@ std::vector<std::string> comments_of(const Finding& finding, const Trace& trace)
   return comments;
 }
 
-/// Twice: what does not fail in the same way again cannot be minimized.
-Failure reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options) {
+/// Twice: what does not fail again cannot be minimized. A death of the same kind is the same, unless it is said
+/// otherwise.
+Reproduced reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options) {
   const auto first = replay(trace, subject, Checking::every_step, {});
   const auto second = replay(trace, subject, Checking::every_step, {});
   if (!first && !second)
@@ -140,10 +148,12 @@ Failure reproduce(const Trace& trace, const SubjectEntry& subject, const Options
   if (!first || !second)
     throw Stop{Exit::flaky, fmt::format("{} fails on {} in one of two runs, with {}", one_line(options.file),
                                         subject.name, signature(first ? *first : *second))};
-  if (signature(*first) != signature(*second) && !options.any)
-    throw Stop{Exit::flaky, fmt::format("{} fails on {} with {}, then with {}: --any takes whatever fails",
-                                        one_line(options.file), subject.name, signature(*first), signature(*second))};
-  return *first;
+  if (options.any) return {*first, Kept::anything};
+  if (alike(*first, *second, Kept::signature)) return {*first, Kept::signature};
+  if (!options.same && first->kind != FailureKind::violation && alike(*first, *second, Kept::kind))
+    return {*first, Kept::kind};
+  throw Stop{Exit::flaky, fmt::format("{} fails on {} with {}, then with {}: --any takes whatever fails",
+                                      one_line(options.file), subject.name, signature(*first), signature(*second))};
 }
 
 }  // namespace
