@@ -4,7 +4,8 @@
 //
 // Each op is left out, and each argument is replaced by others, one at a time; what the trace then does says whether it
 // matters. The values tried are those nearby, the powers of two, and the ends of what is possible: up to some twenty
-// for each argument.
+// for each argument. Where all from some value up fail and all below pass, or the other way round, that threshold is
+// found by bisection.
 #pragma once
 
 #include <chrono>
@@ -24,6 +25,14 @@ namespace vmapcheck {
 /// What a changed trace does.
 enum class Effect : std::uint8_t { same, passes, other };
 
+/// Where what an argument does changes.
+struct Threshold {
+  std::string value;        ///< the last with which the trace fails in the same way
+  bool up = true;           ///< it does so with what is above
+  bool with_space = false;  ///< if the space is as much larger
+  Effect beyond = Effect::passes;
+};
+
 /// One argument of one op.
 struct ArgumentRole {
   std::string name;                 ///< "size", "begin"
@@ -31,6 +40,7 @@ struct ArgumentRole {
   std::vector<std::string> same;    ///< values with which the trace fails in the same way
   std::vector<std::string> passes;  ///< with which it passes
   std::vector<std::string> other;   ///< with which it fails in another way
+  std::optional<Threshold> threshold{};
 };
 
 struct OpRole {
@@ -52,6 +62,7 @@ struct Explanation {
 
 struct ExplainOptions {
   Limits limits{};
+  Kept kept = Kept::signature;  ///< what failures must have in common to be the same
   /// When this has passed, what was not tried is left out, of the first ops before the last.
   std::chrono::milliseconds time{10'000};
   std::function<bool()> keep_going{};  ///< false ends it early, too

@@ -155,7 +155,7 @@ def every_status(checks, tool):
                   "1h 00m 00s in 3 sessions", "1,234 inputs, 337.6 KiB", "2 new, 1 known, 1 flaky, 1 fixed",
                   "last grew at 40m 00s, 20m 00s before the end", "2024-02-29 13:05:09 UTC",
                   "new    answer", "the target: ASSERTION FAILED: answer", "found at 1m 02s, execution 12,345; met 3 times",
-                  "minimized from 57 to 3 ops: no shorter trace fails so", "all/findings/seed_2019-answer-1.trace",
+                  "minimized from 57 to 3 ops: no trace of fewer ops fails so", "all/findings/seed_2019-answer-1.trace",
                   "invariants 10 of 10, ops 10 of 11, errors 4 of 4, fit types 3 of 4"):
         checks.that(f"status says {piece!r}", piece in text, ":\n" + text)
     checks.that("never", re.search(r"never +ops: fail-metadata\n +fit types: no_edge\n", text), ":\n" + text)

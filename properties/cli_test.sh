@@ -389,7 +389,7 @@ check_finds_nothing() {
 check_finds_something() {
   run 10 check --subject seed_2019
   silent err
-  says out '^minimized from 26 to 1 op in [0-9.]+ s\. No shorter trace fails so: all sequences of its ops over [0-9]+ granules were run\.$'
+  says out '^minimized from 26 to 1 op in [0-9.]+ s\. No trace of fewer ops fails so: all sequences of its ops over [0-9]+ granules were run\. Each number is at its smallest: '
   says out '^what matters$'
   says out "replay( --sanitize)? --subject seed_2019 vmapcheck-failures/seed_2019-answer-[0-9a-f]{8}.trace\$"
   says out '^  nearest that passes: '
@@ -642,7 +642,7 @@ minimizing() {
   cp fault.trace before
   run 0 minimize --subject seed_2019 fault.trace -o small.trace
   silent err
-  says out '^minimized from 3 to 1 op in [0-9.]+ s\. No shorter trace fails so'
+  says out '^minimized from 3 to 1 op in [0-9.]+ s\. No trace of fewer ops fails so'
   says out 'replay( --sanitize)? --subject seed_2019 small.trace$'
   verdict "the trace itself" "" "$(cmp fault.trace before 2>&1)"
   says small.trace '^# Breaks answer \(subject seed_2019\): '

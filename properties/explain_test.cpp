@@ -5,12 +5,16 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "harness/explain.hpp"
 #include "harness/isolated.hpp"
+#include "harness/model_subject.hpp"
 #include "model/trace.hpp"
 #include "subjects/registry.hpp"
 
@@ -173,13 +177,52 @@ TEST(Explain, OfADeathInConstructionHasNothingToSay) {
   EXPECT_EQ(print(explanation), "");
 }
 
+/// Refuses what is large, and alignments of a page or more.
+struct RefusesLarge : ModelSubject {
+  using ModelSubject::ModelSubject;
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    const auto result = ModelSubject::allocate(request);
+    if (!result || (request.size < 3'000'000'018 && request.align < 0x1000)) return result;
+    return std::unexpected(vmap::Error::no_space);
+  }
+  std::optional<Range> find(Address address) const {
+    if (address > 0x1234) return ModelSubject::find(address);
+    return Range{0, 1};
+  }
+};
+
+std::string what_matters(std::string_view text) {
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return RefusesLarge(config); });
+  const Trace trace = parse_trace("vmapcheck-trace 1\n" + std::string(text)).value();
+  return print(explain(trace, run_isolated(trace, make)->value(), make));
+}
+
+TEST(Explain, NamesThresholdsExactly) {
+  for (const auto& [trace, words] : std::initializer_list<std::pair<std::string_view, std::string_view>>{
+           {"space 0x0..0x100000000000000\nalloc a0 size=0xfedcba9876543\n",
+            "size=0xfedcba9876543: fails from 0xb2d05e12 up; passes below ("},
+           {"space 0x0..0xb2d05e12\nalloc a0 size=0xb2d05e12\n",
+            "size=0xb2d05e12: fails from 0xb2d05e12 up, if the space is as much larger; passes below ("},
+           {"space 0x0..0x10000000\nalloc a0 size=0x1 align=0x40000\n",
+            "align=0x40000: fails from 0x1000 up; passes below ("},
+           {"space 0x0..0x10000000\nfind 0x10\n", "address=0x10: fails up to 0x1234; passes above ("}})
+    EXPECT_NE(what_matters(trace).find(words), std::string::npos) << what_matters(trace);
+}
+
+TEST(Explain, NamesNoThresholdWhereThereAreTwo) {
+  // What is refused is neither the smallest nor the largest, with as much space as it takes or not.
+  const std::string text =
+      what_matters("space 0x0..0x10000000\nbusy 0x0..0xf000000\nalloc a0 size=0x1 align=0x1000000\n");
+  EXPECT_NE(text.find("align=0x1000000: also 0x1000"), std::string::npos) << text;
+}
+
 TEST(Explain, PrintsALineForEachOpItsNeedAndItsArguments) {
   const auto [trace, failure, explanation] = explained("seed_2019", seed_2019_text);
   const std::string text = print(explanation);
   EXPECT_TRUE(text.starts_with("  step 0  alloc a0 size=0x2 align=0x2\n    needed: without it the trace passes\n"))
       << text;
-  for (const std::string_view words : {"\n    size=0x2: ", "\n    align=0x2: also 0x4", "; passes with 0x1",
-                                       "\n  nearest that passes: the same with `alloc a0 "})
+  for (const std::string_view words : {"\n    size=0x2: ", "\n    align=0x2: fails from 0x2 up; passes below (",
+                                       "; passes with 0x1", "\n  nearest that passes: the same with `alloc a0 "})
     EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
   EXPECT_TRUE(text.ends_with("\n"));
 }

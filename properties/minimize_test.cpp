@@ -445,6 +445,129 @@ TEST_P(NumbersMinimized, AreTheSmallestAfterFewCandidates) {
 INSTANTIATE_TEST_SUITE_P(Subjects, NumbersMinimized, testing::ValuesIn(number_cases()),
                          [](const auto& each) { return each.param.name; });
 
+// ---- A signature that moves
+// -------------------------------------------------------------------------------------------
+
+/// An area of 7 corrupts it. A later find() notices, in a way that depends on how many ops there were.
+struct Corrupted : ModelSubject {
+  using Die = std::function<void(std::size_t ops)>;  ///< where it comes back, find() answers wrongly
+  Corrupted(const SubjectConfig& config, const Die& dies) : ModelSubject(config), die(&dies) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    ++ops;
+    corrupt = corrupt || request.size == 7;
+    return ModelSubject::allocate(request);
+  }
+  Size purge() {
+    ++ops;
+    return ModelSubject::purge();
+  }
+  std::optional<Range> find(Address address) const {
+    ++ops;
+    if (!corrupt) return ModelSubject::find(address);
+    (*die)(ops);
+    return Range{0, 1};
+  }
+  const Die* die;
+  mutable std::size_t ops = 0;
+  bool corrupt = false;
+};
+
+constexpr std::size_t corrupted_ops = 142;
+
+struct Corruption {
+  Trace trace;
+  Failure failure;
+  SubjectFactory make;
+};
+
+/// 142 ops, of which two are needed for it to fail at all.
+Corruption corruption(const Corrupted::Die& die) {
+  Corruption made{trace_of("space 0x0..0x10\n"), {}, factory([die](const SubjectConfig& config) {
+                    return Corrupted(config, die);
+                  })};
+  made.trace.ops.assign(120, Find{0});
+  made.trace.ops.push_back(Alloc{{0}, {.size = 7, .align = 1, .within = vmap::everywhere}});
+  made.trace.ops.insert(made.trace.ops.end(), 20, Purge{});
+  made.trace.ops.push_back(Find{0xf});
+  made.failure = run_isolated(made.trace, made.make)->value();
+  return made;
+}
+
+TEST(SignatureThatMoves, LeavesTheKindOfDeath) {
+  const auto [trace, failure, make] = corruption([](std::size_t ops) { std::_Exit(static_cast<int>(ops)); });
+  ASSERT_EQ(signature(failure), "exit 142");
+  const Minimized minimal = minimize(trace, failure, make, {.time = {}});
+  EXPECT_EQ(minimal.kept, Kept::kind);
+  EXPECT_EQ(signature(minimal.failure), "exit 2");
+  EXPECT_EQ(print(minimal.trace), "vmapcheck-trace 1\nspace 0x0..0x1\nalloc a0 size=0x7\nfind 0x0\n");
+  const Minimized again = minimize(minimal.trace, minimal.failure, make, {.time = {}});
+  EXPECT_EQ(again.trace, minimal.trace);
+  EXPECT_EQ(again.kept, Kept::signature);
+}
+
+TEST(SignatureThatMoves, LeavesWhateverFailsWhereAlsoTheKindMoves) {
+  const auto [trace, failure, make] = corruption([](std::size_t ops) {
+    if (ops > 100) std::abort();
+    if (ops > 50) std::_Exit(static_cast<int>(ops));
+  });
+  ASSERT_EQ(failure.kind, FailureKind::signal);
+  const Minimized minimal = minimize(trace, failure, make, {.time = {}});
+  EXPECT_EQ(minimal.kept, Kept::anything);
+  EXPECT_EQ(signature(minimal.failure), "answer");
+  EXPECT_EQ(minimal.trace.ops.size(), 2u);
+}
+
+TEST(SignatureThatMoves, IsKeptWhereThatIsWanted) {
+  const auto [trace, failure, make] = corruption([](std::size_t ops) { std::_Exit(static_cast<int>(ops)); });
+  const Minimized minimal = minimize(trace, failure, make, {.time = {}, .fall_back = false, .search = false});
+  EXPECT_EQ(minimal.kept, Kept::signature);
+  EXPECT_EQ(signature(minimal.failure), "exit 142");
+  EXPECT_EQ(length_of(minimal.trace), corrupted_ops);
+}
+
+TEST(SignatureThatMoves, IsKeptWhereNothingElseIsMuchShorter) {
+  // It takes a hundred ops to fail at all.
+  const SubjectFactory make = factory([](const SubjectConfig& config) {
+    struct NeedsMany : Corrupted {
+      using Corrupted::Corrupted;
+      std::optional<Range> find(Address address) const {
+        return ops < 99 ? (++ops, ModelSubject::find(address)) : Corrupted::find(address);
+      }
+    };
+    static const Corrupted::Die die = [](std::size_t ops) { std::_Exit(static_cast<int>(ops)); };
+    return NeedsMany(config, die);
+  });
+  const Trace trace = corruption([](std::size_t) {}).trace;
+  const Failure failure = run_isolated(trace, make)->value();
+  ASSERT_EQ(signature(failure), "exit 142");
+  const Minimized minimal = minimize(trace, failure, make, {.time = {}, .search = false});
+  EXPECT_EQ(minimal.kept, Kept::signature);
+  EXPECT_EQ(signature(minimal.failure), "exit 142");
+  EXPECT_EQ(length_of(minimal.trace), corrupted_ops);
+}
+
+TEST(Minimize, ExchangesNoViolationThatAlwaysComes) {
+  const auto [trace, failure, make] = corruption([](std::size_t ops) {
+    if (ops != corrupted_ops) std::_Exit(static_cast<int>(ops));
+  });
+  ASSERT_EQ(signature(failure), "answer");
+  const Minimized minimal = minimize(trace, failure, make, {.time = {}, .search = false});
+  EXPECT_EQ(minimal.kept, Kept::signature);
+  EXPECT_EQ(signature(minimal.failure), "answer");
+  EXPECT_EQ(length_of(minimal.trace), corrupted_ops);
+}
+
+TEST(Minimize, ExchangesAViolationThatComesNowAndThen) {
+  const SharedArray<std::size_t> runs(1);
+  const auto [trace, failure, make] = corruption([&](std::size_t ops) {
+    if (runs[0]++ % 16 != 0) std::_Exit(static_cast<int>(ops));
+  });
+  ASSERT_EQ(signature(failure), "answer");
+  const Minimized minimal = minimize(trace, failure, make, {.time = {}, .search = false});
+  EXPECT_EQ(minimal.kept, Kept::anything);
+  EXPECT_EQ(length_of(minimal.trace), 2u);
+}
+
 // ---- Search below the length
 // -------------------------------------------------------------------------------------------
 

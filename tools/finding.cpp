@@ -52,7 +52,7 @@ double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<dou
 
 Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
                      const Minimizing& minimizing, const std::string& found_by) {
-  Finding finding{&subject, trace, trace, failure, std::nullopt, found_by, std::nullopt};
+  Finding finding{&subject, trace, trace, failure, std::nullopt, signature(failure), found_by, std::nullopt};
   if (minimizing.wanted) {
     Progress progress;
     MinimizeOptions options = minimizing.options;
@@ -65,8 +65,9 @@ Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Fail
     finding.trace = std::exchange(finding.minimized->trace, {});
     finding.failure = std::exchange(finding.minimized->failure, {});
     if (!interrupted()) {
-      Explanation explanation = explain(finding.trace, finding.failure, subject.make,
-                                        {.limits = options.limits, .keep_going = [] { return !interrupted(); }});
+      Explanation explanation = explain(
+          finding.trace, finding.failure, subject.make,
+          {.limits = options.limits, .kept = finding.minimized->kept, .keep_going = [] { return !interrupted(); }});
       if (!explanation.ops.empty()) finding.explanation = std::move(explanation);
     }
   }
@@ -78,7 +79,21 @@ Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Fail
 
 std::string how_minimal(const Finding& finding) {
   if (!finding.minimized) return "not minimized";
-  return fmt::format("minimized from {} to {}", finding.original.ops.size(), count_of(finding.trace.ops.size(), "op"));
+  return fmt::format("minimized from {} to {}{}", finding.original.ops.size(), count_of(finding.trace.ops.size(), "op"),
+                     what_was_kept(finding));
+}
+
+std::string what_was_kept(const Finding& finding) {
+  if (!finding.minimized) return "";
+  switch (finding.minimized->kept) {
+    case Kept::signature: break;
+    case Kept::kind:
+      return fmt::format(", keeping the kind of failure ({}) and not the signature, which was `{}`",
+                         name(finding.failure.kind), one_line(finding.signature_found));
+    case Kept::anything:
+      return fmt::format(", taking any failure; at first it was `{}`", one_line(finding.signature_found));
+  }
+  return "";
 }
 
 namespace {
@@ -93,22 +108,32 @@ std::string_view name(Minimality minimality) {
   return "";
 }
 
-/// How sure it is that there is no shorter one: a sentence.
-std::string minimality_of(const Minimized& minimized) {
+/// How sure it is that no trace has fewer ops: a sentence.
+std::string fewest_ops(const Minimized& minimized) {
   switch (minimized.minimality) {
     case Minimality::proved:
-      if (minimized.sequences == 0) return "No shorter trace fails so.";
-      return fmt::format("No shorter trace fails so: all sequences of its ops over {} were run.",
+      if (minimized.sequences == 0) return "No trace of fewer ops fails so.";
+      return fmt::format("No trace of fewer ops fails so: all sequences of its ops over {} were run.",
                          count_of(minimized.granules, "granule"));
     case Minimality::proved_visible:
       return fmt::format(
-          "No shorter trace fails so: sequences of its ops over {} granules were run through all {} states "
+          "No trace of fewer ops fails so: sequences of its ops over {} granules were run through all {} states "
           "that look different.",
           minimized.granules, minimized.states);
     case Minimality::time_is_up: return "Time was up: there may be a shorter one.";
     case Minimality::too_many: return "No op can be spared; there may be a shorter one of other ops.";
   }
   return "";
+}
+
+/// What is known of the trace: sentences. Fewer ops and smaller numbers are two claims.
+std::string minimality_of(const Minimized& minimized) {
+  std::string text = fewest_ops(minimized);
+  if (minimized.numbers_smallest)
+    text += " Each number is at its smallest: with the next smaller one it does not fail so.";
+  if (minimized.kept != Kept::signature && !is_sanitized())
+    text += " A failure that shows now here, now there can be corrupt memory: --sanitize names it where it happens.";
+  return text;
 }
 
 }  // namespace
@@ -155,6 +180,9 @@ nlohmann::ordered_json json_of(const Finding& finding) {
   if (finding.minimized) {
     const Minimized& minimized = *finding.minimized;
     json["minimality"] = name(minimized.minimality);
+    json["numbers_smallest"] = minimized.numbers_smallest;
+    json["kept"] = name(minimized.kept);
+    json["candidates"] = minimized.candidates;
     json["states"] = minimized.states;
     json["sequences"] = minimized.sequences;
     json["granules"] = minimized.granules;

@@ -29,6 +29,7 @@ struct Finding {
   Trace trace;     ///< its comments say what it shows and what found it
   Failure failure;
   std::optional<Minimized> minimized;  ///< without its trace and failure, which are those above
+  std::string signature_found;         ///< of the original
   std::string found_by;                ///< the command
   std::optional<Explanation> explanation;
 };
@@ -37,8 +38,11 @@ struct Finding {
 [[nodiscard]] Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
                                    const Minimizing& minimizing, const std::string& found_by);
 
-/// "minimized from 512 to 5 ops; no shorter trace fails so: ...", or why that is not known.
+/// "minimized from 512 to 5 ops", and what_was_kept().
 [[nodiscard]] std::string how_minimal(const Finding& finding);
+
+/// ", keeping the kind of failure (signal) and not ...", or nothing where the signature was kept.
+[[nodiscard]] std::string what_was_kept(const Finding& finding);
 
 /// "vmap-answer-1a2b3c4d": equal traces have equal names.
 [[nodiscard]] std::string base_name(const Finding& finding);

@@ -129,8 +129,8 @@ std::vector<std::string> comments_of(const Finding& finding, const Trace& trace)
   std::vector<std::string> comments{finding.trace.comments.front()};
   const bool shorter = finding.trace.ops.size() != trace.ops.size();  // else what was said of its length stands
   if (shorter)
-    comments.push_back(
-        fmt::format("Minimized from {} to {}.", trace.ops.size(), count_of(finding.trace.ops.size(), "op")));
+    comments.push_back(fmt::format("Minimized from {} to {}{}.", trace.ops.size(),
+                                   count_of(finding.trace.ops.size(), "op"), what_was_kept(finding)));
   for (const std::string& comment : trace.comments)
     if (!comment.starts_with("Breaks ") && !comment.starts_with("Dies of ") &&
         !(shorter && comment.starts_with("Minimized from ")))

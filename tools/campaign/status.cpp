@@ -237,8 +237,9 @@ std::string minimality_text(const FoundFailure& found) {
   if (found.minimality.empty()) return "not minimized";
   const std::string length =
       fmt::format("minimized from {} to {} op{}", found.ops_found, found.ops, found.ops == 1 ? "" : "s");
-  if (found.minimality == "proved") return length + ": no shorter trace fails so";
-  if (found.minimality == "proved_visible") return length + ": no shorter one fails so, by states that look different";
+  if (found.minimality == "proved") return length + ": no trace of fewer ops fails so";
+  if (found.minimality == "proved_visible")
+    return length + ": no trace of fewer ops fails so, by states that look different";
   if (found.minimality == "time_is_up") return length + ": time was up, there may be a shorter one";
   if (found.minimality == "too_many") return length + ": no op can be spared, there may be a shorter one of other ops";
   return fmt::format("{} ({})", length, one_line(found.minimality, 60));

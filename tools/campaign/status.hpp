@@ -60,7 +60,7 @@ struct Exercised {
 [[nodiscard]] std::string time_text(std::int64_t seconds);
 /// "3 new, 1 known"; "none"
 [[nodiscard]] std::string findings_text(const State& state);
-/// "2 ops; no shorter trace fails so", "not minimized"
+/// "2 ops; no trace of fewer ops fails so", "not minimized"
 [[nodiscard]] std::string minimality_text(const FoundFailure& found);
 /// "found at 3m 02s, execution 12,345; met 17 times"
 [[nodiscard]] std::string met_text(const FoundFailure& found);
