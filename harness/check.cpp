@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/check.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <optional>
@@ -41,6 +43,8 @@ struct CaseOptions {
 /// What cases have done so far.
 struct Tally {
   std::uint64_t cases = 0;
+  std::uint64_t skipped = 0;
+  char because[256] = {};  ///< it lies in memory that is shared
   Coverage coverage;
   std::uint64_t free_blocks_sum = 0;  ///< after each op
   std::uint64_t small_states = 0;
@@ -87,7 +91,7 @@ std::expected<Case, std::string> run_case(const SubjectFactory& make, Random ran
 // ---- In children
 // -------------------------------------------------------------------------------------------------------
 
-constexpr char mark_error = 'e', mark_done = 'd', mark_found = 'f';
+constexpr char mark_done = 'd', mark_found = 'f';
 
 /// Text that a child writes bit by bit, and its parent reads after its death.
 class Record {
@@ -147,6 +151,8 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
   CheckReport report;
   const auto update = [&] {
     report.cases = tally[0].cases;
+    report.cases_skipped = tally[0].skipped;
+    report.skipped_because = tally[0].because;
     report.coverage = tally[0].coverage;
     report.ops = report.coverage.steps();
     report.free_blocks_mean =
@@ -170,8 +176,12 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
       beacon.answer(std::string{mark_found} + print(failed.trace) + '\0' + pack(failed.failure));
     };
     const auto one = run_case(make, random_of(options.seed, index), case_options, tally[0]);
-    if (!one) return std::string{mark_error} + one.error();
-    ++tally[0].cases;
+    if (one) {
+      ++tally[0].cases;
+    } else {
+      if (tally[0].skipped++ == 0) one.error().copy(tally[0].because, sizeof tally[0].because - 1);
+      stopped = tally[0].skipped >= refusals_min && is_nearly_none(tally[0].cases, tally[0].skipped);
+    }
     return stopped || !keep_going() ? std::optional(std::string{mark_done}) : std::nullopt;
   };
   WalkOptions walk_options{.limits = options.limits, .on_death = {}, .keep_going = {}};
@@ -184,8 +194,11 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
   update();
   report.interrupted = walked.interrupted;
   report.complete = !walked.interrupted && !walked.answer && !walked.death;
-  if (walked.answer && walked.answer->front() == mark_error) return std::unexpected(walked.answer->substr(1));
   const bool found = walked.death || (walked.answer && walked.answer->front() == mark_found);
+  if (!found && is_nearly_none(report.cases, report.cases_skipped))
+    return std::unexpected(report.cases == 0 ? report.skipped_because
+                                             : fmt::format("{} of {} spaces were refused: {}", report.cases_skipped,
+                                                           report.cases + report.cases_skipped, report.skipped_because));
   if (!found) return report;
 
   CheckReport::Found one{.case_index = walked.items, .trace = {}, .failure = {}};

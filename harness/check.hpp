@@ -48,6 +48,8 @@ struct CheckReport {
   std::chrono::nanoseconds elapsed{};
   Coverage coverage;
   double free_blocks_mean = 0;           ///< after each op
+  std::uint64_t cases_skipped = 0;       ///< no subject could be made in their space; not among `cases`
+  std::string skipped_because;           ///< what the first of them said
   std::uint64_t small_states = 0;        ///< after an op, with fewer than small_free_blocks free blocks
   std::optional<Histograms> histograms;  ///< where CheckOptions::observe is set
   std::uint64_t live = 0;                ///< areas that a label names, lately: of a soak (soak.hpp)
@@ -67,7 +69,13 @@ struct CheckReport {
 /// The trace of one case, for a subject that answers like the model.
 [[nodiscard]] Trace generate_trace(std::uint64_t seed, std::uint64_t case_index, std::uint64_t ops);
 
-/// Runs cases until one fails, or all are run, or the time is over. The error says why the subject could not be made.
+/// Fewer than one in twenty spaces had a subject: nothing was checked that is worth the name.
+[[nodiscard]] constexpr bool is_nearly_none(std::uint64_t made, std::uint64_t refused) { return made * 20 < refused; }
+/// So many refusals are waited for before that ends a run.
+inline constexpr std::uint64_t refusals_min = 100;
+
+/// Runs cases until one fails, or all are run, or the time is over. A case in whose space the subject cannot be made is
+/// skipped and counted; the error, where nearly none can, says why.
 [[nodiscard]] std::expected<CheckReport, std::string> check(const SubjectFactory& make, const CheckOptions& options);
 
 }  // namespace vmapcheck

@@ -16,6 +16,8 @@ std::vector<std::string> health_warnings(const CheckReport& report) {
   };
   const auto sum = [](const auto& counts) { return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}); };
   const Coverage& coverage = report.coverage;
+  warn_above(cases_skipped_part_max, report.cases_skipped, report.cases + report.cases_skipped,
+             "cases were skipped: the subject cannot be made in their space");
   warn_above(skipped_part_max, sum(coverage.skipped), report.ops,
              "ops did nothing: their label was not live, or the subject lacks the function");
   std::uint64_t failed = 0, allocations = 0;

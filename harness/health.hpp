@@ -17,6 +17,8 @@ inline constexpr std::uint64_t health_ops_min = 1000;
 inline constexpr double skipped_part_max = 0.5;
 /// More than this part of the allocations that were performed ended with an error.
 inline constexpr double failed_part_max = 0.5;
+/// In more than this part of the spaces the subject could not be made.
+inline constexpr double cases_skipped_part_max = 0.5;
 /// More than this part of all ops left a small state: one of fewer than `small_free_blocks` free blocks.
 inline constexpr double small_part_max = 0.75;
 

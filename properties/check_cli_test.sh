@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# check_cli_test.sh VMAPCHECK: demanded coverage, warnings, histograms and the hash of all states, as `check` shows them.
+# check_cli_test.sh VMAPCHECK: demanded coverage, warnings, histograms and the hash of all states, as `check` shows them;
+# where findings are saved, and what becomes of those that are; subjects in files.
 # shellcheck source=properties/cli_checks.sh
 . "$(dirname -- "$0")/cli_checks.sh"
 
@@ -16,6 +17,14 @@ main() {
   histograms
   hash_of_states
   soak
+  saved_before_minimizing
+  saved_of_other_subjects
+  saved_and_changed
+  if compile_subject; then
+    named_by_the_last_part
+    spaces_refused
+  fi
+  no_subject_of_this_build
   finish
 }
 
@@ -162,6 +171,194 @@ soak() {
   refuses 2 'not checked in full' check --live 1000 --checking every-step
   refuses 2 'expected a number from 64' check --live 1
   refuses 2 '--live is for more' check --ops 10000001
+}
+
+# ---- Where findings are saved ----------------------------------------------------------------------------------------
+
+traces_of() { find "$1" -maxdepth 1 -name '*.trace'; }
+
+saved_before_minimizing() {
+  local options dir trace
+  for options in '' --json; do
+    dir="killed$options"
+    command=(check "$options" 'and SIGKILL while it minimizes')
+    # shellcheck disable=SC2086
+    "$binary" check --subject canary_cost --seed 7 --minimize-time 5m -o "$dir" $options >out 2>err </dev/null &
+    for _ in {1..100}; do
+      traces_of "$dir" 2>/dev/null | grep -q . && break
+      sleep 0.1
+    done
+    sleep 0.2
+    { kill -KILL $! && wait $!; } 2>/dev/null
+    cp out said
+    verdict "saved traces" 1 "$(traces_of "$dir" | wc -l)"
+    trace="$(traces_of "$dir")"
+    says "$trace" '^# Breaks cost \(subject canary_cost\): '
+    says "$trace" '^# Found by vmapcheck check --subject canary_cost --seed 7 --cases [0-9]+ --ops 1000; not minimized\.$'
+    run 10 check --subject canary_cost -o "$dir"
+    says out "^$trace, which was saved by an earlier run, still fails:\$"
+  done
+  verdict "what was said, with --json" "" "$(cat said)"
+  # Found again, and minimized: then it is no longer there as it was found, but for originals/.
+  trace="$(traces_of killed)"
+  run 10 check --subject canary_cost --seed 7 --no-saved --minimize-time 500ms -o killed
+  says out "^saved as $trace until it is minimized\$"
+  verdict "saved traces" 1 "$(traces_of killed | wc -l)"
+  [ -e "$trace" ]
+  verdict "the trace as it was found" 1 "$?"
+  says "killed/originals/$(basename "$(traces_of killed)")" '^# Found by vmapcheck check --subject canary_cost --seed 7 '
+  verdict "saved traces, originals and reports" 3 "$(find killed -type f | wc -l)"
+  run 10 explore --subject canary_tree --granules 3 -o explored
+  says out '^saved as explored/canary_tree-tree-[0-9a-f]{8}\.trace until it is minimized$'
+  verdict "saved traces" 1 "$(traces_of explored | wc -l)"
+  # What cannot be saved is said before it is minimized, and once.
+  run 10 check --subject seed_2019 -o /dev/null/x
+  verdict "lines on standard error" 2 "$(wc -l <err)"
+  verdict "what was said to be saved" 0 "$(grep -cE '^saved|^  (replay|report) ' out)"
+}
+
+fails_on_seed_2019() {  # COMMENT
+  printf 'vmapcheck-trace 1\n# %s\nspace 0..4\nbusy 2..3\nalloc a0 size=2 align=2\n' "$1"
+}
+
+saved_of_other_subjects() {
+  mkdir mixed
+  fails_on_seed_2019 'Breaks answer (subject mine): expected a, actual b' >mixed/a.trace
+  fails_on_seed_2019 'Dies of SIGSEGV in f (subject ../so/mine.so): died of SIGSEGV' >mixed/b.trace
+  run 10 check --subject seed_2019 --no-minimize -o mixed
+  says out '^2 saved traces of other subjects in mixed not replayed; --all-saved replays them, too$'
+  says out '^found: case '
+  rm mixed/seed_2019*
+  run 0 check --cases 2 --ops 10 -o mixed
+  says out '^2 saved traces of other subjects in mixed not replayed'
+  run 0 check --cases 2 --ops 10 -o mixed --json
+  one_line_of out '"saved":\{"replayed":0,"of_other_subjects":2\}'
+  run 0 check --cases 2 --ops 10 -o mixed --all-saved
+  says out '^2 traces saved in mixed replayed: none fails$'
+  run 10 check --subject seed_2019 -o mixed --all-saved
+  says out '^mixed/a.trace, .*, fails here, too: with answer; it was saved with answer of subject mine:$'
+  refuses 2 'all-saved' check --all-saved --no-saved
+}
+
+saved_and_changed() {
+  mkdir changed
+  fails_on_seed_2019 'Breaks tree (subject seed_2019): expected a, actual b' >changed/a.trace
+  run 10 check --subject seed_2019 -o changed
+  says out '^changed/a.trace, which was saved by an earlier run, fails differently now: with answer; it was saved with tree:$'
+  run 10 check --subject seed_2019 -o changed --json
+  one_line_of out '"signature":"answer",.*"signature_saved":"tree"'
+  # A trace that does not say of which subject it is may be of this one.
+  fails_on_seed_2019 'one that fails' >changed/a.trace
+  run 10 check --subject seed_2019 -o changed
+  says out '^changed/a.trace, which was saved by an earlier run, still fails:$'
+}
+
+# ---- Subjects in files -------------------------------------------------------------------------------------------------
+
+# so/refuses.so: it refuses whatever is asked of it. SUBJECT_IS=picky: sound, but for spaces without granules, which it
+# refuses; never: it refuses all spaces.
+compile_subject() {
+  command -v g++ >/dev/null || return
+  mkdir so
+  cat >subject.cpp <<'END'
+#include <cstdlib>
+#include <string_view>
+
+#include "harness/model_subject.hpp"
+#include "subjects/interface_stamp.hpp"
+#include "subjects/loaded.hpp"
+
+using namespace vmapcheck;
+
+struct Refuses {
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request&) { return std::unexpected(vmap::Error::no_space); }
+  vmap::Result<Range> free(Address) { return std::unexpected(vmap::Error::not_busy); }
+};
+
+static std::expected<std::unique_ptr<AnySubject>, std::string> make(const SubjectConfig& config) {
+  const char* const text = std::getenv("SUBJECT_IS");
+  const std::string_view is = text != nullptr ? text : "";
+  if (is == "never" || (is == "picky" && config.space.granule == 1)) return std::unexpected("granules are too small");
+  if (is == "picky") return model_subject()(config);
+  return factory([](const SubjectConfig&) { return Refuses{}; })(config);
+}
+
+extern "C" [[gnu::visibility("default")]] const LoadedSubject* vmapcheck_loaded() {
+  static const SubjectEntry entry{"refuses", SubjectKind::faulty, "refuses all", make};
+  static const LoadedSubject loaded{.stamp = VMAPCHECK_INTERFACE_STAMP, .entry = &entry};
+  return &loaded;
+}
+END
+  command=(g++ subject.cpp)
+  g++ -std=c++23 -w -fPIC -fvisibility=hidden -shared -Wl,-Bsymbolic -I"$source_dir" -I"$source_dir/allocator" \
+    -I"$(dirname -- "$binary")/.." subject.cpp -o so/refuses.so 2>err
+  verdict "exit status" 0 "$?"
+}
+
+named_by_the_last_part() {
+  cp so/refuses.so "so/-we ird'.so"
+  mkdir work
+  cd work || return
+  local subject name trace
+  for subject in ../so/refuses.so "$scratch/so/refuses.so" "../so/-we ird'.so"; do
+    name="$(basename "$subject" | tr -c 'a-z.\n-' _)"
+    name="${name#-}"
+    run 10 check --subject "$subject" -o fail
+    silent err
+    verdict "saved traces, originals and reports" 3 "$(find fail -type f -name "$name-answer-????????.*" | wc -l)"
+    verdict "files in all" 3 "$(find . -type f ! -name out ! -name err | wc -l)"
+    trace="$(traces_of fail)"
+    verdict "ops of the minimal trace, and of that as it was found" '1 3' \
+      "$(grep -hcE '^alloc' "$trace" "fail/originals/$(basename "$trace")" | paste -sd ' ')"
+    verdict "files beside the subject" 2 "$(find ../so -type f | wc -l)"
+    says out "^  replay .* $trace\$"
+    for command in "$(sed -n 's/^  replay  *//p' out)" "$(sed -n '/^Replay it/,/^## /{/ replay /p}' "${trace%.trace}.md")"; do
+      bash -c "$command" >out 2>err </dev/null
+      verdict "exit status" 10 "$?"
+      says out '^violation of answer at step 0'
+    done
+    run 10 check --subject "$subject" -o fail
+    says out 'which was saved by an earlier run, still fails:$'
+    says "${trace%.trace}.md" '^  const auto loaded = vmapcheck::load_subject\("'
+    rm -r fail
+    run 10 explore --subject "$subject" --granules 2 -o fail
+    verdict "saved traces" 1 "$(find fail -maxdepth 1 -name "$name-answer-????????.trace" | wc -l)"
+    verdict "files beside the subject" 2 "$(find ../so -type f | wc -l)"
+    rm -r fail
+  done
+  cd ..
+}
+
+spaces_refused() {
+  SUBJECT_IS=picky run 0 check --subject so/refuses.so --cases 300 --ops 20
+  says out '^skipped +[0-9]+ cases: the subject cannot be made in their space: granules are too small$'
+  SUBJECT_IS=picky run 0 check --subject so/refuses.so --cases 300 --ops 20 --json
+  verdict "cases, and those that were skipped" "(300, True, True, 'granules are too small')" "$(json '(
+    r["cases"] + r["cases_skipped"], r["cases"] > 50, r["cases_skipped"] > 10, r["skipped_because"])')"
+  SUBJECT_IS=never refuses 3 'subject so/refuses.so: granules are too small$' check --subject so/refuses.so --cases 1
+  SUBJECT_IS=never refuses 3 'subject so/refuses.so: granules are too small$' check --subject so/refuses.so --time 1h
+  # Nor does a saved trace end the run.
+  mkdir picky
+  fails_on_seed_2019 'of no subject' >picky/a.trace
+  SUBJECT_IS=picky run 0 check --subject so/refuses.so --cases 30 --ops 20 -o picky
+  one_line 'granules are too small'
+  run 0 check --cases 20 --ops 10 --json
+  verdict "spaces that ours refuses" "(20, 0)" "$(json '(r["cases"], r["cases_skipped"])')"
+}
+
+no_subject_of_this_build() {
+  command -v cc >/dev/null || return
+  local it
+  # shellcheck disable=SC2016
+  for it in 'has no stamp of a build:const void* vmapcheck_loaded(void) { static const void* no[2]; return no; }' \
+    'has no stamp of a build:const void* vmapcheck_loaded(void) { return 0; }' \
+    'compiled for another build of vmapcheck:const void* vmapcheck_loaded(void) { static const void* other[2] = {"1"}; return other; }' \
+    'compiled for another build of vmapcheck.*undefined symbol:extern int gone; const void* vmapcheck_loaded(void) { return &gone; }' \
+    'it does not export vmapcheck_loaded:int nothing;'; do
+    echo "${it#*:}" >other.c
+    cc -w -fPIC -shared other.c -o other.so
+    refuses 3 "^vmapcheck: ./other.so: .*${it%%:*}" check --subject ./other.so
+  done
 }
 
 main "$@"

@@ -137,6 +137,16 @@ usage() {
   refuses 2 'corpus needs a command' corpus
   refuses 2 "unknown command 'x'" corpus x
   refuses 2 './vmapcheck test' test --compiler gcc
+  # Help for what there is not would pass for that of another.
+  local help
+  for help in --help -h; do
+    refuses 2 "^vmapcheck: unknown command 'nonsense' \(see vmapcheck --help\)$" nonsense "$help"
+    refuses 2 "unknown command 'nonsense'" "$help" nonsense
+    refuses 2 "unknown command 'nonsense' \(see vmapcheck corpus --help\)$" corpus nonsense "$help"
+    refuses 2 "'nonsense' \(see vmapcheck campaign --help\)$" campaign nonsense "$help"
+    refuses 2 "unexpected argument 'nonsense' \(see vmapcheck check --help\)$" check nonsense "$help"
+  done
+  refuses 2 "unknown command 'nonsense'" nonsense --version
   local bad
   for bad in '--cases 0' '--cases -1' '--cases x' '--cases 18446744073709551616' '--ops 0' '--ops 1e3' '--time 0' \
     '--time 5y' '--time -1s' '--seed x' '--seed 18446744073709551616' '--seed' '--checking never' '--json=x'; do
@@ -569,6 +579,10 @@ replay_many_times() {
   silent err
   says out '^fault.trace: failed 10 of 10 times, subject seed_2019$'
   says out '^ +10  answer$'
+  run 10 replay -n 1 --subject seed_2019 fault.trace
+  says out '^fault.trace: failed 1 of 1 times, subject seed_2019$'
+  run 0 replay --json -n 1 fault.trace
+  one_line_of out '^\{"file":"fault.trace","runs":1,"failed":0,"verdict":"ok",'
   run 0 replay -n 10 fault.trace
   says out '^fault.trace: failed 0 of 10 times, subject vmap$'
   run 10 replay --json -n 2 --subject seed_2019 fault.trace
@@ -675,6 +689,20 @@ minimizing() {
     says out '"signature":"exit 0"\}$'
     says dead.trace '^# Dies of exit 0 \(subject fault_exit_zero\): '
   fi
+
+  # What found it is kept where it fails as it did then; how long it was then is not.
+  {
+    sed 1q fault.trace
+    printf '# %s\n' 'Breaks answer (subject seed_2019): a' 'Found by vmapcheck check --seed 3; minimized from 9 to 4 ops.' \
+      'Found by chance; kept.'
+    sed 1d fault.trace
+  } >told.trace
+  run 0 minimize --subject seed_2019 told.trace -o retold.trace
+  verdict "its comments" '# Minimized from 4 to 1 op.|# Found by vmapcheck check --seed 3.|# Found by chance; kept.' \
+    "$(grep '^#' retold.trace | sed 1d | paste -sd '|')"
+  sed -i 's/Breaks answer (subject seed_2019)/Breaks answer (subject mine)/' told.trace
+  run 0 minimize --subject seed_2019 told.trace -o retold.trace
+  verdict "what found another" 0 "$(grep -c 'Found by vmapcheck' retold.trace)"
 
   # A link stays a link.
   ln -s target.trace link.trace

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -36,7 +37,9 @@ inline CheckReport check_with(const SubjectFactory& make, std::uint64_t cases, s
   options.seed = seed_of_this_run();
   options.cases = cases;
   options.ops = ops;
-  return check(make, options).value();
+  CheckReport report = check(make, options).value();
+  if (report.cases_skipped != 0) throw std::runtime_error(report.skipped_because);  // no subject here may refuse a space
+  return report;
 }
 
 /// Random traces of `ops` ops. A failing one shrinks in one stride, to what the minimizer makes of it on `make`.

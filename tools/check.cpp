@@ -40,9 +40,16 @@ struct Options {
   bool no_minimize = false;
   std::optional<std::chrono::nanoseconds> minimize_time;
   bool no_saved = false;
+  bool all_saved = false;
   bool stats = false;
   std::vector<Demand> demands;
   bool lists_metrics = false;
+};
+
+/// What earlier runs have saved.
+struct Saved {
+  std::size_t replayed = 0;   ///< and did not fail
+  std::size_t of_others = 0;  ///< passed by: of another subject
 };
 
 /// One run, as it is reported.
@@ -51,6 +58,7 @@ struct Run {
   const Options& options;
   std::uint64_t seed;
   Checking checking;
+  Saved saved;
   CheckReport report;
   std::optional<Finding> finding;
   std::string path;  ///< of the saved trace; empty if it could not be saved
@@ -58,7 +66,10 @@ struct Run {
 
 Exit run_check(const Common& common, const Options& options);
 void refuse_what_contradicts(const Options& options);
-std::optional<Exit> replay_saved(const Common& common, const Options& options, const SubjectEntry& subject);
+std::optional<Exit> replay_saved(const Common& common, const Options& options, const SubjectEntry& subject,
+                                 Saved& saved);
+std::optional<Exit> replay_one_saved(const Common& common, const Options& options, const SubjectEntry& subject,
+                                     const std::string& path, Saved& saved);
 Exit report_found(const Common& common, const Options& options, Run& run);
 CheckReport check_random(const Run& run, bool observe);
 CheckReport soak_at_random(const Run& run);
@@ -105,7 +116,9 @@ void add_check(CLI::App& app, Session& session) {
   add_duration(command, "--minimize-time", options->minimize_time,
                "End minimizing when this has passed (default: 30s)");
   command.add_flag("--no-saved", options->no_saved,
-                   "Do not first replay the failing traces that are kept in the directory");
+                   "Do not first replay the failing traces that are kept in the directory")
+      ->excludes(command.add_flag("--all-saved", options->all_saved,
+                                  "Replay also those that were saved of other subjects"));
   command.add_flag("--stats", options->stats,
                    "Show histograms of ops, sizes, alignments, outcomes and states, and a hash of all states");
   const auto require = [options](const std::string& text) {
@@ -141,9 +154,10 @@ Exit run_check(const Common& common, const Options& options) {
   }
   const SubjectEntry& subject = subject_named(common.subject);
   refuse_what_contradicts(options);
+  Run run{subject, options, seed_of(common, seed_default), options.checking.value_or(Checking::amortized),
+          {},      {},      {},                            {}};
   if (!options.no_saved)
-    if (const auto status = replay_saved(common, options, subject)) return *status;
-  Run run{subject, options, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {}, {}};
+    if (const auto status = replay_saved(common, options, subject, run.saved)) return *status;
   const bool needed =
       std::ranges::any_of(options.demands, [](const Demand& demand) { return demand.metric->observed; });
   run.report = options.live != 0 ? soak_at_random(run) : check_random(run, options.stats || common.json || needed);
@@ -165,44 +179,68 @@ void refuse_what_contradicts(const Options& options) {
 }
 
 /// What earlier runs have found, and is still so. Nothing if none of it fails.
-std::optional<Exit> replay_saved(const Common& common, const Options& options, const SubjectEntry& subject) {
+std::optional<Exit> replay_saved(const Common& common, const Options& options, const SubjectEntry& subject,
+                                 Saved& saved) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(options.save_dir, ignored)) return std::nullopt;
-  std::size_t replayed = 0;
   for (const std::string& name : traces_in(options.save_dir)) {
     const std::string path = (std::filesystem::path(options.save_dir) / name).string();
-    Trace trace;
     try {
-      trace = read_trace(path);
-    } catch (const Stop& stop) {  // a trace that cannot be read is no reason not to check
+      if (const auto status = replay_one_saved(common, options, subject, path, saved)) return status;
+    } catch (const Stop& stop) {  // that one cannot be read, or run on this subject, is no reason not to check
+      if (stop.status == Exit::interrupted || out_is_broken()) throw;
       report(stop);
-      continue;
     }
-    ++replayed;
-    const Checking checking = checking_of(trace);
-    const auto failure = replay(trace, subject, checking, {});
-    if (!failure) continue;
-    const bool again = replay(trace, subject, checking, {}).has_value();
-    const std::string command = replay_command(common, subject.name, path);
-    if (common.json) {
-      ordered_json found = tool::json_of(*failure);
-      found["file"] = path;
-      found["replay"] = command;
-      const ordered_json json{
-          {"subject", subject.name}, {"verdict", again ? "violation" : "flaky"}, {"saved", true}, {"found", found}};
-      out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
-    } else {
-      out(fmt::format("{}, which was saved by an earlier run, {}:\n{}  {:<10} {}\n", one_line(path),
-                      again ? "still fails" : "is flaky: it failed in one of two runs",
-                      text_of(*failure, trace, subject), "replay", command));
-      out("Nothing else was run; --no-saved passes it by.\n");
-    }
+  }
+  if (common.json) return std::nullopt;
+  if (saved.replayed != 0)
+    out(fmt::format("{} saved in {} replayed: none fails\n", count_of(saved.replayed, "trace"),
+                    one_line(options.save_dir)));
+  if (saved.of_others != 0)
+    out(fmt::format("{} of other subjects in {} not replayed; --all-saved replays them, too\n",
+                    count_of(saved.of_others, "saved trace"), one_line(options.save_dir)));
+  return std::nullopt;
+}
+
+/// Nothing if it does not fail. A trace that does not say of which subject it is may be of this one.
+std::optional<Exit> replay_one_saved(const Common& common, const Options& options, const SubjectEntry& subject,
+                                     const std::string& path, Saved& saved) {
+  const Trace trace = read_trace(path);
+  const SavedFor was = saved_for(trace);
+  if (!was.subject.empty() && !is_same_subject(was.subject, subject.name) && !options.all_saved) {
+    ++saved.of_others;
+    return std::nullopt;
+  }
+  const Checking checking = checking_of(trace);
+  const auto failure = replay(trace, subject, checking, {});
+  if (!failure) {
+    ++saved.replayed;
+    return std::nullopt;
+  }
+  const bool again = replay(trace, subject, checking, {}).has_value();
+  const std::string command = replay_command(common, subject.name, path);
+  if (common.json) {
+    ordered_json found = tool::json_of(*failure);
+    if (!was.signature.empty()) found["signature_saved"] = was.signature;
+    found["file"] = path;
+    found["replay"] = command;
+    const ordered_json json{
+        {"subject", subject.name}, {"verdict", again ? "violation" : "flaky"}, {"saved", true}, {"found", found}};
+    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
     return again ? Exit::violation : Exit::flaky;
   }
-  if (replayed != 0 && !common.json)
-    out(fmt::format("{} saved in {} replayed: none fails\n",
-                    replayed == 1 ? "1 trace" : fmt::format("{} traces", replayed), one_line(options.save_dir)));
-  return std::nullopt;
+  const std::string is = signature_in_comment(*failure);
+  std::string how = "still fails";
+  if (!again)
+    how = "is flaky: it failed in one of two runs";
+  else if (!was.signature.empty() && !is_same_subject(was.subject, subject.name))
+    how = fmt::format("fails here, too: with {}; it was saved with {} of subject {}", is, was.signature, was.subject);
+  else if (!was.signature.empty() && was.signature != is)
+    how = fmt::format("fails differently now: with {}; it was saved with {}", is, was.signature);
+  out(fmt::format("{}, which was saved by an earlier run, {}:\n{}  {:<10} {}\n", one_line(path), how,
+                  text_of(*failure, trace, subject), "replay", command));
+  out("Nothing else was run; --no-saved passes it by.\n");
+  return again ? Exit::violation : Exit::flaky;
 }
 
 Exit report_found(const Common& common, const Options& options, Run& run) {
@@ -215,21 +253,9 @@ Exit report_found(const Common& common, const Options& options, Run& run) {
   Minimizing minimizing{.wanted = found.reproduced && !options.no_minimize};
   minimizing.options.seed = run.seed;
   if (options.minimize_time) minimizing.options.time = options.minimize_time;
-  run.finding = make_finding(run.subject, found.trace, found.failure, minimizing, found_by(run));
-  if (!common.json) out(text_of(*run.finding));
-  // The violation is what matters: that it could not be saved does not change the status.
-  try {
-    run.path = save(*run.finding, common, options.save_dir);
-  } catch (const Stop& stop) {
-    if (stop.status != Exit::io || out_is_broken()) throw;
-    report(stop);
-    say("vmapcheck: the trace is not saved: --save-dir names a directory that can be written");
-  }
-  if (!common.json && !run.path.empty()) {
-    out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, run.subject.name, run.path)));
-    out(fmt::format("  {:<10} {}\n", "report",
-                    one_line(std::filesystem::path(run.path).replace_extension(".md").string())));
-  }
+  Kept kept = keep_finding(run.subject, found.trace, found.failure, minimizing, found_by(run), common, options.save_dir);
+  run.finding = std::move(kept.finding);
+  run.path = std::move(kept.path);
   if (common.json) out(json_of(run, common).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
   return status_of(run);
 }
@@ -289,7 +315,7 @@ CheckReport soak_at_random(const Run& run) {
 /// The command that finds it again.
 std::string found_by(const Run& run) {
   const Options& options = run.options;
-  const std::string command = fmt::format("vmapcheck check --subject {} --seed {}", run.subject.name, run.seed);
+  const std::string command = fmt::format("vmapcheck check --subject {} --seed {}", shell_word(run.subject.name), run.seed);
   if (options.live != 0) return command + fmt::format(" --live {} --ops {}", options.live, run.report.ops);
   return command + fmt::format(" --cases {} --ops {}", run.report.found->case_index + 1,
                                options.ops != 0 ? options.ops : ops_usual);
@@ -317,6 +343,9 @@ std::string summary_of(const Run& run) {
       "subject {}, seed {}, {} checking\n{} cases, {} ops in {:.2f} s: {:.0f} ops per second\n\n", run.subject.name,
       run.seed, name(run.checking), report.cases, report.ops, seconds_of(report), ops_per_second(report));
   text += text_of(report.coverage);
+  if (report.cases_skipped != 0)
+    text += fmt::format("skipped         {}: the subject cannot be made in their space: {}\n",
+                        count_of(report.cases_skipped, "case"), one_line(report.skipped_because));
   if (run.options.live != 0) text += soak_text(report);
   if (run.options.stats) text += "\n" + histograms_text(report);
   if (!run.options.demands.empty()) text += "\n" + demands_text(run.options.demands, report);
@@ -339,11 +368,14 @@ ordered_json json_of(const Run& run, const Common& common) {
   json["ops"] = report.ops;
   json["seconds"] = seconds_of(report);
   json["ops_per_second"] = ops_per_second(report);
+  json["cases_skipped"] = report.cases_skipped;
+  if (report.cases_skipped != 0) json["skipped_because"] = report.skipped_because;
   json["coverage"] = tool::json_of(report.coverage);
   if (run.options.live != 0) json["soak"] = soak_json(report);
   if (run.options.stats) json["histograms"] = histograms_json(report);
   json["states_hash"] = states_hash_json(report);
   if (!run.options.demands.empty()) json["demands"] = demands_json(run.options.demands, report);
+  json["saved"] = {{"replayed", run.saved.replayed}, {"of_other_subjects", run.saved.of_others}};
   json["warnings"] = report.found ? std::vector<std::string>{} : health_warnings(report);
   json["verdict"] = verdict_of(run);
   if (!run.finding) return json;

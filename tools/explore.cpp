@@ -216,7 +216,7 @@ Plan plan_of(const Common& common, const Options& options) {
   if (plan.state_file.empty()) {
     const std::size_t stamp = plan.identity.size() - build_stamp(common.subject).size();
     plan.state_file =
-        fmt::format("vmapcheck-explore/{}-{}.state", std::filesystem::path(plan.subject.name).filename().string(),
+        fmt::format("vmapcheck-explore/{}-{}.state", file_name_of(plan.subject.name),
                     hash_of(std::string_view(plan.identity).substr(0, stamp)));
   }
   return plan;
@@ -400,26 +400,15 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
   }
   cut_behind(trace, **failure);
   Minimizing minimizing{.wanted = !options.no_minimize};
-  const std::string found_by = fmt::format("vmapcheck explore --subject {} --granules {}{}{}", plan.subject.name,
+  const std::string found_by = fmt::format("vmapcheck explore --subject {} --granules {}{}{}", shell_word(plan.subject.name),
                                            plan.granules, options.index_only ? " --index-only" : " --ops ",
                                            options.index_only ? "" : fmt::format("{}", fmt::join(plan.ops, ",")));
-  const Finding finding = make_finding(plan.subject, trace, **failure, minimizing, found_by);
-  if (!common.json) out(text_of(finding));
-  std::string path;
-  try {
-    path = save(finding, common, options.save_dir);
-  } catch (const Stop& stop) {
-    if (stop.status != Exit::io || out_is_broken()) throw;
-    tool::report(stop);
-    say("vmapcheck: the trace is not saved: --save-dir names a directory that can be written");
-  }
+  const Kept kept = keep_finding(plan.subject, trace, **failure, minimizing, found_by, common, options.save_dir);
   if (common.json) {
-    json["found"] = tool::json_of(finding);
+    json["found"] = tool::json_of(kept.finding);
     json["found"]["moves"] = found.moves.size();
-    json["found"]["file"] = path.empty() ? ordered_json() : ordered_json(path);
+    json["found"]["file"] = kept.path.empty() ? ordered_json() : ordered_json(kept.path);
     out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
-  } else if (!path.empty()) {
-    out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, plan.subject.name, path)));
   }
   return Exit::violation;
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/finding.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -11,6 +13,7 @@
 #include <utility>
 
 #include "model/trace.hpp"
+#include "subjects/loaded.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
 #include "tools/progress.hpp"
@@ -23,9 +26,13 @@ namespace fs = std::filesystem;
 
 std::string report_of(const Finding& finding, const Common& common, const std::string& path);
 
-std::string what_it_shows(const Failure& failure) {
-  if (failure.kind != FailureKind::violation) return "Dies of " + signature(failure);
-  return fmt::format("Breaks {}", name(failure.violation.invariant));
+constexpr std::string_view breaks = "Breaks ", dies_of = "Dies of ", of_subject = " (subject ", end_of_subject = "): ";
+
+/// Read again by saved_for().
+std::string what_it_shows(const Failure& failure, const std::string& subject) {
+  return fmt::format("{}{}{}{}{}{}", failure.kind == FailureKind::violation ? breaks : dies_of,
+                     signature_in_comment(failure), of_subject, one_line(subject), end_of_subject,
+                     one_line(failure.violation.detail));
 }
 
 /// Nobody would read it as a whole.
@@ -50,32 +57,65 @@ double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<dou
 
 }  // namespace
 
-Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
-                     const Minimizing& minimizing, const std::string& found_by) {
-  Finding finding{&subject, trace, trace, failure, std::nullopt, signature(failure), found_by, std::nullopt};
-  if (minimizing.wanted) {
-    Progress progress;
-    MinimizeOptions options = minimizing.options;
-    options.on_progress = [&](const MinimizeProgress& now) {
-      progress.update(
-          [&] { return fmt::format("minimizing {} ops: {} so far, {}", trace.ops.size(), now.length, now.stage); });
-      return !interrupted();
-    };
-    finding.minimized = minimize(trace, failure, subject.make, options);
-    finding.trace = std::exchange(finding.minimized->trace, {});
-    finding.failure = std::exchange(finding.minimized->failure, {});
-    if (!interrupted()) {
-      Explanation explanation = explain(
-          finding.trace, finding.failure, subject.make,
-          {.limits = options.limits, .kept = finding.minimized->kept, .keep_going = [] { return !interrupted(); }});
-      if (!explanation.ops.empty()) finding.explanation = std::move(explanation);
-    }
-  }
-  finding.trace.comments = {fmt::format("{} (subject {}): {}", what_it_shows(finding.failure), subject.name,
-                                        one_line(finding.failure.violation.detail)),
-                            fmt::format("Found by {}; {}.", found_by, how_minimal(finding))};
+namespace {
+
+void say_in_comments(Finding& finding) {
+  finding.trace.comments = {what_it_shows(finding.failure, finding.subject->name),
+                            fmt::format("Found by {}; {}.", one_line(finding.found_by), how_minimal(finding))};
+}
+
+Finding as_found(const SubjectEntry& subject, const Trace& trace, const Failure& failure, const std::string& found_by) {
+  Finding finding{&subject, {}, trace, failure, std::nullopt, signature(failure), found_by, std::nullopt};
+  say_in_comments(finding);
+  finding.original = finding.trace;
   return finding;
 }
+
+void minimize_and_explain(Finding& finding, MinimizeOptions options) {
+  Progress progress;
+  options.on_progress = [&](const MinimizeProgress& now) {
+    progress.update([&] {
+      return fmt::format("minimizing {} ops: {} so far, {}", finding.original.ops.size(), now.length, now.stage);
+    });
+    return !interrupted();
+  };
+  const SubjectFactory& make = finding.subject->make;
+  finding.minimized = minimize(finding.original, finding.failure, make, options);
+  finding.trace = std::exchange(finding.minimized->trace, {});
+  finding.failure = std::exchange(finding.minimized->failure, {});
+  if (!interrupted()) {
+    Explanation explanation = explain(finding.trace, finding.failure, make,
+                                      {.limits = options.limits, .keep_going = [] { return !interrupted(); }});
+    if (!explanation.ops.empty()) finding.explanation = std::move(explanation);
+  }
+  say_in_comments(finding);
+}
+
+}  // namespace
+
+Finding make_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
+                     const Minimizing& minimizing, const std::string& found_by) {
+  Finding finding = as_found(subject, trace, failure, found_by);
+  if (minimizing.wanted) minimize_and_explain(finding, minimizing.options);
+  return finding;
+}
+
+std::string signature_in_comment(const Failure& failure) { return one_line(signature(failure)); }
+
+SavedFor saved_for(const Trace& trace) {
+  if (trace.comments.empty()) return {};
+  std::string_view comment = trace.comments.front();
+  if (!comment.starts_with(breaks) && !comment.starts_with(dies_of)) return {};
+  comment.remove_prefix(comment.starts_with(breaks) ? breaks.size() : dies_of.size());
+  const std::size_t middle = comment.find(of_subject);
+  if (middle == std::string_view::npos) return {};
+  const std::string_view subject = comment.substr(middle + of_subject.size());
+  const std::size_t end = subject.find(end_of_subject);
+  if (end == std::string_view::npos) return {};
+  return {std::string(subject.substr(0, end)), std::string(comment.substr(0, middle))};
+}
+
+bool is_same_subject(std::string_view a, std::string_view b) { return file_name_of(a) == file_name_of(b); }
 
 std::string how_minimal(const Finding& finding) {
   if (!finding.minimized) return "not minimized";
@@ -138,9 +178,26 @@ std::string minimality_of(const Minimized& minimized) {
 
 }  // namespace
 
+std::string file_name_of(std::string_view name_or_path) {
+  constexpr std::size_t bytes_max = 60;
+  while (name_or_path.ends_with('/')) name_or_path.remove_suffix(1);
+  const std::string_view last = name_or_path.substr(name_or_path.rfind('/') + 1);  // npos + 1 is 0
+  std::string name;
+  for (const char c : last) {
+    const bool is_plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
+    name += is_plain ? c : '_';
+  }
+  name.erase(0, name.find_first_not_of(".-"));
+  name.resize(std::min(name.size(), bytes_max));
+  return name.empty() ? "unnamed" : name;
+}
+
 std::string base_name(const Finding& finding) {
-  const Trace bare{{}, finding.trace.space, finding.trace.ops};
-  return fmt::format("{}-{}-{}", finding.subject->name, short_name(finding.failure), hash_of(print(bare)));
+  const std::string& subject = finding.subject->name;
+  const std::string name = file_name_of(subject);
+  std::string text = print(Trace{{}, finding.trace.space, finding.trace.ops});
+  if (name != subject) text += subject;  // else two subjects in files of one name would share the names of findings
+  return fmt::format("{}-{}-{}", name, short_name(finding.failure), hash_of(text));
 }
 
 /// Source: the hash FNV-1a of Fowler, Noll and Vo, folded to 32 bits.
@@ -150,17 +207,78 @@ std::string hash_of(std::string_view bytes) {
   return fmt::format("{:08x}", static_cast<std::uint32_t>(hash ^ hash >> 32));
 }
 
-std::string save(const Finding& finding, const Common& common, const std::string& directory) {
-  make_directory(directory);
-  const std::string base = (fs::path(directory) / base_name(finding)).string();
-  write_file(base + ".trace", print(finding.trace));
-  if (finding.minimized) {
-    const std::string originals = (fs::path(directory) / "originals").string();
-    make_directory(originals);
-    write_file((fs::path(originals) / (base_name(finding) + ".trace")).string(), print(finding.original));
+namespace {
+
+/// All or nothing, also where the machine stops right after it.
+void write_durably(const fs::path& path, std::string_view contents) {
+  write_file(path.string(), contents);
+  for (const fs::path& name : {path, path.parent_path()}) {
+    const int file = ::open(name.empty() ? "." : name.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) continue;
+    ::fsync(file);
+    ::close(file);
   }
-  write_file(base + ".md", report_of(finding, common, base + ".trace"));
-  return base + ".trace";
+}
+
+std::string save_trace(const Finding& finding, const std::string& directory) {
+  make_directory(directory);
+  const fs::path path = fs::path(directory) / (base_name(finding) + ".trace");
+  write_durably(path, print(finding.trace));
+  return path.string();
+}
+
+}  // namespace
+
+std::string save(const Finding& finding, const Common& common, const std::string& directory) {
+  if (finding.minimized) {
+    const fs::path originals = fs::path(directory) / "originals";
+    make_directory(originals.string());
+    write_durably(originals / (base_name(finding) + ".trace"), print(finding.original));
+  }
+  const std::string path = save_trace(finding, directory);
+  write_durably(fs::path(path).replace_extension(".md"), report_of(finding, common, path));
+  return path;
+}
+
+Kept keep_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure, const Minimizing& minimizing,
+                  const std::string& found_by, const Common& common, const std::string& directory) {
+  Kept kept{as_found(subject, trace, failure, found_by), {}};
+  Finding& finding = kept.finding;
+  bool said = false;
+  const auto save_or_say = [&](const auto& write) -> std::string {
+    try {
+      return write();
+    } catch (const Stop& stop) {
+      if (stop.status != Exit::io || out_is_broken()) throw;
+      if (std::exchange(said, true)) return "";
+      report(stop);
+      say("vmapcheck: the trace is not saved: --save-dir names a directory that can be written");
+      return "";
+    }
+  };
+  std::string as_it_was_found;
+  if (minimizing.wanted) {
+    as_it_was_found = save_or_say([&] { return save_trace(finding, directory); });
+    if (!common.json && !as_it_was_found.empty())
+      out(fmt::format("saved as {} until it is minimized\n", one_line(as_it_was_found)));
+    flush_out();
+    minimize_and_explain(finding, minimizing.options);
+  }
+  if (!common.json) out(text_of(finding));
+  kept.path = save_or_say([&] { return save(finding, common, directory); });
+  if (kept.path.empty()) kept.path = as_it_was_found;  // better than nothing
+  if (!as_it_was_found.empty() && kept.path != as_it_was_found) {
+    std::error_code ignored;
+    fs::remove(as_it_was_found, ignored);
+    fs::remove(fs::path(as_it_was_found).replace_extension(".md"), ignored);  // of a run that did not minimize it
+  }
+  if (!common.json && !kept.path.empty()) {
+    out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, subject.name, kept.path)));
+    const std::string about = fs::path(kept.path).replace_extension(".md").string();
+    std::error_code ignored;
+    if (fs::exists(about, ignored)) out(fmt::format("  {:<10} {}\n", "report", one_line(about)));
+  }
+  return kept;
 }
 
 std::string text_of(const Finding& finding) {
@@ -194,8 +312,9 @@ nlohmann::ordered_json json_of(const Finding& finding) {
 }
 
 std::string replay_command(const Common& common, const std::string& subject, const std::string& path) {
+  const bool is_like_option = path.size() > 1 && path.starts_with('-');
   return fmt::format("{} replay{} --subject {} {}", shell_word(common.program), is_sanitized() ? " --sanitize" : "",
-                     shell_word(subject), shell_word(path));
+                     shell_word(subject), shell_word(is_like_option ? "./" + path : path));
 }
 
 std::string test_name(std::string_view name) {
@@ -213,12 +332,31 @@ std::string test_name(std::string_view name) {
   return is_identifier ? identifier : "Trace" + identifier;
 }
 
+namespace {
+
+/// In C++, whatever bytes it holds.
+std::string string_literal(std::string_view text) {
+  std::string literal = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f)
+      literal += fmt::format("\\{:03o}", byte);
+    else
+      literal += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
+  }
+  return literal + "\"";
+}
+
+}  // namespace
+
 std::string test_case(const Trace& trace, const std::string& subject, const std::string& name, bool whole) {
   std::string text;
+  const bool is_loaded = names_shared_object(subject);
   if (whole)
-    text =
+    text = fmt::format(
         "#include <gtest/gtest.h>\n\n#include \"harness/isolated.hpp\"\n#include \"model/trace.hpp\"\n"
-        "#include \"subjects/registry.hpp\"\n\n";
+        "#include \"subjects/{}.hpp\"\n\n",
+        is_loaded ? "loaded" : "registry");
   for (const std::string& comment : trace.comments) {
     std::string line = fmt::format("// {}", one_line(comment, 2000));
     while (line.ends_with(' ')) line.pop_back();
@@ -230,15 +368,21 @@ std::string test_case(const Trace& trace, const std::string& subject, const std:
       "TEST(Traces, {}) {{\n"
       "  const auto trace = vmapcheck::parse_trace(R\"({})\");\n"
       "  ASSERT_TRUE(trace) << trace.error().expected;\n"
-      "  const auto* const subject = vmapcheck::find_subject(\"{}\");\n"
-      "  ASSERT_NE(subject, nullptr);\n"
+      "{}"
       "  const auto failure = vmapcheck::run_isolated(*trace, subject->make);\n"
       "  ASSERT_TRUE(failure) << failure.error();\n"
       "  EXPECT_FALSE(failure->has_value()) << vmapcheck::signature(**failure) << \" at step \" << (*failure)->step << "
       "\": \"\n"
       "                                     << (*failure)->violation.detail;\n"
       "}}\n",
-      name, print(bare), subject);
+      name, print(bare),
+      is_loaded ? fmt::format("  const auto loaded = vmapcheck::load_subject({});\n"
+                              "  ASSERT_TRUE(loaded) << loaded.error();\n"
+                              "  const auto* const subject = *loaded;\n",
+                              string_literal(subject))
+                : fmt::format("  const auto* const subject = vmapcheck::find_subject(\"{}\");\n"
+                              "  ASSERT_NE(subject, nullptr);\n",
+                              subject));
   return text;
 }
 

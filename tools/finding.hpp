@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A failure that a driver has found: minimized, explained, shown, and kept as a trace with a report beside it.
+// A failure that a driver has found: on disk before anything else is done with it, then minimized, explained, shown, and
+// kept as a trace with a report beside it.
 #pragma once
 
 #include <chrono>
@@ -25,7 +26,7 @@ struct Minimizing {
 
 struct Finding {
   const SubjectEntry* subject = nullptr;
-  Trace original;  ///< as it was found, up to the op that failed
+  Trace original;  ///< as it was found, up to the op that failed; its comments say the same of it
   Trace trace;     ///< its comments say what it shows and what found it
   Failure failure;
   std::optional<Minimized> minimized;  ///< without its trace and failure, which are those above
@@ -44,13 +45,40 @@ struct Finding {
 /// ", keeping the kind of failure (signal) and not ...", or nothing where the signature was kept.
 [[nodiscard]] std::string what_was_kept(const Finding& finding);
 
-/// "vmap-answer-1a2b3c4d": equal traces have equal names.
+/// A name for a file, made from the name or the path of something: its last part, of letters, digits, '.', '_' and '-',
+/// with neither '.' nor '-' in front, at most 60 bytes, never empty. So what it names stays in its directory.
+[[nodiscard]] std::string file_name_of(std::string_view name_or_path);
+
+/// "vmap-answer-1a2b3c4d": equal traces of one subject have equal names.
 [[nodiscard]] std::string base_name(const Finding& finding);
 [[nodiscard]] std::string hash_of(std::string_view bytes);
 
 /// Writes NAME.trace, NAME.md with all that is known, and, where it was minimized, originals/NAME.trace, into
 /// `directory`; returns the path of the first. Stops with Exit::io if that cannot be.
 [[nodiscard]] std::string save(const Finding& finding, const Common& common, const std::string& directory);
+
+struct Kept {
+  Finding finding;
+  std::string path;  ///< of the saved trace; empty if it could not be saved
+};
+
+/// What a command does with what it has found: saves it as it was found, minimizes and explains it, saves that in its
+/// place, and shows it all unless --json is given. However this process ends, a trace that fails is saved. That it
+/// cannot be saved is said, and nothing else changes.
+[[nodiscard]] Kept keep_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
+                                const Minimizing& minimizing, const std::string& found_by, const Common& common,
+                                const std::string& directory);
+
+/// For what a trace was saved, as its first comment says; empty where it does not.
+struct SavedFor {
+  std::string subject;
+  std::string signature;
+};
+[[nodiscard]] SavedFor saved_for(const Trace& trace);
+/// The signature as that comment has it.
+[[nodiscard]] std::string signature_in_comment(const Failure& failure);
+/// Two names of one subject: a subject in a file is the same in whatever directory the file lies.
+[[nodiscard]] bool is_same_subject(std::string_view a, std::string_view b);
 
 /// The trace, how it failed, and why. Lines with newlines.
 [[nodiscard]] std::string text_of(const Finding& finding);

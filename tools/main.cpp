@@ -26,6 +26,7 @@ namespace {
 void describe(CLI::App& app, Session& session);
 std::string program_name(const char* called);
 std::string help_of(const CLI::App& app);
+Exit said_or_refused(const CLI::App& app, const std::string& text);
 Exit parse_failed(const CLI::App& app, const CLI::ParseError& error);
 
 Exit run(int argc, char** argv) {
@@ -36,11 +37,9 @@ Exit run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForVersion&) {
-    out("vmapcheck " VMAPCHECK_VERSION "\n");
-    return Exit::ok;
+    return said_or_refused(app, "vmapcheck " VMAPCHECK_VERSION "\n");
   } catch (const CLI::CallForHelp&) {
-    out(help_of(app) + "\n");
-    return Exit::ok;
+    return said_or_refused(app, help_of(app) + "\n");
   } catch (const CLI::ParseError& error) {
     return parse_failed(app, error);
   }
@@ -112,6 +111,13 @@ std::string help_of(const CLI::App& app) {
   for (std::size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
   while (text.ends_with('\n')) text.pop_back();
   return text;
+}
+
+/// Help for a command that there is not would pass for that of another.
+Exit said_or_refused(const CLI::App& app, const std::string& text) {
+  if (const auto extra = app.remaining(true); !extra.empty()) return parse_failed(app, CLI::ExtrasError(extra));
+  out(text);
+  return Exit::ok;
 }
 
 Exit parse_failed(const CLI::App& app, const CLI::ParseError& error) {

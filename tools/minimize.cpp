@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -95,7 +96,7 @@ Exit minimize_file(const Common& common, const Options& options) {
   cut_behind(up_to_failure, failure);
   Finding finding =
       make_finding(subject, up_to_failure, failure, minimizing,
-                   fmt::format("vmapcheck minimize --subject {} {}", subject.name, one_line(options.file)));
+                   fmt::format("vmapcheck minimize --subject {} {}", shell_word(subject.name), one_line(options.file)));
   finding.trace.comments = comments_of(finding, trace);
   // The work may have taken hours: what cannot be written is shown all the same.
   std::optional<Stop> unwritten;
@@ -124,17 +125,27 @@ Exit minimize_file(const Common& common, const Options& options) {
   return Exit::ok;
 }
 
-/// What it shows, and what it was told of before: why it is kept stays true.
+/// What it shows, and what it was told of before: why it is kept stays true. What found it stays only where it fails as
+/// it did then, and what was said of its length then does not.
 std::vector<std::string> comments_of(const Finding& finding, const Trace& trace) {
+  const SavedFor was = saved_for(trace), is = saved_for(finding.trace);
+  const bool same = was.subject == is.subject && was.signature == is.signature;
   std::vector<std::string> comments{finding.trace.comments.front()};
   const bool shorter = finding.trace.ops.size() != trace.ops.size();  // else what was said of its length stands
   if (shorter)
     comments.push_back(fmt::format("Minimized from {} to {}{}.", trace.ops.size(),
                                    count_of(finding.trace.ops.size(), "op"), what_was_kept(finding)));
-  for (const std::string& comment : trace.comments)
-    if (!comment.starts_with("Breaks ") && !comment.starts_with("Dies of ") &&
-        !(shorter && comment.starts_with("Minimized from ")))
+  for (const std::string& comment : trace.comments) {
+    if (comment.starts_with("Breaks ") || comment.starts_with("Dies of ")) continue;
+    if (shorter && comment.starts_with("Minimized from ")) continue;
+    if (!comment.starts_with("Found by vmapcheck ")) {
       comments.push_back(comment);
+    } else if (same) {
+      const std::size_t length = std::min(comment.rfind("; minimized from "), comment.rfind("; not minimized."));
+      const bool tells_length = shorter && length != std::string::npos;
+      comments.push_back(tells_length ? comment.substr(0, length) + "." : comment);
+    }
+  }
   return comments;
 }
 

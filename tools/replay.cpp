@@ -24,7 +24,7 @@ namespace {
 struct Options {
   std::vector<std::string> files;
   std::optional<Checking> checking;
-  std::uint64_t times = 1;
+  std::uint64_t times = 0;  ///< 0: was not said
   std::string format;
   bool gdb = false;
 };
@@ -122,7 +122,7 @@ int weight(Exit status) {
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options) {
   const Trace trace = read_trace(file);
   const Checking checking = options.checking.value_or(checking_of(trace));
-  if (options.times > 1) return replay_times(file, trace, subject, checking, common, options);
+  if (options.times != 0) return replay_times(file, trace, subject, checking, common, options);
   if (common.json) return as_json(trace, subject, checking) ? Exit::violation : Exit::ok;
   out(fmt::format("{}: {} in {}, subject {}\n", one_line(file), count_of(trace.ops.size(), "op"),
                   print(trace.space.range), subject.name));

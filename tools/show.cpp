@@ -20,6 +20,7 @@
 #include "model/trace.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
+#include "tools/finding.hpp"
 #include "tools/interruption.hpp"
 #include "tools/show.hpp"
 #include "tools/show_page.hpp"
@@ -91,9 +92,8 @@ Exit show(const Common& common, const Options& options) {
   const Steps steps = selected(trace, options);
   Shown shown{.file = options.file,
               .subject = subject.name,
-              .replay = fmt::format("{} replay --subject {}{} {}", shell_word(common.program), subject.name,
-                                    options.checking ? fmt::format(" --checking {}", name(*options.checking)) : "",
-                                    shell_word(options.file)),
+              .replay = replay_command(common, subject.name, options.file) +
+                            (options.checking ? fmt::format(" --checking {}", name(*options.checking)) : ""),
               .trace = trace};
   const RecordOptions recording{
       .from = steps.from, .to = steps.to, .checking = options.checking.value_or(checking_of(trace))};

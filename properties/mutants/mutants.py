@@ -378,6 +378,8 @@ def outcome_of(done, ops_of):
     if done.returncode not in (OK, VIOLATION, FLAKY):
         raise Refused("not run", f"status {done.returncode}: {done.stderr.strip()[-300:]}")
     answer = json.loads(done.stdout.splitlines()[-1])
+    if done.returncode == OK and "cannot construct" in answer.get("skipped_because", ""):
+        return {"found": True, "ops": ops_of(answer), "invariant": "construction", "length": 0}
     if done.returncode == OK:
         return {"found": False, "ops": ops_of(answer)}
     found = answer.get("found", answer)

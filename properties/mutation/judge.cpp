@@ -99,6 +99,8 @@ void random_traces(const Mutants& mutants, const std::vector<std::string>& argum
     const auto report = check(mutants.make, options);
     if (!report)
       print(*id, 0, not_constructed(report.error()));
+    else if (report->cases_skipped != 0 && !report->found)
+      print(*id, report->ops, not_constructed(report->skipped_because));
     else
       print(*id, report->ops, report->found ? std::optional(report->found->failure) : std::nullopt);
   }

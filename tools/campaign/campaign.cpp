@@ -83,13 +83,15 @@ void add_campaign(CLI::App& app, Session& session) {
   command.add_option("--target", options->target, "Fuzz target (default: that of the checkout)")
       ->type_name("PATH")
       ->take_last();
-  command.add_option("FLAG", options->engine_flags, "Behind `--`: flags for the engine, as they are")->type_name("");
+  command.add_option("FLAG", options->engine_flags, "Behind `--`: flags for the engine, as they are")
+      ->type_name("")
+      ->check([](const std::string& flag) {
+        return flag.starts_with("-") ? std::string() : fmt::format("unexpected argument '{}'", one_line(flag, 100));
+      });
   command.require_subcommand(0, 1);
   command.callback([&session, &command, options, memory] {
     if (!command.get_subcommands().empty()) return;
     session.run = [&session, options, memory] {
-      for (const std::string& flag : options->engine_flags)
-        if (!flag.starts_with("-")) throw Stop{Exit::usage, fmt::format("unexpected argument '{}'", flag)};
       if (options->executions == 0) throw Stop{Exit::usage, "--execs is a number of at least 1"};
       options->memory = memory->value_or(options->memory);
       return Supervisor(session.common, *options).run();
