@@ -4,7 +4,6 @@
 // skipped: see supervised.hpp.
 #include <cstddef>
 #include <cstdint>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <expected>

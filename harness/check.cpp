@@ -196,9 +196,10 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
   report.complete = !walked.interrupted && !walked.answer && !walked.death;
   const bool found = walked.death || (walked.answer && walked.answer->front() == mark_found);
   if (!found && is_nearly_none(report.cases, report.cases_skipped))
-    return std::unexpected(report.cases == 0 ? report.skipped_because
-                                             : fmt::format("{} of {} spaces were refused: {}", report.cases_skipped,
-                                                           report.cases + report.cases_skipped, report.skipped_because));
+    return std::unexpected(report.cases == 0
+                               ? report.skipped_because
+                               : fmt::format("{} of {} spaces were refused: {}", report.cases_skipped,
+                                             report.cases + report.cases_skipped, report.skipped_because));
   if (!found) return report;
 
   CheckReport::Found one{.case_index = walked.items, .trace = {}, .failure = {}};

@@ -770,8 +770,9 @@ std::optional<Violation> Executor::check_stats(bool largest) const {
 std::optional<Violation> Executor::check_verify() const {
   const auto violation = subject_->verify();
   if (!violation) return std::nullopt;
-  return broken(Invariant::answer, "verify(): " + expected_actual("nothing wrong", std::string(name(violation->invariant)) +
-                                                                                          ": " + violation->detail));
+  return broken(Invariant::answer,
+                "verify(): " + expected_actual("nothing wrong",
+                                               std::string(name(violation->invariant)) + ": " + violation->detail));
 }
 
 /// True if the subject lists the model's areas, in their order, and the gaps between them.

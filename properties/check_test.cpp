@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <expected>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -151,6 +152,77 @@ TEST(CheckOfTheDying, TellsTheViolationEvenWhereTheSubjectThenDiesOfIt) {
   EXPECT_EQ(signature(report.found->failure), "answer");
   EXPECT_EQ(report.cases, report.found->case_index + 1);
   EXPECT_EQ(report.coverage.steps(), report.found->case_index * 1000 + report.found->trace.ops.size());
+}
+
+TEST(Check, SaysOfAFalseAlarmOfVerifyWhatWasExpectedAndWhatWasSaid) {
+  struct Alarmist : ModelSubject {
+    using ModelSubject::ModelSubject;
+    static std::optional<vmap::Violation> verify() { return vmap::Violation{vmap::Invariant::tree, "the root is red"}; }
+  };
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return Alarmist(config); });
+  const CheckReport report = check_with(make, 10, 100);
+  ASSERT_TRUE(report.found);
+  EXPECT_EQ(signature(report.found->failure), "answer");
+  EXPECT_EQ(report.found->failure.violation.detail, "verify(): expected nothing wrong, actual tree: the root is red");
+}
+
+// ---- Subjects that cannot be made in every space
+// ----------------------------------------------------------------------------------------
+
+/// The model, but for the spaces of which `refuses` says so.
+SubjectFactory picky(bool (*refuses)(const Space& space)) {
+  return [refuses](const SubjectConfig& config) -> std::expected<std::unique_ptr<AnySubject>, std::string> {
+    if (refuses(config.space)) return std::unexpected("not in this space");
+    return model_subject()(config);
+  };
+}
+
+std::expected<CheckReport, std::string> check_picky(bool (*refuses)(const Space& space), std::uint64_t cases) {
+  CheckOptions options;
+  options.cases = cases;
+  options.ops = 20;
+  return check(picky(refuses), options);
+}
+
+TEST(CheckOfThePicky, SkipsTheSpacesThatAreRefusedAndCountsThem) {
+  const auto report = check_picky([](const Space& space) { return space.granule == 1; }, 300);
+  ASSERT_TRUE(report) << report.error();
+  EXPECT_TRUE(report->complete);
+  EXPECT_GT(report->cases_skipped, 0u);
+  EXPECT_EQ(report->cases + report->cases_skipped, 300u);
+  EXPECT_EQ(report->ops, report->cases * 20);
+  EXPECT_EQ(report->skipped_because, "not in this space");
+}
+
+TEST(CheckOfThePicky, IsNoneWhereNearlyAllSpacesAreRefused) {
+  constexpr auto all = [](const Space&) { return true; };
+  for (const std::uint64_t cases : {std::uint64_t{1}, std::uint64_t{10}, std::numeric_limits<std::uint64_t>::max()}) {
+    const auto report = check_picky(all, cases);
+    ASSERT_FALSE(report) << cases;
+    EXPECT_EQ(report.error(), "not in this space");
+  }
+  // The first is made, and no other.
+  const auto report = check_picky(
+      [](const Space&) {
+        static const SharedArray<int> asked(1);
+        return ++asked[0] > 1;
+      },
+      std::numeric_limits<std::uint64_t>::max());
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error(), "100 of 101 spaces were refused: not in this space");
+}
+
+TEST(CheckOfThePicky, FindsWhatFailsInTheOthers) {
+  const SubjectFactory make =
+      [](const SubjectConfig& config) -> std::expected<std::unique_ptr<AnySubject>, std::string> {
+    if (config.space.granule != 1) return std::unexpected("granules are too large");
+    return subject("canary_answer")(config);
+  };
+  const auto report = check(make, {.time = {}, .on_progress = {}});
+  ASSERT_TRUE(report) << report.error();
+  ASSERT_TRUE(report->found);
+  EXPECT_EQ(report->found->case_index + 1, report->cases + report->cases_skipped);
+  EXPECT_TRUE(report->found->reproduced);
 }
 
 }  // namespace

@@ -230,7 +230,7 @@ std::set<std::string> warned(const CheckReport& report) {
   EXPECT_FALSE(report.found);
   std::set<std::string> words;
   for (const std::string& warning : health_warnings(report))
-    for (const char* word : {"did nothing", "allocations failed", "states stayed small"})
+    for (const char* word : {"did nothing", "allocations failed", "states stayed small", "cases were skipped"})
       if (warning.find(word) != std::string::npos) words.insert(word);
   EXPECT_EQ(words.size(), health_warnings(report).size());
   return words;
@@ -299,6 +299,10 @@ TEST(Health, IsJudgedByItsThresholds) {
   EXPECT_EQ(warned(report), Words{"did nothing"});
   report.coverage.skipped[3] = 500, report.small_states = 751;
   EXPECT_EQ(warned(report), Words{"states stayed small"});
+  report.small_states = 750, report.cases = 50, report.cases_skipped = 50;
+  EXPECT_EQ(warned(report), Words());
+  report.cases_skipped = 51;
+  EXPECT_EQ(warned(report), Words{"cases were skipped"});
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ inline CheckReport check_with(const SubjectFactory& make, std::uint64_t cases, s
   options.cases = cases;
   options.ops = ops;
   CheckReport report = check(make, options).value();
-  if (report.cases_skipped != 0) throw std::runtime_error(report.skipped_because);  // no subject here may refuse a space
+  if (report.cases_skipped != 0)
+    throw std::runtime_error(report.skipped_because);  // no subject here may refuse a space
   return report;
 }
 

@@ -115,10 +115,11 @@ void add_check(CLI::App& app, Session& session) {
   command.add_flag("--no-minimize", options->no_minimize, "Keep the trace as it was found, up to the op that failed");
   add_duration(command, "--minimize-time", options->minimize_time,
                "End minimizing when this has passed (default: 30s)");
-  command.add_flag("--no-saved", options->no_saved,
-                   "Do not first replay the failing traces that are kept in the directory")
-      ->excludes(command.add_flag("--all-saved", options->all_saved,
-                                  "Replay also those that were saved of other subjects"));
+  command
+      .add_flag("--no-saved", options->no_saved,
+                "Do not first replay the failing traces that are kept in the directory")
+      ->excludes(
+          command.add_flag("--all-saved", options->all_saved, "Replay also those that were saved of other subjects"));
   command.add_flag("--stats", options->stats,
                    "Show histograms of ops, sizes, alignments, outcomes and states, and a hash of all states");
   const auto require = [options](const std::string& text) {
@@ -154,8 +155,8 @@ Exit run_check(const Common& common, const Options& options) {
   }
   const SubjectEntry& subject = subject_named(common.subject);
   refuse_what_contradicts(options);
-  Run run{subject, options, seed_of(common, seed_default), options.checking.value_or(Checking::amortized),
-          {},      {},      {},                            {}};
+  Run run{subject, options, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {},
+          {},      {}};
   if (!options.no_saved)
     if (const auto status = replay_saved(common, options, subject, run.saved)) return *status;
   const bool needed =
@@ -253,7 +254,8 @@ Exit report_found(const Common& common, const Options& options, Run& run) {
   Minimizing minimizing{.wanted = found.reproduced && !options.no_minimize};
   minimizing.options.seed = run.seed;
   if (options.minimize_time) minimizing.options.time = options.minimize_time;
-  Kept kept = keep_finding(run.subject, found.trace, found.failure, minimizing, found_by(run), common, options.save_dir);
+  Kept kept =
+      keep_finding(run.subject, found.trace, found.failure, minimizing, found_by(run), common, options.save_dir);
   run.finding = std::move(kept.finding);
   run.path = std::move(kept.path);
   if (common.json) out(json_of(run, common).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
@@ -315,7 +317,8 @@ CheckReport soak_at_random(const Run& run) {
 /// The command that finds it again.
 std::string found_by(const Run& run) {
   const Options& options = run.options;
-  const std::string command = fmt::format("vmapcheck check --subject {} --seed {}", shell_word(run.subject.name), run.seed);
+  const std::string command =
+      fmt::format("vmapcheck check --subject {} --seed {}", shell_word(run.subject.name), run.seed);
   if (options.live != 0) return command + fmt::format(" --live {} --ops {}", options.live, run.report.ops);
   return command + fmt::format(" --cases {} --ops {}", run.report.found->case_index + 1,
                                options.ops != 0 ? options.ops : ops_usual);

@@ -215,9 +215,8 @@ Plan plan_of(const Common& common, const Options& options) {
   plan.state_file = options.state_file;
   if (plan.state_file.empty()) {
     const std::size_t stamp = plan.identity.size() - build_stamp(common.subject).size();
-    plan.state_file =
-        fmt::format("vmapcheck-explore/{}-{}.state", file_name_of(plan.subject.name),
-                    hash_of(std::string_view(plan.identity).substr(0, stamp)));
+    plan.state_file = fmt::format("vmapcheck-explore/{}-{}.state", file_name_of(plan.subject.name),
+                                  hash_of(std::string_view(plan.identity).substr(0, stamp)));
   }
   return plan;
 }
@@ -400,9 +399,10 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
   }
   cut_behind(trace, **failure);
   Minimizing minimizing{.wanted = !options.no_minimize};
-  const std::string found_by = fmt::format("vmapcheck explore --subject {} --granules {}{}{}", shell_word(plan.subject.name),
-                                           plan.granules, options.index_only ? " --index-only" : " --ops ",
-                                           options.index_only ? "" : fmt::format("{}", fmt::join(plan.ops, ",")));
+  const std::string found_by =
+      fmt::format("vmapcheck explore --subject {} --granules {}{}{}", shell_word(plan.subject.name), plan.granules,
+                  options.index_only ? " --index-only" : " --ops ",
+                  options.index_only ? "" : fmt::format("{}", fmt::join(plan.ops, ",")));
   const Kept kept = keep_finding(plan.subject, trace, **failure, minimizing, found_by, common, options.save_dir);
   if (common.json) {
     json["found"] = tool::json_of(kept.finding);

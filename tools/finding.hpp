@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A failure that a driver has found: on disk before anything else is done with it, then minimized, explained, shown, and
-// kept as a trace with a report beside it.
+// A failure that a driver has found: on disk before anything else is done with it, then minimized, explained, shown,
+// and kept as a trace with a report beside it.
 #pragma once
 
 #include <chrono>

@@ -225,10 +225,10 @@ namespace {
 
 std::vector<Row> rows_of(const vmap::Violation& violation) {
   std::vector<Row> rows{{"invariant", std::string(invariant_meanings[static_cast<std::size_t>(violation.invariant)])}};
-  // "WHAT: expected E, actual A", or "WHAT is A, REMARK, expected E".
+  // "WHAT: expected E, actual A", or "WHAT is A, REMARK, expected E". A may quote another of these.
   constexpr std::string_view expected_word = "expected ", actual_word = ", actual ", is_word = " is ";
   const std::string_view detail = violation.detail;
-  const std::size_t expected = detail.rfind(expected_word), actual = detail.rfind(actual_word);
+  const std::size_t expected = detail.find(expected_word), actual = detail.find(actual_word);
   const std::size_t is = detail.rfind(is_word, expected);
   std::string_view before = detail, value, wanted;
   if (expected != std::string_view::npos && actual != std::string_view::npos && expected < actual) {

@@ -93,7 +93,7 @@ Exit show(const Common& common, const Options& options) {
   Shown shown{.file = options.file,
               .subject = subject.name,
               .replay = replay_command(common, subject.name, options.file) +
-                            (options.checking ? fmt::format(" --checking {}", name(*options.checking)) : ""),
+                        (options.checking ? fmt::format(" --checking {}", name(*options.checking)) : ""),
               .trace = trace};
   const RecordOptions recording{
       .from = steps.from, .to = steps.to, .checking = options.checking.value_or(checking_of(trace))};

@@ -13,6 +13,7 @@
 #include "tools/campaign/options.hpp"
 #include "tools/campaign/supervisor.hpp"
 #include "tools/commands.hpp"
+#include "tools/files.hpp"
 
 namespace vmapcheck::tool {
 namespace {
