@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <list>
 #include <memory>
 #include <numeric>
 #include <tuple>
@@ -21,6 +23,9 @@ namespace {
 
 using namespace strace;
 
+/// Address spaces that a guess looks at: those that were active last.
+constexpr std::size_t guess_max = 256;
+
 StraceImport run(Log log, const StraceOptions& options);
 
 }  // namespace
@@ -29,7 +34,7 @@ std::expected<StraceImport, ParseError> import_strace(std::string_view text, con
   if (!vmap::is_power_of_two(options.page) || options.page > address_limit)
     return std::unexpected(
         ParseError{1, 1, fmt::format("expected a power of two as page size, found {}", options.page)});
-  Log log = read_log(text);
+  Log log = read_log(text, options.keep_going);
   if (!log.any_range_call)
     return std::unexpected(ParseError{
         1, 1,
@@ -59,6 +64,7 @@ class Importer {
   StraceImport run();
 
  private:
+  bool run_events();
   void run(const Event& event);
   void run_clone(Mappings& parent, const Event& event);
   void run_exec(const Event& event);
@@ -74,6 +80,9 @@ class Importer {
   Log log_;
   const StraceOptions& options_;
   std::vector<std::unique_ptr<Mappings>> spaces_;
+  std::list<Mappings*> living_;  ///< those that have members; first who was active last
+  std::size_t looked_at_ = 0;    ///< of living_, by guesses
+  std::size_t line_ = 0;         ///< of the last event that was run
   std::vector<Mappings*> home_;  ///< by task; null before its first event and after its exit
   std::vector<TaskId> leader_;   ///< by task: who began the process that it is a thread of
   std::unordered_map<std::uint64_t, Size> shm_sizes_;
@@ -82,16 +91,39 @@ class Importer {
 StraceImport run(Log log, const StraceOptions& options) { return Importer{std::move(log), options}.run(); }
 
 StraceImport Importer::run() {
-  for (const Event& event : log_.events) run(event);
   StraceImport imported;
-  for (const auto& space : spaces_)
-    if (space->report().calls != 0) imported.processes.push_back(space->finish());
-  std::ranges::sort(imported.processes, [](const ImportedProcess& a, const ImportedProcess& b) {
-    return std::tuple{b.trace.ops.size(), b.report.calls, a.pid} <
-           std::tuple{a.trace.ops.size(), a.report.calls, b.pid};
+  imported.interrupted = !run_events() || log_.interrupted;
+  imported.last_line = line_;
+  std::vector<Mappings*> order;
+  imported.work = looked_at_;
+  for (const auto& space : spaces_) {
+    imported.work += space->entries_copied();
+    if (space->report().calls != 0) order.push_back(space.get());
+  }
+  std::ranges::stable_sort(order, [](Mappings* a, Mappings* b) {
+    return std::tuple{b->op_count(), b->report().calls, a->pid()} <
+           std::tuple{a->op_count(), a->report().calls, b->pid()};
   });
+  for (Mappings* const space : order) imported.processes.push_back(space->finish());
+  const std::size_t only = options_.choose ? options_.choose(imported.processes) : order.size();
+  for (std::size_t i = 0; i < order.size(); ++i)
+    if (!options_.choose || i == only) order[i]->write_trace(imported.processes[i]);
   imported.log = std::move(log_.report);
   return imported;
+}
+
+/// False if it was ended before the last.
+bool Importer::run_events() {
+  constexpr std::size_t events_at_once = 4096;
+  for (std::size_t i = 0; i < log_.events.size(); ++i) {
+    if (i % events_at_once == 0 && options_.keep_going &&
+        !options_.keep_going({ImportProgress::translating, i, log_.events.size()}))
+      return false;
+    run(log_.events[i]);
+    line_ = log_.events[i].line;
+  }
+  line_ = log_.report.lines;
+  return true;
 }
 
 void Importer::run(const Event& event) {
@@ -104,7 +136,7 @@ void Importer::run(const Event& event) {
     run_exec(event);
     space = home_[event.task];
   }
-  space->active_at = event.line;
+  living_.splice(living_.begin(), living_, space->living);
   if (first_half) count(space->report(), event);
   if (!event.returned || event.failed || brk_refused(event)) return;
 
@@ -154,16 +186,16 @@ void Importer::run_clone(Mappings& parent, const Event& event) {
 void Importer::run_exec(const Event& event) {
   Mappings& old = *home_[event.task];
   const TaskId leader = leader_[event.task];
-  std::erase_if(old.members, [&](TaskId member) {
-    const bool ends = leader_[member] == leader;
-    if (ends) home_[member] = nullptr;
-    return ends;
-  });
+  const auto thread = old.members.lower_bound({leader, 0});
+  auto other = thread;
+  for (; other != old.members.end() && other->first == leader; ++other) home_[other->second] = nullptr;
+  old.members.erase(thread, other);
   leader_[event.task] = event.task;
   if (!old.members.empty()) {
     begin_space(event.task);
     return;
   }
+  living_.erase(old.living);
   old.restart(event.line, true);
   join(event.task, old);
 }
@@ -171,8 +203,10 @@ void Importer::run_exec(const Event& event) {
 void Importer::leave(TaskId task, std::size_t line) {
   Mappings* space = std::exchange(home_[task], nullptr);
   if (!space) return;
-  std::erase(space->members, task);
-  if (space->members.empty()) space->restart(line, false);
+  space->members.erase({leader_[task], task});
+  if (!space->members.empty()) return;
+  space->restart(line, false);
+  living_.erase(space->living);
 }
 
 Mappings& Importer::home(const Event& event) {
@@ -194,24 +228,24 @@ void Importer::guess_home(const Event& event) {
     return;
   }
   Mappings* best = nullptr;
-  std::pair<std::ptrdiff_t, std::size_t> best_score;
-  for (const auto& space : spaces_) {
-    if (space->members.empty()) continue;
+  std::ptrdiff_t best_score = 0;
+  std::size_t candidates = 0;
+  const auto all_known = std::ssize(task.refers_to);
+  for (Mappings* const space : living_) {
+    if (++candidates > guess_max || (best && best_score == all_known)) break;
     const auto known = [&](Address address) { return space->mapped(address); };
     const auto taken = [&](Range range) { return space->mapped(range); };
-    const std::pair score{
-        std::ranges::count_if(task.refers_to, known) - 2 * std::ranges::count_if(task.obtained, taken),
-        space->active_at};
-    if (!best || score > best_score) {
-      best = space.get();
-      best_score = score;
-    }
+    const auto score = std::ranges::count_if(task.refers_to, known) - 2 * std::ranges::count_if(task.obtained, taken);
+    if (best && score <= best_score) continue;
+    best = space;
+    best_score = score;
   }
+  looked_at_ += candidates;
   if (!best) {
     begin_space(event.task);
     return;
   }
-  leader_[event.task] = leader_[best->members.front()];
+  leader_[event.task] = best->members.begin()->first;
   join(event.task, *best);
 }
 
@@ -223,7 +257,8 @@ Mappings& Importer::begin_space(TaskId task) {
 
 void Importer::join(TaskId task, Mappings& space) {
   home_[task] = &space;
-  space.members.push_back(task);
+  if (space.members.empty()) space.living = living_.insert(living_.end(), &space);
+  space.members.insert({leader_[task], task});
   space.threads.insert(task);
 }
 

@@ -56,13 +56,16 @@
 //      the known end of its heap;
 //   2. else a pid that a SIGCHLD names is a process: a copy of the receiver of the signal;
 //   3. else it is a thread of the process to whose mappings its first addresses belong, or of the one active last.
-//      A forked child whose parent never gets a SIGCHLD is mistaken for a thread.
+//      A forked child whose parent never gets a SIGCHLD is mistaken for a thread. Of more than 256 processes those that
+//      were active last are considered.
 //
 // Where that leads to a contradiction (the kernel hands out what should be mapped) the trace follows the kernel, and
 // the report counts it. A call that no kernel can have answered so (a mapping off a page or beyond 2^60, a heap that
 // ends there or below its begin) becomes nothing, and is counted, too.
 //
-// Cost: O(n log n) in the text, memory for about one record per line.
+// Cost: O(n log n) in the text, memory for about one record per line, plus what is written: the traces of forked
+// children begin with all that they inherited (see StraceOptions::choose), and in first-fit traces a fixed placement
+// costs the areas that lie in it. A call that is cut more than 64 times has no result.
 #pragma once
 
 #include <cstddef>
@@ -95,6 +98,10 @@ struct StraceOptions {
   Placement placement = Placement::recorded;
   Size page = 0x1000;        ///< bytes; a power of two: the page size of the machine that was traced
   std::string program = {};  ///< what was traced, for the first comment of each trace: "sort --parallel=4"
+  /// Which of the processes gets its trace, by index. Without it all do: children of fork begin with all that they
+  /// inherited, so that the traces of many can be far larger than the log.
+  std::function<std::size_t(const std::vector<struct ImportedProcess>&)> choose = {};
+  KeepImporting keep_going = {};
 };
 
 /// How often, by name or reason.
@@ -118,7 +125,8 @@ struct ImportReport {
 };
 
 struct ImportedProcess {
-  std::uint32_t pid = 0;  ///< the first that ran in it; 0 if the log has no pids
+  std::uint32_t pid = 0;     ///< the first that ran in it; 0 if the log has no pids
+  std::size_t op_count = 0;  ///< of its trace, also if that was not chosen
   Trace trace;
   std::vector<std::size_t> lines;  ///< for each op of the trace, the line of the log that it comes from
   ImportReport report;
@@ -127,6 +135,11 @@ struct ImportedProcess {
 struct StraceImport {
   std::vector<ImportedProcess> processes;  ///< most ops first; never empty; every one that made a call is here
   LogReport log;
+  bool interrupted = false;   ///< by keep_going(): the traces say what was done up to `last_line`
+  std::size_t last_line = 0;  ///< whose calls were translated
+  /// What had to be copied or looked at beyond a constant for each call: entries of mappings that processes share, and
+  /// address spaces of which one is guessed. Linear in the log, too.
+  std::size_t work = 0;
 };
 
 /// The traces in the text of an strace log. Any bytes are acceptable input. An error if no call in it is about ranges.

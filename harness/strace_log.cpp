@@ -18,12 +18,13 @@ namespace {
 
 class LogReader {
  public:
-  Log read(std::string_view text);
+  Log read(std::string_view text, const KeepImporting& keep_going);
 
  private:
   struct Pending {
     std::size_t event = 0;
-    std::string head;  ///< the call as far as it was written
+    std::string head;      ///< the call as far as it was written
+    std::size_t cuts = 1;  ///< by which it was cut so far
   };
   struct Prefix {
     std::optional<std::uint32_t> pid;
@@ -43,6 +44,7 @@ class LogReader {
   static bool parse_arguments(std::string_view arguments, Event& event);
   static bool parse_result(std::string_view text, Event& event);
   void learn(const Event& event);
+  void add(const Event& event);
 
   TaskId task_of_line(std::optional<std::uint32_t> pid);
   TaskId task_with(std::uint32_t pid);
@@ -52,7 +54,8 @@ class LogReader {
 
   Log log_;
   std::size_t line_ = 0;
-  std::string cut_;  ///< the begin of a line in which strace began another one
+  std::string cut_;       ///< the begin of a line in which strace began another one
+  std::size_t cuts_ = 0;  ///< by which `cut_` came to be
   std::unordered_map<TaskId, Pending> pending_;
 
   std::unordered_map<std::uint32_t, TaskId> alive_;   ///< by pid
@@ -65,7 +68,7 @@ class LogReader {
 
 }  // namespace
 
-Log read_log(std::string_view text) { return LogReader{}.read(text); }
+Log read_log(std::string_view text, const KeepImporting& keep_going) { return LogReader{}.read(text, keep_going); }
 
 bool is_range_call(Kind kind) {
   return kind == Kind::map || kind == Kind::unmap || kind == Kind::remap || kind == Kind::brk ||
@@ -207,8 +210,18 @@ Kind kind_of(std::string_view name) {
 
 // ---- lines ---------------------------------------------------------------------------------------------------------
 
-Log LogReader::read(std::string_view text) {
+/// Each part of a call that was cut is read again with the next: a call of more parts is damage.
+constexpr std::size_t cuts_max = 64;
+
+Log LogReader::read(std::string_view text, const KeepImporting& keep_going) {
+  constexpr std::size_t lines_at_once = 4096;
+  const std::size_t bytes = text.size();
   while (!text.empty()) {
+    if (line_ % lines_at_once == 0 && keep_going &&
+        !keep_going({ImportProgress::reading, bytes - text.size(), bytes})) {
+      log_.interrupted = true;
+      break;
+    }
     ++line_;
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) {
@@ -231,6 +244,8 @@ void LogReader::read_line(std::string_view line) {
     joined = std::exchange(cut_, {});
     joined.append(line);
     line = joined;
+  } else {
+    cuts_ = 0;
   }
   const Prefix prefix = split_prefix(line);
   const std::string_view rest = prefix.rest;
@@ -325,7 +340,7 @@ bool LogReader::read_notice(std::string_view rest) {
   if (names_pid && message.ends_with(" attached"))
     if (const std::optional<std::uint32_t> pid = pid_after(message, attached); pid && !alive_.contains(*pid))
       begin_task(*pid);
-  if (at != std::string_view::npos && at != 0) cut_.assign(rest.substr(0, at));
+  if (at != std::string_view::npos && at != 0 && ++cuts_ <= cuts_max) cut_.assign(rest.substr(0, at));
   return true;
 }
 
@@ -341,7 +356,7 @@ void LogReader::read_exit(TaskId task, std::string_view rest) {
   event.kind = Kind::exit;
   event.task = task;
   event.line = line_;
-  log_.events.push_back(event);
+  add(event);
   const std::uint32_t pid = log_.tasks[task].pid;
   alive_.erase(pid);
   if (nameless_ == task) nameless_ = no_task;
@@ -384,13 +399,14 @@ bool LogReader::read_resumed(TaskId task, std::string_view rest) {
   entry.line = entry_line;
   entry.phase = Phase::entry;
   if (parsed == Parsed::cut) {  // cut again: wait for the rest
-    pending_[task] = {pending.event, text.substr(0, text.rfind(" <"))};
+    if (pending.cuts < cuts_max)
+      pending_[task] = {pending.event, text.substr(0, text.rfind(" <")), pending.cuts + 1};
     return true;
   }
   event.phase = Phase::exit;
   if (entry_line + 1 < line_) ++log_.report.interleaved;
   learn(event);
-  log_.events.push_back(event);
+  add(event);
   return true;
 }
 
@@ -402,7 +418,7 @@ bool LogReader::read_call(TaskId task, std::string_view rest) {
     case Parsed::no: return false;
     case Parsed::cut:
       event.phase = Phase::entry;
-      pending_[task] = {log_.events.size(), std::string{rest.substr(0, rest.rfind(" <"))}};
+      pending_[task] = {log_.events.size(), std::string{rest.substr(0, rest.rfind(" <"))}, 1};
       break;
     case Parsed::whole:
       if (event.kind == Kind::clone && event.returned && !event.failed)
@@ -411,7 +427,7 @@ bool LogReader::read_call(TaskId task, std::string_view rest) {
       break;
   }
   ++log_.report.calls;
-  log_.events.push_back(event);
+  add(event);
   return true;
 }
 
@@ -523,6 +539,11 @@ void LogReader::learn(const Event& event) {
     task.refers_to.push_back(event.address);
 }
 
+void LogReader::add(const Event& event) {
+  log_.events.push_back(event);
+  log_.tasks[event.task].last_line = event.line;
+}
+
 /// strace leaves the pid away while it traces one process only.
 TaskId LogReader::task_of_line(std::optional<std::uint32_t> pid) {
   if (pid) return task_with(*pid);
@@ -554,10 +575,8 @@ TaskId LogReader::begin_task(std::uint32_t pid) {
 /// The task that a clone made which began in line `since`: it may have run and ended before the clone returned.
 TaskId LogReader::child_of(std::uint32_t pid, std::size_t since) {
   if (const auto found = alive_.find(pid); found != alive_.end()) return found->second;
-  if (const auto found = latest_.find(pid); found != latest_.end()) {
-    for (std::size_t i = log_.events.size(); i-- > 0 && log_.events[i].line > since;)
-      if (log_.events[i].task == found->second) return found->second;
-  }
+  if (const auto found = latest_.find(pid); found != latest_.end() && log_.tasks[found->second].last_line > since)
+    return found->second;
   return begin_task(pid);
 }
 

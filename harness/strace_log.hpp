@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -34,6 +35,14 @@ struct LogReport {
   std::size_t interleaved = 0;                ///< calls between whose halves other lines stand
   std::size_t pid_guessed = 0;                ///< lines without a pid while several processes ran
 };
+
+/// How far an import has come: first all lines are read, then their calls are translated.
+struct ImportProgress {
+  enum Stage : std::uint8_t { reading, translating } stage = reading;
+  std::size_t done = 0, all = 0;  ///< bytes while reading, then calls
+};
+/// Asked now and then; false ends the import where it is.
+using KeepImporting = std::function<bool(const ImportProgress&)>;
 
 namespace strace {
 
@@ -95,7 +104,7 @@ struct Event {
 /// A pid from its first line to its exit; a pid that is used again is another task.
 struct Task {
   std::uint32_t pid = 0;
-  std::size_t last_line = 0;
+  std::size_t last_line = 0;  ///< of its last event
   TaskId parent = no_task;  ///< whom a SIGCHLD told about it
 
   /// What its first calls refer to, and what its first mappings got: they tell whose thread it is.
@@ -110,10 +119,11 @@ struct Log {
   std::vector<Event> events;
   LogReport report;
   bool any_range_call = false;
+  bool interrupted = false;  ///< what follows the last line was not read
 };
 
 /// Any bytes are acceptable input. O(n log n) in the text.
-[[nodiscard]] Log read_log(std::string_view text);
+[[nodiscard]] Log read_log(std::string_view text, const KeepImporting& keep_going = {});
 
 /// mmap, munmap, mremap, brk, shmat, shmdt: the calls that change which ranges are mapped.
 [[nodiscard]] bool is_range_call(Kind kind);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <iterator>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -23,9 +23,9 @@ void Mappings::run(const Event& event, const std::unordered_map<std::uint64_t, S
                     (event.phase == Phase::entry) == acts_at_entry(event.kind);
   if (!acts) return;
   line_ = event.line;
-  if (!std::exchange(in_use_, true)) ++out_.report.programs;
+  if (!std::exchange(in_use_, true)) ++report_.programs;
   if (event.kind != Kind::brk || event.address != 0) materialize();
-  const std::size_t ops_before = out_.trace.ops.size();
+  const std::size_t ops_before = ops_.size();
   switch (event.kind) {
     case Kind::map: run_map(event); break;
     case Kind::unmap: run_unmap(event); break;
@@ -35,13 +35,13 @@ void Mappings::run(const Event& event, const std::unordered_map<std::uint64_t, S
     case Kind::shm_detach: run_detach(event); break;
     default: return;
   }
-  bool changed = out_.trace.ops.size() != ops_before;
+  bool changed = ops_.size() != ops_before;
   if (event.kind == Kind::remap && event.phase == Phase::entry) {
     if (changed) half_done_.insert(event.task);
     return;
   }
   if (event.kind == Kind::remap && half_done_.erase(event.task) != 0) changed = true;
-  ++(changed ? out_.report.translated : out_.report.unchanged);
+  ++(changed ? report_.translated : report_.unchanged);
 }
 
 void Mappings::run_map(const Event& event) {
@@ -71,7 +71,7 @@ void Mappings::run_attach(const Event& event, const std::unordered_map<std::uint
   const Size size = known == shm_sizes.end() ? options_.page : known->second;
   const std::optional<Range> range = pages(event.result, size, options_.page);
   if (!range) return approximated("ranges that no kernel gives");
-  attached_[event.result] = size;
+  attached_.set(event.result, size);
   if (event.flags & fixed)
     map_fixed(*range, "shmat");
   else
@@ -79,10 +79,10 @@ void Mappings::run_attach(const Event& event, const std::unordered_map<std::uint
 }
 
 void Mappings::run_detach(const Event& event) {
-  const auto found = attached_.find(event.address);
-  if (found == attached_.end()) return approximated("shmdt of a segment whose shmat is not in the log");
-  if (const std::optional<Range> range = pages(event.address, found->second, options_.page)) unmap(*range, "shmdt");
-  attached_.erase(found);
+  const Size* const size = attached_.find(event.address);
+  if (!size) return approximated("shmdt of a segment whose shmat is not in the log");
+  if (const std::optional<Range> range = pages(event.address, *size, options_.page)) unmap(*range, "shmdt");
+  attached_.erase(event.address);
 }
 
 /// Acquires first: both places are mapped while the kernel moves the pages. The first half of a call in two only
@@ -96,8 +96,8 @@ void Mappings::run_remap(const Event& event) {
   const bool acquires = event.phase != Phase::entry;
   const bool in_place = before->begin == after->begin && !before->empty();
   const bool keeps = before->empty() || (event.flags & keeps_old);
-  const auto piece = first_overlap(*before);
-  const bool floating = piece != pieces_.end() && areas_[piece->second.area].floating;
+  const PieceEntry* const piece = first_overlap(*before);
+  const bool floating = piece && piece->value.floating;
 
   if (in_place && after->end <= before->end) {
     if (releases && after->end < before->end) unmap({after->end, before->end}, "mremap");
@@ -119,9 +119,9 @@ void Mappings::run_remap(const Event& event) {
       approximated("mappings that the kernel placed over one that should exist");
       unmap(beyond, "mremap");
     }
-    const std::uint32_t area = new_area({after->size(), options_.page, after->size(), true});
+    const AreaNumber area = place_floating(*after, options_.page);
     unmap(*before, "mremap");
-    pieces_[after->begin] = {after->end, area};
+    state_.pieces.set(after->begin, {after->end, area, true});
     return;
   }
   if (acquires) {
@@ -159,10 +159,9 @@ void Mappings::map_where_chosen(Range range, Size align) {
     approximated("mappings that the kernel placed over one that should exist");
     unmap(range, "a mapping");
   }
-  if (options_.placement == Placement::recorded)
-    place_at(range);
-  else
-    place_floating(range, align);
+  if (options_.placement == Placement::recorded) return place_at(range);
+  if (floating_total_ > address_limit) return approximated("allocations beyond any space");
+  state_.pieces.set(range.begin, {range.end, place_floating(range, align), true});
 }
 
 /// Frees what the range covers, but keeps the parts of floating areas: they have moved, and are busy as they should be.
@@ -170,11 +169,12 @@ void Mappings::map_fixed(Range range, std::string_view reason) {
   std::vector<Range> rest;
   Address begin = range.begin;
   bool kept = false;
-  for (auto piece = first_overlap(range); piece != pieces_.end() && piece->first < range.end; ++piece) {
-    if (!areas_[piece->second.area].floating) continue;
+  const PieceEntry* piece = first_overlap(range);
+  for (; piece && piece->key < range.end; piece = state_.pieces.first_after(piece->key)) {
+    if (!piece->value.floating) continue;
     kept = true;
-    if (begin < piece->first) rest.push_back({begin, piece->first});
-    begin = std::min(piece->second.end, range.end);
+    if (begin < piece->key) rest.push_back({begin, piece->key});
+    begin = std::min(piece->value.end, range.end);
   }
   if (begin < range.end) rest.push_back({begin, range.end});
   if (kept) approximated("fixed placements inside first-fit areas");
@@ -185,95 +185,95 @@ void Mappings::map_fixed(Range range, std::string_view reason) {
 }
 
 void Mappings::place_at(Range range) {
-  const std::uint32_t area = new_area({range.size(), options_.page, range.size(), false});
+  const AreaNumber area = next_area_++;
   emit(AllocAt{{area}, range});
-  pieces_[range.begin] = {range.end, area};
+  state_.pieces.set(range.begin, {range.end, area, false});
+  ++state_.anchored;
 }
 
-void Mappings::place_floating(Range range, Size align) {
-  if (floating_total_ > address_limit) return approximated("allocations beyond any space");
-  const std::uint32_t area = new_area({range.size(), align, range.size(), true});
-  pieces_[range.begin] = {range.end, area};
+/// The caller has made room, or is about to.
+Mappings::AreaNumber Mappings::place_floating(Range range, Size align) {
+  const AreaNumber area = next_area_++;
+  state_.floats.set(area, {range.size(), align, range.size()});
+  state_.floating_total += range.size() + align;
+  floating_total_ += range.size() + align;
+  emit(Alloc{{area}, {.size = range.size(), .align = align <= options_.page ? 1 : align}});
+  return area;
 }
 
 /// Returns how many bytes were mapped.
 Size Mappings::unmap(Range range, std::string_view reason) {
   Size bytes = 0;
-  for (auto piece = first_overlap(range); piece != pieces_.end() && piece->first < range.end;) {
-    const Address begin = piece->first;
-    const Range cut = intersection(range, Range{begin, piece->second.end});
+  for (const PieceEntry* piece = first_overlap(range); piece; piece = first_overlap(range)) {
+    const Range cut = intersection(range, Range{piece->key, piece->value.end});
     bytes += cut.size();
-    drop(pieces_.find(begin), cut, reason);
-    piece = pieces_.lower_bound(cut.end);
+    drop(*piece, cut, reason);
+    range.begin = cut.end;
   }
   return bytes;
 }
 
 /// Takes `cut`, a part of it or all, from a piece.
-void Mappings::drop(std::map<Address, Piece>::iterator piece, Range cut, std::string_view reason) {
-  const Range whole{piece->first, piece->second.end};
-  const std::uint32_t label = piece->second.area;
-  pieces_.erase(piece);
+void Mappings::drop(PieceEntry piece, Range cut, std::string_view reason) {
+  const Range whole{piece.key, piece.value.end};
+  const AreaNumber area = piece.value.area;
+  state_.pieces.erase(piece.key);
   const std::array<Range, 2> left{Range{whole.begin, cut.begin}, Range{cut.end, whole.end}};
-  if (!areas_[label].floating) {
-    emit(Free{{label}});
+  if (!piece.value.floating) {
+    --state_.anchored;
+    emit(Free{{area}});
     if (cut != whole) exact(fmt::format("areas split by {}", reason));
     for (const Range part : left)
       if (!part.empty()) place_at(part);
     return;
   }
   for (const Range part : left)
-    if (!part.empty()) pieces_[part.begin] = {part.end, label};
-  areas_[label].mapped -= cut.size();
-  if (areas_[label].mapped == 0)
-    emit(Free{{label}});
-  else
-    approximated(fmt::format("first-fit areas cut by {}, busy until their last byte goes", reason));
+    if (!part.empty()) state_.pieces.set(part.begin, {part.end, area, true});
+  Float rest = *state_.floats.find(area);
+  rest.mapped -= cut.size();
+  if (rest.mapped != 0) {
+    state_.floats.set(area, rest);
+    return approximated(fmt::format("first-fit areas cut by {}, busy until their last byte goes", reason));
+  }
+  state_.floats.erase(area);
+  state_.floating_total -= rest.size + rest.align;
+  emit(Free{{area}});
 }
 
 void Mappings::restart(std::size_t line, bool new_program) {
   line_ = line;
-  if (!inherited_) {
-    std::set<std::uint32_t> labels;
-    for (const auto& [begin, piece] : pieces_) labels.insert(piece.area);
-    for (const std::uint32_t label : labels) emit(Free{{label}});
-    if (!labels.empty()) exact(new_program ? "everything freed by execve" : "everything freed by the last exit");
-  } else {
-    areas_.clear();  // no op has named them
+  if (!inherited_ && state_.areas() != 0) {
+    add_batch(false);
+    exact(new_program ? "everything freed by execve" : "everything freed by the last exit");
   }
-  inherited_ = false;
-  pieces_.clear();
-  attached_.clear();
+  if (std::exchange(inherited_, false)) first_own_ = next_area_;  // no op has named what it inherited
+  state_ = {};
+  attached_ = {};
   heap_begin_.reset();
   heap_end_.reset();
   in_use_ = false;
 }
 
 void Mappings::inherit(const Mappings& parent) {
-  pieces_ = parent.pieces_;
-  areas_ = parent.areas_;
+  state_ = parent.state_;
+  next_area_ = first_own_ = parent.next_area_;
   heap_begin_ = parent.heap_begin_;
   heap_end_ = parent.heap_end_;
   attached_ = parent.attached_;
   inherited_ = true;
 }
 
-/// Writes what a forked child inherited, before the first call that may change it.
+/// What a forked child inherited stands in its trace before the first call that may change it.
 void Mappings::materialize() {
-  if (!std::exchange(inherited_, false)) return;
-  const std::vector<Area> theirs = std::exchange(areas_, {});
-  if (pieces_.empty()) return;
-  std::map<std::uint32_t, std::uint32_t> ours;
-  for (auto& [begin, piece] : pieces_) {
-    const Area& area = theirs[piece.area];
-    const auto [found, added] = ours.try_emplace(piece.area, static_cast<std::uint32_t>(areas_.size()));
-    if (added && area.floating)
-      new_area(area);
-    else if (added)
-      emit(AllocAt{{new_area({area.size, area.align, area.size, false})}, {begin, piece.end}});
-    piece.area = found->second;
-  }
+  if (!std::exchange(inherited_, false) || state_.areas() == 0) return;
+  add_batch(true);
+  floating_total_ += state_.floating_total;
   exact("areas inherited by fork");
+}
+
+void Mappings::add_batch(bool binds) {
+  batches_.push_back({ops_.size(), line_, binds, state_});
+  ops_in_batches_ += state_.areas();
 }
 
 /// The pages that the bytes lie in; nothing if a kernel cannot have said so.
@@ -285,36 +285,71 @@ std::optional<Range> Mappings::pages(Address begin, Size size, Size page) const 
   return std::nullopt;
 }
 
-std::map<Address, Mappings::Piece>::const_iterator Mappings::first_overlap(Range range) const {
-  auto piece = pieces_.upper_bound(range.begin);
-  if (piece != pieces_.begin() && std::prev(piece)->second.end > range.begin) --piece;
-  return piece != pieces_.end() && piece->first < range.end ? piece : pieces_.end();
+const Mappings::PieceEntry* Mappings::first_overlap(Range range) const {
+  const PieceEntry* piece = state_.pieces.last_to(range.begin);
+  if (!piece || piece->value.end <= range.begin) piece = state_.pieces.first_after(range.begin);
+  return piece && piece->key < range.end ? piece : nullptr;
 }
 
 bool Mappings::mapped(Address address) const { return mapped(Range{address, address + 1}); }
-bool Mappings::mapped(Range range) const { return first_overlap(range) != pieces_.end(); }
-
-std::uint32_t Mappings::new_area(Area area) {
-  const auto label = static_cast<std::uint32_t>(areas_.size());
-  areas_.push_back(area);
-  if (area.floating) {
-    floating_total_ += area.size + area.align;
-    emit(Alloc{{label}, {.size = area.size, .align = area.align <= options_.page ? 1 : area.align}});
-  }
-  return label;
-}
+bool Mappings::mapped(Range range) const { return first_overlap(range) != nullptr; }
 
 void Mappings::emit(Op op) {
-  out_.trace.ops.push_back(std::move(op));
-  out_.lines.push_back(line_);
+  ops_.push_back(std::move(op));
+  lines_.push_back(line_);
+}
+
+std::size_t Mappings::entries_copied() const {
+  return state_.pieces.copied() + state_.floats.copied() + attached_.copied();
+}
+
+ImportedProcess Mappings::finish() {
+  report_.threads = threads.size();
+  return {.pid = pid_, .op_count = op_count(), .trace = {}, .lines = {}, .report = report_};
 }
 
 /// Puts the trace into the smallest usual space that holds it; first fit gets a zone of its own below what is anchored.
 ///
 ///     recorded    0 [ ............. as recorded ............. ]
 ///     first-fit   0 [ whatever first fit can need ][ as recorded, moved by a constant ]
-ImportedProcess Mappings::finish() {
-  Trace& trace = out_.trace;
+void Mappings::write_trace(ImportedProcess& to) const {
+  Trace& trace = to.trace;
+  trace.ops.reserve(to.op_count);
+  to.lines.reserve(to.op_count);
+  std::unordered_map<AreaNumber, std::uint32_t> inherited;
+  const auto label = [&](AreaNumber area) {
+    return area < first_own_ ? inherited.at(area) : static_cast<std::uint32_t>(inherited.size()) + area - first_own_;
+  };
+  const auto write_batch = [&](const Batch& batch) {
+    std::vector<std::uint32_t> freed;
+    batch.state.pieces.each([&](Address begin, const Piece& piece) {
+      if (!batch.binds) return freed.push_back(label(piece.area));
+      const auto [at, added] = inherited.try_emplace(piece.area, static_cast<std::uint32_t>(inherited.size()));
+      if (!added) return;
+      if (!piece.floating) return trace.ops.push_back(AllocAt{{at->second}, {begin, piece.end}});
+      const Float& area = *batch.state.floats.find(piece.area);
+      trace.ops.push_back(
+          Alloc{{at->second}, {.size = area.size, .align = area.align <= options_.page ? 1 : area.align}});
+    });
+    std::ranges::sort(freed);
+    freed.erase(std::ranges::unique(freed).begin(), freed.end());
+    for (const std::uint32_t one : freed) trace.ops.push_back(Free{{one}});
+    to.lines.resize(trace.ops.size(), batch.line);
+  };
+  auto batch = batches_.begin();
+  for (std::size_t i = 0; i <= ops_.size(); ++i) {
+    for (; batch != batches_.end() && batch->before == i; ++batch) write_batch(*batch);
+    if (i == ops_.size()) break;
+    Op op = ops_[i];
+    std::visit(
+        [&](auto& kind) {
+          if constexpr (requires { kind.label; }) kind.label.id = label(kind.label.id);
+        },
+        op);
+    trace.ops.push_back(std::move(op));
+    to.lines.push_back(lines_[i]);
+  }
+
   Address end_max = 0;
   for (const Op& op : trace.ops)
     if (const AllocAt* at = std::get_if<AllocAt>(&op)) end_max = std::max(end_max, at->range.end);
@@ -330,9 +365,7 @@ ImportedProcess Mappings::finish() {
   }
   trace.space.range = {0, end};
   trace.space.granule = options_.page;
-  out_.report.threads = threads.size();
-  trace.comments = describe(out_.report, options_);
-  return std::move(out_);
+  trace.comments = describe(to.report, options_);
 }
 
 }  // namespace vmapcheck::strace

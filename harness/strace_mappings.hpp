@@ -5,14 +5,16 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <list>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "harness/forked_map.hpp"
 #include "harness/strace_import.hpp"
 #include "harness/strace_log.hpp"
 #include "model/op.hpp"
@@ -24,9 +26,12 @@ namespace vmapcheck::strace {
 ///     real addresses   [ a1 ][ a1 ]....[ a1 ][ a4 ]     pieces; a label may stand for several
 ///     anchored         one piece is one area of the trace, at the recorded address
 ///     floating         first-fit only: the allocator placed the area, and what is left of the mapping keeps it busy
+///
+/// What a fork copies is shared until it changes, and the ops that bind or free everything are not written out before
+/// somebody wants the trace: a parent of many mappings may have many children.
 class Mappings {
  public:
-  Mappings(std::uint32_t pid, const StraceOptions& options) : options_{options} { out_.pid = pid; }
+  Mappings(std::uint32_t pid, const StraceOptions& options) : pid_{pid}, options_{options} {}
 
   void run(const Event& event, const std::unordered_map<std::uint64_t, Size>& shm_sizes);
   void restart(std::size_t line, bool new_program);  ///< execve, or the last exit: everything goes
@@ -39,25 +44,46 @@ class Mappings {
     return heap_end_ && *heap_end_ != answer && answer < address_limit;
   }
 
-  [[nodiscard]] ImportReport& report() { return out_.report; }
-  [[nodiscard]] ImportedProcess finish();
+  [[nodiscard]] std::uint32_t pid() const { return pid_; }
+  [[nodiscard]] ImportReport& report() { return report_; }
+  [[nodiscard]] std::size_t op_count() const { return ops_.size() + ops_in_batches_; }
+  [[nodiscard]] std::size_t entries_copied() const;
+  [[nodiscard]] ImportedProcess finish();         ///< without its trace
+  void write_trace(ImportedProcess& to) const;  ///< the trace of what finish() gave
 
-  std::vector<TaskId> members;      ///< who runs in it now
-  std::size_t active_at = 0;        ///< line of the last event
-  std::set<std::uint32_t> threads;  ///< tasks that ever ran in it
+  std::set<std::pair<TaskId, TaskId>> members;  ///< who runs in it now, each behind the leader of its process
+  std::list<Mappings*>::iterator living;        ///< its place among those that have members
+  std::set<TaskId> threads;                     ///< tasks that ever ran in it
 
  private:
+  /// Areas have numbers that a forked child goes on with; write_trace() makes labels of them.
+  using AreaNumber = std::uint32_t;
   struct Piece {
     Address end = 0;
-    std::uint32_t area = 0;
+    AreaNumber area = 0;
+    bool floating = false;
   };
-  /// What a label stands for.
-  struct Area {
+  /// A floating area.
+  struct Float {
     Size size = 0;
     Size align = 1;
     Size mapped = 0;  ///< bytes of it that are still mapped
-    bool floating = false;
   };
+  struct State {
+    ForkedMap<Address, Piece> pieces;  ///< by begin; disjoint
+    ForkedMap<AreaNumber, Float> floats;
+    std::size_t anchored = 0;  ///< pieces that do not float
+    Size floating_total = 0;   ///< bytes that first fit needs for `floats`
+    [[nodiscard]] std::size_t areas() const { return anchored + floats.size(); }
+  };
+  /// An op for each area of a state, in front of an op of ops_.
+  struct Batch {
+    std::size_t before = 0;
+    std::size_t line = 0;
+    bool binds = false;  ///< what a fork copied; else all is freed
+    State state;
+  };
+  using PieceEntry = ForkedMap<Address, Piece>::Entry;
 
   void run_map(const Event& event);
   void run_unmap(const Event& event);
@@ -69,31 +95,38 @@ class Mappings {
   void map_where_chosen(Range range, Size align);
   void map_fixed(Range range, std::string_view reason);
   void place_at(Range range);
-  void place_floating(Range range, Size align);
+  AreaNumber place_floating(Range range, Size align);
   Size unmap(Range range, std::string_view reason);
-  void drop(std::map<Address, Piece>::iterator piece, Range cut, std::string_view reason);
+  void drop(PieceEntry piece, Range cut, std::string_view reason);
   void materialize();
+  void add_batch(bool binds);
 
   [[nodiscard]] std::optional<Range> pages(Address begin, Size size, Size page) const;
-  [[nodiscard]] std::map<Address, Piece>::const_iterator first_overlap(Range range) const;
-  std::uint32_t new_area(Area area);
+  [[nodiscard]] const PieceEntry* first_overlap(Range range) const;
   void emit(Op op);
-  void exact(std::string_view reason) { ++out_.report.exact[std::string{reason}]; }
-  void approximated(std::string_view reason) { ++out_.report.approximated[std::string{reason}]; }
+  void exact(std::string_view reason) { ++report_.exact[std::string{reason}]; }
+  void approximated(std::string_view reason) { ++report_.approximated[std::string{reason}]; }
 
+  std::uint32_t pid_;
   const StraceOptions& options_;
-  ImportedProcess out_;
+  ImportReport report_;
   std::size_t line_ = 0;
 
-  std::map<Address, Piece> pieces_;    ///< by begin; disjoint
-  std::vector<Area> areas_;            ///< by label
+  std::vector<Op> ops_;  ///< with area numbers for labels
+  std::vector<std::size_t> lines_;
+  std::vector<Batch> batches_;
+  std::size_t ops_in_batches_ = 0;
+
+  State state_;
+  AreaNumber next_area_ = 0;
+  AreaNumber first_own_ = 0;           ///< smaller ones are the parent's
   std::optional<Address> heap_begin_;  ///< if the log shows it
   std::optional<Address> heap_end_;    ///< as brk gives it, not rounded
-  std::unordered_map<Address, Size> attached_;
+  ForkedMap<Address, Size> attached_;
   std::set<TaskId> half_done_;  ///< tasks in the middle of an mremap whose first half became ops
   Size floating_total_ = 0;     ///< bytes that first fit can need at most
   bool in_use_ = false;         ///< the program that runs now made a range call
-  bool inherited_ = false;      ///< pieces_ and areas_ are the parent's; no op has been written
+  bool inherited_ = false;      ///< the state is the parent's; no op has been written
 };
 
 }  // namespace vmapcheck::strace

@@ -96,7 +96,7 @@ std::string describe(const StraceImport& imported) {
     const ImportReport& report = process.report;
     text +=
         fmt::format("pid {}: {} ops from {} calls, {} thread{}, {} program{}\n",
-                    process.pid == 0 ? "unknown" : std::to_string(process.pid), process.trace.ops.size(), report.calls,
+                    process.pid == 0 ? "unknown" : std::to_string(process.pid), process.op_count, report.calls,
                     report.threads, report.threads == 1 ? "" : "s", report.programs, report.programs == 1 ? "" : "s");
     text += fmt::format("  became ops         {}\n  changed nothing    {}\n", report.translated, report.unchanged);
     const auto row = [&](std::string_view title, const Counts& counts) {

@@ -92,7 +92,7 @@ std::string behind_links(const std::string& path) {
 // ---- Reading
 // -----------------------------------------------------------------------------------------------------------
 
-std::string read_file(const std::string& path, std::size_t bytes_max) {
+std::string read_file(const std::string& path, std::size_t bytes_max, when_interrupted then) {
   const bool standard = path == "-";
   const std::string shown = standard ? "standard input" : path;
   Descriptor file(standard ? ::dup(0) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -103,19 +103,21 @@ std::string read_file(const std::string& path, std::size_t bytes_max) {
   if (::fstat(file.number(), &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0)
     contents.reserve(std::min(bytes_max, static_cast<std::size_t>(about.st_size)) + 1);
   constexpr std::size_t step = std::size_t{1} << 16;
+  const bool interrupted_before = interrupted();  // then this is part of coming to the end
   while (true) {
+    if (interrupted() && !interrupted_before) {
+      if (then == when_interrupted::keep) return contents;
+      throw Stop{Exit::interrupted, "interrupted while reading " + one_line(shown)};
+    }
     const std::size_t size = contents.size();
     contents.resize(size + step);
     const ssize_t got = ::read(file.number(), contents.data() + size, step);
     contents.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got < 0 && errno == EINTR) {
-      if (interrupted()) throw Stop{Exit::interrupted, "interrupted while reading " + one_line(shown)};
-      continue;
-    }
+    if (got < 0 && errno == EINTR) continue;
     if (got < 0) cannot("read", shown);
     if (got == 0) return contents;
     if (contents.size() > bytes_max)
-      throw Stop{Exit::usage, fmt::format("{}:1:1: expected at most {} MiB", one_line(path), bytes_max >> 20)};
+      throw Stop{Exit::usage, fmt::format("{}:1:1: expected at most {} MiB", one_line(shown), bytes_max >> 20)};
   }
 }
 

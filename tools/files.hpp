@@ -19,8 +19,12 @@ namespace vmapcheck::tool {
 inline constexpr std::size_t trace_bytes_max = std::size_t{256} << 20;
 inline constexpr std::size_t log_bytes_max = std::size_t{1} << 30;
 
+/// What an interrupt does to a read: it is a Stop, or what was read until then is all.
+enum class when_interrupted : bool { stop, keep };
+
 /// The contents; "-" is standard input.
-[[nodiscard]] std::string read_file(const std::string& path, std::size_t bytes_max);
+[[nodiscard]] std::string read_file(const std::string& path, std::size_t bytes_max,
+                                    when_interrupted then = when_interrupted::stop);
 
 /// Reads and parses; a malformed text is a Stop "FILE:LINE:COLUMN: expected ...".
 [[nodiscard]] Trace read_trace(const std::string& path);

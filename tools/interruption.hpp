@@ -15,6 +15,15 @@ inline timespec interrupted_at{};
 
 [[nodiscard]] inline bool interrupted() { return interrupt_signal != 0; }
 
+/// 0 if there was none.
+[[nodiscard]] inline double seconds_since_interrupt() {
+  if (!interrupted()) return 0;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec - interrupted_at.tv_sec) +
+         static_cast<double>(now.tv_nsec - interrupted_at.tv_nsec) / 1e9;
+}
+
 /// Those who send a signal to a process and to its group send it twice: what comes at once is one.
 inline void note_interrupt(int number) {
   timespec now{};

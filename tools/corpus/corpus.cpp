@@ -17,6 +17,8 @@
 #include "tools/commands.hpp"
 #include "tools/corpus/import.hpp"
 #include "tools/files.hpp"
+#include "tools/interruption.hpp"
+#include "tools/progress.hpp"
 
 namespace vmapcheck::tool {
 namespace {
@@ -43,7 +45,8 @@ void add_import(CLI::App& corpus, Session& session);
 Exit list_traces(const Common& common, const std::string& directory);
 Exit import_any(const Common& common, const ImportOptions& options);
 Exit import_log(const ImportOptions& options);
-const ImportedProcess& process_of(const StraceImport& imported, const ImportOptions& options);
+bool keep_importing(const ImportProgress& at, Progress& progress);
+std::size_t chosen(const std::vector<ImportedProcess>& processes, const ImportOptions& options);
 
 }  // namespace
 
@@ -168,34 +171,55 @@ Exit import_any(const Common& common, const ImportOptions& options) {
   return import_inputs(common, options.paths, options.output);
 }
 
+/// An interrupt ends the reading of the log, and soon after the translation of what was read: the trace of that is kept.
 Exit import_log(const ImportOptions& options) {
   if (!vmap::is_power_of_two(options.page))
     throw Stop{Exit::usage, fmt::format("--page is a power of two, not {}", options.page)};
-  const std::string log = read_file(options.log, log_bytes_max);
+  const std::string log = read_file(options.log, log_bytes_max, when_interrupted::keep);
+  Progress progress;
   const StraceOptions how{
-      .placement = *placement_named(options.placement), .page = options.page, .program = options.program};
+      .placement = *placement_named(options.placement),
+      .page = options.page,
+      .program = options.program,
+      .choose = [&](const std::vector<ImportedProcess>& processes) { return chosen(processes, options); },
+      .keep_going = [&](const ImportProgress& at) { return keep_importing(at, progress); }};
   const auto imported = import_strace(log, how);
+  progress.clear();
+  const std::string shown = options.log == "-" ? "standard input" : one_line(options.log);
   if (!imported) {
     const ParseError& error = imported.error();
-    throw Stop{Exit::usage,
-               fmt::format("{}:{}:{}: {}", one_line(options.log), error.line, error.column, one_line(error.expected))};
+    if (interrupted()) throw Stop{Exit::interrupted, fmt::format("interrupted before {} gave a memory call", shown)};
+    throw Stop{Exit::usage, fmt::format("{}:{}:{}: {}", shown, error.line, error.column, one_line(error.expected))};
   }
-  const ImportedProcess& process = process_of(*imported, options);
+  const ImportedProcess& process = imported->processes[chosen(imported->processes, options)];
   write_file(options.output.empty() ? "-" : options.output, print(process.trace));
   std::string counts = describe(*imported);
   while (counts.ends_with('\n')) counts.pop_back();
   say(counts);
   if (imported->processes.size() > 1)
     say(fmt::format("vmapcheck: this is the trace of pid {}; --pid chooses another", process.pid));
+  if (interrupted())
+    throw Stop{Exit::interrupted,
+               fmt::format("interrupted: the trace says what was done up to line {} of {}", imported->last_line, shown)};
   return Exit::ok;
 }
 
-const ImportedProcess& process_of(const StraceImport& imported, const ImportOptions& options) {
-  if (!options.pid_given) return imported.processes.front();
-  const auto process = std::ranges::find(imported.processes, options.pid, &ImportedProcess::pid);
-  if (process != imported.processes.end()) return *process;
+bool keep_importing(const ImportProgress& at, Progress& progress) {
+  constexpr double seconds_to_translate = 0.4;  // what was read before an interrupt
+  const bool reading = at.stage == ImportProgress::reading;
+  progress.update([&] {
+    return reading ? fmt::format("import: {} of {} MiB read", at.done >> 20, at.all >> 20)
+                   : fmt::format("import: {} of {} calls translated", at.done, at.all);
+  });
+  return !interrupted() || (!reading && seconds_since_interrupt() < seconds_to_translate);
+}
+
+std::size_t chosen(const std::vector<ImportedProcess>& processes, const ImportOptions& options) {
+  if (!options.pid_given) return 0;
+  const auto process = std::ranges::find(processes, options.pid, &ImportedProcess::pid);
+  if (process != processes.end()) return static_cast<std::size_t>(process - processes.begin());
   std::string pids;
-  for (const ImportedProcess& other : imported.processes) {
+  for (const ImportedProcess& other : processes) {
     if (pids.size() > 200) break;
     pids += fmt::format("{}{}", pids.empty() ? "" : ", ", other.pid);
   }
