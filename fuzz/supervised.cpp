@@ -57,12 +57,16 @@ Supervised* Supervised::in_campaign() {
 
 Supervised::Supervised(const std::string& tally, std::string known) : tally_(tally), known_file_(std::move(known)) {
   if (const char* const ops = std::getenv("VMAPCHECK_OPS_MAX")) ops_max_ = std::strtoull(ops, nullptr, 10);
+  if (const auto before = newest(tally_->copies)) session_ = before->session, counts_ = before->counts;
+  write(*tally_, session_, counts_);
   tally_->bytes = sizeof(Tally);
   tally_->magic = Tally::magic_value;
 }
 
 Outcome Supervised::run(std::span<const std::uint8_t> bytes, const Trace& trace, const SubjectEntry& subject) {
   Tally& tally = *tally_;
+  // An engine that forks has counted in another process meanwhile.
+  if (const auto now = newest(tally.copies); now && now->counts.executions > counts_.executions) counts_ = now->counts;
   const std::size_t size = std::min(bytes.size(), Tally::input_bytes_max);
   std::copy_n(bytes.begin(), size, tally.input);
   tally.input_size.store(size, std::memory_order_release);
@@ -80,13 +84,14 @@ Outcome Supervised::run(std::span<const std::uint8_t> bytes, const Trace& trace,
       std::snprintf(tally.signature, sizeof tally.signature, "%s", what.c_str());
       return outcome;
     }
-    tally.skipped.fetch_add(1, std::memory_order_relaxed);
-    if (*place < Tally::known_max) tally.skipped_of[*place].fetch_add(1, std::memory_order_relaxed);
+    ++counts_.skipped;
+    if (*place < Counts::known_max) ++counts_.skipped_of[*place];
   }
   publish_features(coverage);
-  tally.coverage += coverage;
-  tally.ops.fetch_add(coverage.steps(), std::memory_order_relaxed);
-  tally.executions.fetch_add(1, std::memory_order_relaxed);
+  counts_.coverage += coverage;
+  counts_.ops += coverage.steps();
+  ++counts_.executions;
+  write(tally, session_, counts_);
   tally.input_size.store(0, std::memory_order_relaxed);
   renew();
   return std::nullopt;
@@ -112,7 +117,7 @@ void Supervised::read_known() {
 /// After many deaths: the engine ends in order when it is asked to, and the campaign starts another. And when it has
 /// done what it was to do.
 void Supervised::renew() {
-  if (deaths_survived() == deaths_max || tally_->ops.load(std::memory_order_relaxed) >= ops_max_) ::raise(SIGTERM);
+  if (deaths_survived() == deaths_max || counts_.ops >= ops_max_) ::raise(SIGTERM);
 }
 
 }  // namespace vmapcheck

@@ -39,6 +39,8 @@ class Supervised {
   void renew();
 
   TallyFile tally_;
+  std::uint64_t session_ = 0;
+  Counts counts_;  ///< as they were written last
   std::string known_file_;
   std::vector<std::string> known_;
   std::uint64_t known_changes_seen_ = ~std::uint64_t{0};

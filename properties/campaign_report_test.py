@@ -322,17 +322,18 @@ def where_it_goes(checks, tool):
 def missing_and_damaged(checks, tool):
     directory = campaign(tool, "damaged", findings=[
         finding("new", "answer", "a.trace"), finding("new", "exit 1", "", minimality="", input="crash-77"),
-        finding("new", "tree", "../../outside.trace"), finding("new", "memory", "m.trace", by_sanitizer=True)],
+        finding("new", "memory", "m.trace", by_sanitizer=True)],
         traces={"a.trace": "vmapcheck-trace 1\nspace 0x0..0x10\nalloc b", "m.trace": PASSING})
-    (tool.scratch / "outside.trace").write_text(NOT_LOWEST)
     (directory / "samples.jsonl").write_bytes(b"[1,2\n{}\nnull\n[1,2,3,4,5,6,7]\n\xff\xfe\n[5,20,3,4,5,6,7]\n[2,21,4,4,5,6,7]\n")
     report = json.loads(tool("report", "damaged", "--format", "json").stdout)
     checks.equal("samples that are whole, time ascending", [sample[0] for sample in report["samples"]], [1, 5, 5, 3600])
     checks.that("malformed", "a.trace:3:" in report["findings"][0]["notes"][0], str(report["findings"][0]["notes"]))
     checks.that("not minimized", "findings/bytes/crash-77" in report["findings"][1]["notes"][0])
-    checks.that("nothing from outside", "no trace" in report["findings"][2]["notes"][0])
-    checks.that("sanitizers", "sanitizers" in report["findings"][3]["notes"][0] and "--sanitize" in report["findings"][3]["replay"])
+    checks.that("sanitizers", "sanitizers" in report["findings"][2]["notes"][0] and "--sanitize" in report["findings"][2]["replay"])
+    checks.equal("said to be lost", report["losses"], ["4 lines of samples.jsonl cannot be read, and left out of the curves"])
     tool("report", "damaged", "-o", "damaged.html", "-o", "damaged.sarif", "-o", "damaged.xml")
+    for form in ("html", "xml"):
+        checks.that(f"said to be lost in {form}", "4 lines of samples.jsonl" in (tool.scratch / f"damaged.{form}").read_text())
     log = json.loads((tool.scratch / "damaged.sarif").read_text())
     checks.equal("bytes", log["runs"][0]["results"][1]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
                  "findings/bytes/crash-77")
@@ -340,6 +341,9 @@ def missing_and_damaged(checks, tool):
     report = json.loads(tool("report", "stranger", "--json").stdout)
     checks.equal("an unknown subject", report["findings"][0]["notes"],
                  ["It was not run again: this program has no subject nobody."])
+    (tool.scratch / "outside.trace").write_text(NOT_LOWEST)
+    campaign(tool, "outside", findings=[finding("new", "tree", "../../outside.trace")])
+    checks.that("nothing from outside", "`trace` is no name of a file" in tool("report", "outside", status=2).stderr)
     for name, text in (("cut", '{"format":1,"subj'), ("other", '{"format":9}'), ("poor", '{"format":1}')):
         (tool.scratch / name).mkdir()
         (tool.scratch / name / "campaign.json").write_text(text)

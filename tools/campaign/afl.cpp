@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "fuzz/tally.hpp"
+#include "tools/amounts.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
 #include "tools/interruption.hpp"
@@ -73,8 +74,9 @@ Target probe_afl_target(const CampaignOptions& options, const std::string& subje
   const auto begin = std::chrono::steady_clock::now();
   while (worker.poll()) {
     if (interrupted()) throw Stop{Exit::interrupted, "interrupted"};
-    if (std::chrono::steady_clock::now() - begin > 60s)
-      throw Stop{Exit::subject, fmt::format("{} does not come to the end of one input in a minute", name)};
+    if (std::chrono::steady_clock::now() - begin > probe_time(options))
+      throw Stop{Exit::subject, fmt::format("{} does not come to the end of one input in {}", name,
+                                            duration_text(std::chrono::duration<double>(probe_time(options)).count()))};
     std::this_thread::sleep_for(5ms);
   }
   target.counts = has_counted(probe + "/tally", name);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -14,6 +15,7 @@
 
 #include "fuzz/records.hpp"
 #include "fuzz/tally.hpp"
+#include "tools/amounts.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
 #include "tools/interruption.hpp"
@@ -58,12 +60,14 @@ Target find_target(const CampaignOptions& options) {
 }
 
 bool has_counted(const std::string& path, const std::string& target) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) return false;
-  const TallyFile tally(path);
-  if (tally->magic == Tally::magic_value && tally->bytes != sizeof(Tally))
+  const ReadTally::Kind kind = read_tally(path).kind;
+  if (kind == ReadTally::Kind::unreadable)
     throw Stop{Exit::subject, fmt::format("{} was built from another version of vmapcheck than this program", target)};
-  return tally->magic == Tally::magic_value;
+  return kind == ReadTally::Kind::whole;
+}
+
+std::chrono::nanoseconds probe_time(const CampaignOptions& options) {
+  return std::min<std::chrono::nanoseconds>(options.time.value_or(60s), 60s);
 }
 
 Target probe_target(const CampaignOptions& options, const std::string& subject) {
@@ -81,9 +85,10 @@ Target probe_target(const CampaignOptions& options, const std::string& subject) 
   const auto begin = std::chrono::steady_clock::now();
   while (worker.poll()) {
     if (interrupted()) throw Stop{Exit::interrupted, "interrupted"};
-    if (std::chrono::steady_clock::now() - begin > 60s)
+    if (std::chrono::steady_clock::now() - begin > probe_time(options))
       throw Stop{Exit::subject,
-                 fmt::format("{} does not come to the end of one input in a minute (see {})", name, one_line(log))};
+                 fmt::format("{} does not come to the end of one input in {} (see {})", name,
+                             duration_text(std::chrono::duration<double>(probe_time(options)).count()), one_line(log))};
     std::this_thread::sleep_for(5ms);
   }
   // One that dies of its first input has found something; else it must come to its end.

@@ -6,6 +6,7 @@
 // fast.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -29,6 +30,9 @@ struct Target {
 [[nodiscard]] Target find_target(const CampaignOptions& options);
 /// True if a target has counted in that tally. Stops with Exit::subject if it is one of another version.
 [[nodiscard]] bool has_counted(const std::string& tally, const std::string& target);
+
+/// How long a target may take for one input: a minute, or less if the campaign is to take less.
+[[nodiscard]] std::chrono::nanoseconds probe_time(const CampaignOptions& options);
 
 /// Looks for the program, and runs it for an instant in DIRECTORY/probe. Stops with Exit::subject if it is no program,
 /// no fuzz target, not instrumented, of another version, or cannot start.

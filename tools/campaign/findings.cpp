@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -87,19 +88,23 @@ std::string Findings::in(std::string_view name) const { return (fs::path(directo
 // ---- What has ended a worker
 // ------------------------------------------------------------------------------------------------
 
-bool Findings::digest(std::string_view input, const std::string& target_says, const std::string& kind,
-                      std::string_view log, Moment now) {
+Digested Findings::digest(std::string_view input, const Witness& witness, Moment now) {
   const Trace trace = decode(bytes_of(input));
+  const std::string& target_says = witness.target_says;
   constexpr int attempts_max = 3;
+  int kills = 0;
   for (int attempt = 0; attempt < attempts_max; ++attempt) {
     const auto failure = run_here(trace, subject_);
-    if (interrupted()) return false;
+    if (interrupted()) return Digested::interrupted;
     if (!failure) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject_.name, failure.error())};
     if (!*failure) continue;
     const std::string what = signature(**failure);
+    // Somebody or the system may have killed the child; a subject that kills itself does so each time.
+    const bool was_killed = (*failure)->kind == FailureKind::signal && (*failure)->what == "SIGKILL";
+    if (was_killed && ++kills < attempts_max) continue;
     FoundFailure* found = named(what);
     if (found == nullptr) {
-      found = &add(what, input, log, now);
+      found = &add(what, input, witness.log, now);
       found->ops_found = trace.ops.size();
       found->by_sanitizer = (*failure)->kind == FailureKind::sanitizer;
     } else {
@@ -108,18 +113,20 @@ bool Findings::digest(std::string_view input, const std::string& target_says, co
     }
     if (found->status == FindingStatus::flaky || found->status == FindingStatus::fixed)
       found->status = FindingStatus::fresh;  // it does fail
+    if (found->status == FindingStatus::fresh && found->trace.empty()) keep_as_found(*found, trace, **failure);
     learn(*found, what);
     if (!target_says.empty() && target_says != what) {
       if (std::ranges::find(found->aliases, target_says) == found->aliases.end()) found->aliases.push_back(target_says);
       learn(*found, target_says);
     }
-    return true;
+    return Digested::failure;
   }
+  if (witness.kind.empty()) return Digested::nothing;
   // It failed there, and does not here.
-  const std::string what = !target_says.empty() ? target_says : kind;
+  const std::string what = !target_says.empty() ? target_says : witness.kind;
   FoundFailure* found = named(what);
   if (found == nullptr) {
-    found = &add(what, input, log, now);
+    found = &add(what, input, witness.log, now);
     found->ops_found = trace.ops.size();
     if (found->status == FindingStatus::fresh) {
       found->status = FindingStatus::flaky;
@@ -131,7 +138,7 @@ bool Findings::digest(std::string_view input, const std::string& target_says, co
     ++found->times;
   }
   if (!target_says.empty()) learn(*found, target_says);
-  return true;
+  return Digested::failure;
 }
 
 FoundFailure* Findings::named(const std::string& signature) {
@@ -155,6 +162,40 @@ FoundFailure& Findings::add(const std::string& signature, std::string_view input
   times_before_.push_back(1);
   state_.findings.push_back(std::move(found));
   return state_.findings.back();
+}
+
+/// It can be replayed from now on.
+void Findings::keep_as_found(FoundFailure& found, const Trace& trace, const Failure& failure) {
+  const Finding finding = make_finding(subject_, trace, failure, {.wanted = false}, found_by_);
+  found.trace = fs::path(save(finding, common_, in("findings"))).filename().string();
+  found.ops = finding.trace.ops.size();
+}
+
+/// What is to be minimized. The name of the input has its hash.
+std::optional<Trace> Findings::as_found(const FoundFailure& found) const {
+  try {
+    const std::string input = read_file(in("findings/bytes/" + found.input), trace_bytes_max);
+    if (found.input.ends_with("-" + hash_of(input))) return decode(bytes_of(input));
+  } catch (const Stop& stop) {
+    if (stop.status == Exit::interrupted) throw;
+  }
+  if (found.trace.empty()) return std::nullopt;
+  try {
+    return read_trace(in("findings/" + found.trace));
+  } catch (const Stop& stop) {
+    if (stop.status == Exit::interrupted) throw;
+    return std::nullopt;
+  }
+}
+
+void Findings::remove_superseded() {
+  for (const std::string& name : superseded_) {
+    std::error_code ignored;
+    const fs::path trace = in("findings/" + name);
+    fs::remove(trace, ignored);
+    fs::remove(fs::path(trace).replace_extension(".md"), ignored);
+  }
+  superseded_.clear();
 }
 
 // ---- What is known
@@ -230,26 +271,37 @@ std::size_t Findings::count(FindingStatus status) const {
 
 namespace {
 
-bool waits(const FoundFailure& found) { return found.status == FindingStatus::fresh && found.minimality.empty(); }
+/// In one session. It may have been killed for want of memory, of which there may be more by then.
+constexpr unsigned minimizing_attempts_max = 3;
 
 }  // namespace
 
+bool Findings::waits(std::size_t index) const {
+  const FoundFailure& found = state_.findings[index];
+  return found.status == FindingStatus::fresh && found.minimality.empty() &&
+         (index >= attempts_.size() || attempts_[index] < minimizing_attempts_max);
+}
+
 std::size_t Findings::waiting() const {
-  return static_cast<std::size_t>(std::ranges::count_if(state_.findings, waits));
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < state_.findings.size(); ++i) count += waits(i) ? 1u : 0u;
+  return count;
 }
 
 bool Findings::minimize_some() {
   if (minimizing_) finish_minimizing();
   if (minimizing_) return true;
-  const auto next = std::ranges::find_if(state_.findings, waits);
-  if (next == state_.findings.end()) return false;
-  start_minimizing(static_cast<std::size_t>(next - state_.findings.begin()));
-  return true;
+  for (std::size_t i = 0; i < state_.findings.size(); ++i) {
+    if (!waits(i)) continue;
+    start_minimizing(i);
+    return true;
+  }
+  return false;
 }
 
 void Findings::start_minimizing(std::size_t index) {
-  const std::string input = in("findings/bytes/" + state_.findings[index].input);
-  const Trace trace = decode(bytes_of(read_file(input, trace_bytes_max)));
+  const auto trace = as_found(state_.findings[index]);
+  if (!trace) return minimizing_failed(index, "neither the input nor a trace of it can be read");
   int channel[2];
   if (::pipe2(channel, O_CLOEXEC | O_NONBLOCK) != 0)
     throw Stop{Exit::io, fmt::format("cannot make a pipe: {}", std::strerror(errno))};
@@ -265,10 +317,14 @@ void Findings::start_minimizing(std::size_t index) {
     ::fcntl(channel[1], F_SETFL, 0);
     ordered_json said;
     try {
-      if (const auto failure = run_here(trace, subject_); failure && *failure) {
+      const auto failure = run_here(*trace, subject_);
+      if (!failure) throw std::runtime_error(failure.error());
+      if (interrupted() && !*failure) throw std::runtime_error("interrupted");
+      said["fails"] = failure->has_value();
+      if (*failure) {
         Minimizing* const unused = minimizing_.release();
         (void)unused;
-        const Finding finding = make_finding(subject_, trace, **failure, {}, found_by_);
+        const Finding finding = make_finding(subject_, *trace, **failure, {}, found_by_);
         const std::string path = save(finding, common_, in("findings"));
         said["trace"] = fs::path(path).filename().string();
         said["ops"] = finding.trace.ops.size();
@@ -277,9 +333,9 @@ void Findings::start_minimizing(std::size_t index) {
         if (interrupted()) said["minimality"] = "";  // it can be better
       }
     } catch (const Stop& stop) {
-      said["stop"] = stop.line;
+      said = {{"stop", stop.line}, {"status", static_cast<int>(stop.status)}};
     } catch (const std::exception& exception) {
-      said["stop"] = exception.what();
+      said = {{"why", exception.what()}};
     }
     write_all(channel[1], said.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
     ::_exit(0);
@@ -298,28 +354,52 @@ void Findings::finish_minimizing() {
   ssize_t got = 0;
   while ((got = ::read(child.from, bytes, sizeof bytes)) > 0) child.said.append(bytes, static_cast<std::size_t>(got));
   if (got < 0) return;  // there is more to come
-  ::waitpid(std::exchange(child.pid, -1), nullptr, 0);
-  FoundFailure& found = state_.findings[child.index];
+  int status = 0;
+  ::waitpid(std::exchange(child.pid, -1), &status, 0);
+  const std::size_t index = child.index;
+  FoundFailure& found = state_.findings[index];
   const ordered_json said = ordered_json::parse(child.said, nullptr, false);
   minimizing_.reset();
-  if (said.is_object() && said.contains("trace")) {
-    found.trace = said["trace"];
-    found.ops = said["ops"];
-    found.minimality = said["minimality"];
-    if (found.minimality.empty()) return;
-    has_first_ = true;
-    tell(found, said["text"].get<std::string>() +
-                    fmt::format("\n  {:<10} {}\n  {:<10} {}\n", "replay",
-                                replay_command(common_, subject_.name, in("findings/" + found.trace)), "report",
-                                one_line(fs::path(in("findings/" + found.trace)).replace_extension(".md").string())));
+  if (said.is_object() && said.contains("stop"))
+    throw Stop{static_cast<Exit>(said["status"].get<int>()), said["stop"].get<std::string>()};
+  if (!said.is_object() || !said.contains("fails")) {
+    if (interrupted()) return;
+    return minimizing_failed(
+        index, said.is_object() && said.contains("why") ? said["why"].get<std::string>()
+               : WIFSIGNALED(status) ? fmt::format("the process that does it was killed by signal {}", WTERMSIG(status))
+                                     : "the process that does it ended without an answer");
+  }
+  if (!said["fails"].get<bool>()) {
+    if (interrupted()) return;
+    // It failed when it was found, and no more.
+    found.status = FindingStatus::flaky;
+    tell(found, fmt::format("it failed when it was found, and no more; the input is {}\n",
+                            one_line(in("findings/bytes/" + found.input))));
     return;
   }
-  if (interrupted()) return;
-  if (said.is_object() && said.contains("stop")) throw Stop{Exit::io, said["stop"]};
-  // It failed when it was found, and no more.
-  found.status = FindingStatus::flaky;
-  tell(found, fmt::format("it failed when it was found, and no more; the input is {}\n",
-                          one_line(in("findings/bytes/" + found.input))));
+  const std::string before = std::exchange(found.trace, said["trace"].get<std::string>());
+  if (!before.empty() && before != found.trace) superseded_.push_back(before);
+  found.ops = said["ops"];
+  found.minimality = said["minimality"];
+  if (found.minimality.empty()) return;
+  has_first_ = true;
+  tell(found, said["text"].get<std::string>() + where_it_is(found));
+}
+
+std::string Findings::where_it_is(const FoundFailure& found) const {
+  return fmt::format("\n  {:<10} {}\n  {:<10} {}\n", "replay",
+                     replay_command(common_, subject_.name, in("findings/" + found.trace)), "report",
+                     one_line(fs::path(in("findings/" + found.trace)).replace_extension(".md").string()));
+}
+
+/// It stays as it was found.
+void Findings::minimizing_failed(std::size_t index, const std::string& why) {
+  attempts_.resize(std::max(attempts_.size(), index + 1));
+  if (++attempts_[index] < minimizing_attempts_max) return;
+  const FoundFailure& found = state_.findings[index];
+  has_first_ = true;
+  tell(found, fmt::format("not yet minimized, which the next session tries again: {}{}\n", one_line(why),
+                          found.trace.empty() ? "" : where_it_is(found)));
 }
 
 void Findings::stop_minimizing() {

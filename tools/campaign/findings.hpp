@@ -4,8 +4,10 @@
 // then on, and minimized.
 //
 // The signature is that of a run of the input here, in a child. Signatures go into the file of known ones as soon as
-// they are there, so that the workers skip them; minimizing takes longer, and is done by another child, one failure
-// after the other, while the workers go on.
+// they are there, so that the workers skip them; what failed is on the disk by then, as bytes and as a trace.
+// Minimizing takes longer, and is done by another child, one failure after the other, while the workers go on. A child
+// that is killed, for want of memory or by somebody, has said nothing: it is started again, and at last by the next
+// session.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +19,8 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/failure.hpp"
+#include "model/op.hpp"
 #include "subjects/registry.hpp"
 #include "tools/campaign/state.hpp"
 #include "tools/options.hpp"
@@ -29,6 +33,19 @@ struct Moment {
   std::uint64_t executions = 0;
 };
 
+/// What is known of an input that should have failed elsewhere.
+struct Witness {
+  std::string target_says;  ///< the signature by which the target called it, or empty
+  std::string kind;         ///< what the engine called it ("crash", "oom", "timeout"); empty: nobody saw it fail
+  std::string log;          ///< what it said
+};
+
+enum class Digested : std::uint8_t {
+  failure,      ///< it is among the findings, as a flaky one if it did not fail here
+  nothing,      ///< it does not fail here, and nobody saw it fail
+  interrupted,  ///< by the user: it must come again
+};
+
 class Findings {
  public:
   /// Those of `state`, which it keeps up to date. `known` are signatures that are not news.
@@ -38,16 +55,15 @@ class Findings {
   Findings& operator=(const Findings&) = delete;
   ~Findings();
 
-  /// An input that ended a worker. `target_says` is the signature by which the target called it, or empty; `kind` what
-  /// the engine called it ("crash", "oom", "timeout"); `log` what it said. Returns false if the user has interrupted
-  /// it: it must come again.
-  bool digest(std::string_view input, const std::string& target_says, const std::string& kind, std::string_view log,
-              Moment now);
+  /// An input that may have ended a worker.
+  Digested digest(std::string_view input, const Witness& witness, Moment now);
 
   /// Starts to minimize what waits for it, and takes what is done. True as long as there is something.
   bool minimize_some();
   /// Those that are not minimized yet will be when the campaign goes on.
   void stop_minimizing();
+  /// Files of traces that minimized ones have replaced are removed: call it when the state is written.
+  void remove_superseded();
   /// Earlier failures, with a target that was built anew: those that fail no more are fixed.
   void check_again();
 
@@ -60,7 +76,7 @@ class Findings {
 
   [[nodiscard]] std::size_t count(FindingStatus status) const;
   [[nodiscard]] std::size_t waiting() const;
-  /// A new one is complete: minimized, or flaky.
+  /// A new one is complete: minimized, flaky, or for the next session to minimize.
   [[nodiscard]] bool has_first() const { return has_first_; }
 
  private:
@@ -68,11 +84,16 @@ class Findings {
 
   FoundFailure* named(const std::string& signature);
   FoundFailure& add(const std::string& signature, std::string_view input, std::string_view log, Moment now);
+  void keep_as_found(FoundFailure& found, const Trace& trace, const Failure& failure);
+  [[nodiscard]] std::optional<Trace> as_found(const FoundFailure& found) const;
   void learn(FoundFailure& found, const std::string& line);
   void write_known() const;
   void start_minimizing(std::size_t index);
   void finish_minimizing();
+  [[nodiscard]] bool waits(std::size_t index) const;
+  void minimizing_failed(std::size_t index, const std::string& why);
   void tell(const FoundFailure& found, const std::string& text) const;
+  [[nodiscard]] std::string where_it_is(const FoundFailure& found) const;
   [[nodiscard]] std::string in(std::string_view name) const;
 
   const Common& common_;
@@ -84,6 +105,8 @@ class Findings {
   std::vector<std::string> known_lines_;
   std::vector<std::string> line_of_;         ///< the signature of the failure of each line
   std::vector<std::uint64_t> times_before_;  ///< of each failure: without the skips of this session
+  std::vector<unsigned> attempts_;           ///< to minimize each failure, which ended without an answer
+  std::vector<std::string> superseded_;      ///< files in findings/
   std::unique_ptr<Minimizing> minimizing_;
   bool known_changed_ = true;
   bool has_first_ = false;

@@ -40,7 +40,8 @@ std::vector<Sample> ascending(std::vector<Sample> samples, const State& state);
 }  // namespace
 
 CampaignReport report_on(const std::string& directory, const std::string& program, bool pages) {
-  CampaignReport report{standing_of(directory), load_samples(directory), {}};
+  CampaignReport report{standing_of(directory), {}, {}};
+  report.samples = load_samples(directory, report.standing.state.losses);
   const State& state = report.standing.state;
   report.samples = ascending(std::move(report.samples), state);
   for (const FoundFailure& found : state.findings) {
@@ -62,11 +63,10 @@ ReportedFinding read_finding(const FoundFailure& found, const State& state, cons
                              const std::string& program) {
   ReportedFinding one{.found = found, .kind = kind_of(found.signature), .name = {}, .path = {}};
   const fs::path findings = fs::path(directory) / "findings";
-  if (found.trace.empty()) {
+  if (found.minimality.empty())
     one.notes.push_back(
         fmt::format("It is not minimized: what failed is {}.", one_line((findings / "bytes" / found.input).string())));
-    return one;
-  }
+  if (found.trace.empty()) return one;
   // What leads out of the directory is none of the campaign's.
   one.name = fs::path(found.trace).filename().stem().string();
   one.path = (findings / fs::path(found.trace).filename()).string();

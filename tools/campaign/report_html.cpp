@@ -85,6 +85,7 @@ std::string header_of(const Standing& standing) {
                       count_of(state.workers, "worker"), state.seed);
   text += fmt::format("<p id=\"verdict\" class=\"{}\">{} {}</p>\n", style, sign,
                       state.findings.empty() ? "nothing found" : "findings: " + findings_text(state));
+  for (const std::string& loss : state.losses) text += fmt::format("<p class=\"warn\">{}</p>\n", escaped(loss));
   return text + fmt::format("<p class=\"note\">began {}; this is how it stood at {}</p>\n</header>\n",
                             time_text(state.began), time_text(state.written));
 }

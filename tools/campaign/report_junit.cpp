@@ -71,6 +71,7 @@ std::string junit_of(const CampaignReport& report) {
   property("features", fmt::format("{}", state.features));
   property("corpus", fmt::format("{}", state.corpus));
   property("findings", findings_text(state));
+  for (const std::string& loss : state.losses) property("lost", loss);
   return text + "    </properties>\n" + body + "  </testsuite>\n</testsuites>\n";
 }
 

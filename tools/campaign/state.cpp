@@ -13,10 +13,11 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <system_error>
 #include <type_traits>
 
-#include "fuzz/tally.hpp"
+#include "tools/campaign/status.hpp"
 #include "tools/files.hpp"
 #include "tools/report.hpp"
 
@@ -38,20 +39,8 @@ static_assert(std::is_trivially_copyable_v<Coverage> && sizeof(Counters) == size
 ordered_json json_of(const Totals& totals) {
   const auto counters = std::bit_cast<Counters>(totals.coverage);
   return {{"seconds", totals.seconds}, {"executions", totals.executions}, {"ops", totals.ops},
-          {"skipped", totals.skipped}, {"restarts", totals.restarts},     {"counters", counters}};
-}
-
-void from(const ordered_json& json, Totals& totals) {
-  totals.seconds = json.at("seconds");
-  totals.executions = json.at("executions");
-  totals.ops = json.at("ops");
-  totals.skipped = json.at("skipped");
-  totals.restarts = json.at("restarts");
-  const auto list = json.at("counters").get<std::vector<std::uint64_t>>();
-  Counters counters;
-  if (list.size() != counters.size()) return;  // of another build
-  std::ranges::copy(list, counters.begin());
-  totals.coverage = std::bit_cast<Coverage>(counters);
+          {"skipped", totals.skipped}, {"restarts", totals.restarts},     {"killed", totals.killed},
+          {"counters", counters}};
 }
 
 ordered_json json_of(const FoundFailure& found) {
@@ -71,53 +60,140 @@ ordered_json json_of(const FoundFailure& found) {
   return json;
 }
 
+// ---- Reading
+// -----------------------------------------------------------------------------------------------------------
+
+constexpr std::uint64_t count_max = std::uint64_t{1} << 60;
+constexpr double seconds_max = 1e12;
+
+/// A member of an object, of the kind and in the range in which a campaign writes it; or it throws what it expected.
+class Member {
+ public:
+  Member(const ordered_json& object, const char* key) : key_(key) {
+    if (!object.is_object() || !object.contains(key)) fail("is missing");
+    value_ = &object[key];
+  }
+  [[nodiscard]] std::uint64_t count(std::uint64_t most = count_max) const {
+    if (!value_->is_number_unsigned() || value_->get<std::uint64_t>() > most)
+      fail(fmt::format("is no count up to {}", most));
+    return value_->get<std::uint64_t>();
+  }
+  [[nodiscard]] double number() const {
+    if (!value_->is_number() || !(value_->get<double>() >= 0 && value_->get<double>() <= seconds_max))
+      fail(fmt::format("is no number from 0 to {:g}", seconds_max));
+    return value_->get<double>();
+  }
+  [[nodiscard]] bool truth() const {
+    if (!value_->is_boolean()) fail("is neither true nor false");
+    return value_->get<bool>();
+  }
+  [[nodiscard]] std::string text() const {
+    if (!value_->is_string()) fail("is no text");
+    return value_->get<std::string>();
+  }
+  /// Of a file in a directory that the member stands for: it does not lead out of it.
+  [[nodiscard]] std::string file_name() const {
+    std::string name = text();
+    if (name.find('/') != name.npos || name.find('\0') != name.npos || name == "." || name == "..")
+      fail("is no name of a file");
+    return name;
+  }
+  template <std::size_t N>
+  [[nodiscard]] std::size_t one_of(const std::array<std::string_view, N>& names) const {
+    const auto found = std::ranges::find(names, text());
+    if (found == names.end()) fail("is none of those that there are");
+    return static_cast<std::size_t>(found - names.begin());
+  }
+  [[nodiscard]] const ordered_json& list() const {
+    if (!value_->is_array()) fail("is no list");
+    return *value_;
+  }
+  [[nodiscard]] const ordered_json& value() const { return *value_; }
+
+ private:
+  [[noreturn]] void fail(std::string_view why) const { throw std::invalid_argument(fmt::format("`{}` {}", key_, why)); }
+
+  const char* key_;
+  const ordered_json* value_ = nullptr;
+};
+
+Totals totals_of(const ordered_json& json, std::vector<std::string>& losses) {
+  Totals totals;
+  totals.seconds = Member(json, "seconds").number();
+  totals.executions = Member(json, "executions").count();
+  totals.ops = Member(json, "ops").count();
+  totals.skipped = Member(json, "skipped").count();
+  totals.restarts = Member(json, "restarts").count();
+  if (json.contains("killed")) totals.killed = Member(json, "killed").count();  // format 1 did not count them
+  std::vector<std::uint64_t> list;
+  for (const ordered_json& counter : Member(json, "counters").list())
+    list.push_back(Member({{"counters", counter}}, "counters").count());
+  Counters counters;
+  if (list.size() != counters.size()) {
+    losses.emplace_back("what was exercised before was counted by another version, and is in none of these counts");
+    return totals;
+  }
+  std::ranges::copy(list, counters.begin());
+  totals.coverage = std::bit_cast<Coverage>(counters);
+  return totals;
+}
+
 FoundFailure found_failure(const ordered_json& json) {
   FoundFailure found;
-  found.signature = json.at("signature");
-  found.aliases = json.at("aliases").get<std::vector<std::string>>();
-  const auto status = std::ranges::find(status_names, json.at("status").get<std::string>());
-  if (status == status_names.end()) throw std::invalid_argument("status");
-  found.status = static_cast<FindingStatus>(status - status_names.begin());
-  found.seconds = json.at("seconds");
-  found.executions = json.at("executions");
-  found.times = json.at("times");
-  found.input = json.at("input");
-  found.trace = json.at("trace");
-  found.ops_found = json.at("ops_found");
-  found.ops = json.at("ops");
-  found.minimality = json.at("minimality");
-  found.by_sanitizer = json.at("by_sanitizer");
+  found.signature = Member(json, "signature").text();
+  for (const ordered_json& alias : Member(json, "aliases").list())
+    found.aliases.push_back(Member({{"aliases", alias}}, "aliases").text());
+  found.status = static_cast<FindingStatus>(Member(json, "status").one_of(status_names));
+  found.seconds = Member(json, "seconds").number();
+  found.executions = Member(json, "executions").count();
+  found.times = Member(json, "times").count();
+  found.input = Member(json, "input").file_name();
+  found.trace = Member(json, "trace").file_name();
+  found.ops_found = Member(json, "ops_found").count();
+  found.ops = Member(json, "ops").count();
+  found.minimality = Member(json, "minimality").text();
+  found.by_sanitizer = Member(json, "by_sanitizer").truth();
   return found;
 }
 
 State state_of(const ordered_json& json) {
+  constexpr std::uint64_t time_max = 253'402'300'799;  // the end of the year 9999
   State state;
-  state.subject = json.at("subject");
-  state.engine = json.at("engine");
-  state.target = json.at("target");
-  state.build = json.at("build");
-  state.codec = json.at("codec");
-  state.seed = json.at("seed");
-  state.workers = json.at("workers");
-  state.began = json.at("began");
-  state.written = json.at("written");
-  state.session = json.at("session");
-  state.running = json.at("running");
-  if (!json.at("budget").is_null()) state.budget = json.at("budget").get<double>();
-  state.budget_began = json.at("budget_began");
-  state.budget_began_executions = json.at("budget_began_executions");
-  state.ended = json.at("ended");
-  from(json.at("before"), state.before);
-  from(json.at("totals"), state.now);
-  state.edges = json.at("edges");
-  state.features = json.at("features");
-  state.corpus = json.at("corpus");
-  state.corpus_bytes = json.at("corpus_bytes");
-  state.last_new_coverage = json.at("last_new_coverage");
-  state.per_second = json.at("executions_per_second");
-  state.ops_per_second = json.at("ops_per_second");
-  for (const ordered_json& found : json.at("findings")) state.findings.push_back(found_failure(found));
+  state.subject = Member(json, "subject").text();
+  state.engine = Member(json, "engine").text();
+  state.target = Member(json, "target").text();
+  state.build = Member(json, "build").text();
+  state.codec = Member(json, "codec").count();
+  state.seed = Member(json, "seed").count();
+  state.workers = Member(json, "workers").count(1024);
+  state.began = static_cast<std::int64_t>(Member(json, "began").count(time_max));
+  state.written = static_cast<std::int64_t>(Member(json, "written").count(time_max));
+  state.session = Member(json, "session").count();
+  state.running = Member(json, "running").truth();
+  if (const Member budget(json, "budget"); !budget.value().is_null()) state.budget = budget.number();
+  state.budget_began = Member(json, "budget_began").number();
+  state.budget_began_executions = Member(json, "budget_began_executions").count();
+  state.ended = Member(json, "ended").text();
+  state.now = totals_of(Member(json, "totals").value(), state.losses);
+  std::vector<std::string> said;
+  state.before = totals_of(Member(json, "before").value(), said);
+  if (state.before.executions > state.now.executions) throw std::invalid_argument("`before` is more than `totals`");
+  state.edges = Member(json, "edges").count();
+  state.features = Member(json, "features").count();
+  state.corpus = Member(json, "corpus").count();
+  state.corpus_bytes = Member(json, "corpus_bytes").count();
+  state.last_new_coverage = Member(json, "last_new_coverage").number();
+  state.per_second = Member(json, "executions_per_second").number();
+  state.ops_per_second = Member(json, "ops_per_second").number();
+  for (const ordered_json& found : Member(json, "findings").list()) state.findings.push_back(found_failure(found));
   return state;
+}
+
+std::string sum_of_line(std::string_view line) { return fmt::format("{:016x}", checksum(line)); }
+
+/// Of the members as they are dumped without spaces.
+std::string sum_of(const ordered_json& json) {
+  return fmt::format("{:016x}", checksum(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace)));
 }
 
 }  // namespace
@@ -157,6 +233,34 @@ ordered_json json_of(const State& state) {
   return json;
 }
 
+namespace {
+
+/// The tallies know more than was written last, unless the machine lost them.
+void add_last_session(State& state, const std::string& directory) {
+  if (!state.running) return;  // it has written all when it ended
+  Totals counted = state.before;
+  std::string damaged;
+  for (std::uint64_t k = 0;; ++k) {
+    const std::string name = fmt::format("tally-{}", k), path = in(directory, name);
+    std::error_code error;
+    if (!fs::exists(path, error)) break;
+    const ReadTally tally = read_tally(path);
+    if (tally.kind == ReadTally::Kind::unreadable) damaged += (damaged.empty() ? "" : ", ") + name;
+    if (tally.kind == ReadTally::Kind::whole && tally.session == state.session) add(counted, tally.counts);
+  }
+  if (!damaged.empty()) {
+    state.losses.push_back(
+        fmt::format("{} cannot be read: what was counted after {} is lost", damaged, time_text(state.written)));
+  } else if (counted.executions >= state.now.executions) {
+    counted.seconds = state.now.seconds;
+    counted.restarts = state.now.restarts;
+    counted.killed = state.now.killed;
+    state.now = counted;
+  }
+}
+
+}  // namespace
+
 std::optional<State> load_state(const std::string& directory) {
   const std::string path = in(directory, "campaign.json");
   std::error_code error;
@@ -165,30 +269,32 @@ std::optional<State> load_state(const std::string& directory) {
   const auto refuse = [&](std::string_view why) -> Stop {
     return {Exit::usage, fmt::format("{}: {}", one_line(path), why)};
   };
-  const ordered_json json = ordered_json::parse(text, nullptr, false);
+  ordered_json json = ordered_json::parse(text, nullptr, false);
   if (!json.is_object() || !json.contains("format")) throw refuse("it is not the state of a campaign");
-  if (json["format"] != State::format)
-    throw refuse(fmt::format("it has format {}, and this program reads {}", json["format"].dump(), State::format));
+  const ordered_json format = json["format"];
+  if (format != State::format && format != 1)
+    throw refuse(
+        fmt::format("it has format {}, and this program reads 1 and {}", one_line(format.dump(), 40), State::format));
   State state;
   try {
+    if (format == State::format) {
+      const std::string sum = Member(json, "checksum").text();
+      json.erase("checksum");
+      if (sum != sum_of(json)) throw std::invalid_argument("its checksum is another one");
+    }
     state = state_of(json);
   } catch (const std::exception& exception) {
     throw refuse(fmt::format("it is damaged: {}", one_line(exception.what(), 200)));
   }
-  // The tallies know more than was written last, unless the machine lost them.
-  Totals counted = state.before;
-  add_tallies(counted, directory, state.session);
-  if (counted.executions >= state.now.executions) {
-    counted.seconds = state.now.seconds;
-    counted.restarts = state.now.restarts;
-    state.now = counted;
-  }
+  add_last_session(state, directory);
   return state;
 }
 
 void save_state(const State& state, const std::string& directory, bool durably) {
   const std::string path = in(directory, "campaign.json");
-  write_file(path, json_of(state).dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  ordered_json json = json_of(state);
+  json["checksum"] = sum_of(json);
+  write_file(path, json.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
   if (!durably) return;
   for (const std::string& name : {path, directory}) {
     const int file = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
@@ -198,25 +304,45 @@ void save_state(const State& state, const std::string& directory, bool durably) 
   }
 }
 
-std::vector<Sample> load_samples(const std::string& directory) {
+namespace {
+
+/// Nothing if the line is damaged. The eighth element is the checksum of those before it; an earlier version had none.
+std::optional<Sample> sample_of(const std::string& line) {
+  const ordered_json json = ordered_json::parse(line, nullptr, false);
+  if (!json.is_array() || (json.size() != 7 && json.size() != 8)) return std::nullopt;
+  if (json.size() == 8 && json[7] != sum_of_line(std::string_view(line).substr(0, line.rfind(','))))
+    return std::nullopt;
+  if (!json[0].is_number() || !(json[0] >= 0 && json[0] <= seconds_max)) return std::nullopt;
+  const auto is_count = [](const ordered_json& n) { return n.is_number_unsigned() && n <= count_max; };
+  if (!std::all_of(json.begin() + 1, json.begin() + 7, is_count)) return std::nullopt;
+  return Sample{json[0], json[1], json[2], json[3], json[4], json[5], json[6]};
+}
+
+}  // namespace
+
+std::vector<Sample> load_samples(const std::string& directory, std::vector<std::string>& losses) {
   std::vector<Sample> samples;
+  std::size_t damaged = 0;
   std::ifstream file(in(directory, "samples.jsonl"));
   for (std::string line; std::getline(file, line);) {
-    const ordered_json json = ordered_json::parse(line, nullptr, false);
-    if (!json.is_array() || json.size() != 7) continue;
-    if (!json[0].is_number()) continue;
-    if (!std::all_of(json.begin() + 1, json.end(), [](const ordered_json& n) { return n.is_number_unsigned(); }))
-      continue;
-    samples.push_back({json[0], json[1], json[2], json[3], json[4], json[5], json[6]});
+    if (line.empty()) continue;
+    if (const auto sample = sample_of(line))
+      samples.push_back(*sample);
+    else if (!file.eof())  // else it was cut off
+      ++damaged;
   }
+  if (damaged > 0)
+    losses.push_back(
+        fmt::format("{} of samples.jsonl cannot be read, and left out of the curves", count_of(damaged, "line")));
   return samples;
 }
 
 void append_sample(const Sample& sample, const std::string& directory) {
   const std::string path = in(directory, "samples.jsonl");
+  std::string line = fmt::format("[{:.1f},{},{},{},{},{},{}", sample.seconds, sample.executions, sample.ops,
+                                 sample.edges, sample.features, sample.corpus, sample.findings);
   // A line that was cut off ends here.
-  const std::string line = fmt::format("\n[{:.1f},{},{},{},{},{},{}]\n", sample.seconds, sample.executions, sample.ops,
-                                       sample.edges, sample.features, sample.corpus, sample.findings);
+  line = fmt::format("\n{},\"{}\"]\n", line, sum_of_line(line));
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   const bool whole = file >= 0 && ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size());
   const int why = errno;
@@ -224,19 +350,11 @@ void append_sample(const Sample& sample, const std::string& directory) {
   if (!whole) throw Stop{Exit::io, fmt::format("cannot write {}: {}", one_line(path), std::strerror(why))};
 }
 
-void add_tallies(Totals& totals, const std::string& directory, std::uint64_t session) {
-  for (std::uint64_t k = 0;; ++k) {
-    const std::string path = in(directory, fmt::format("tally-{}", k));
-    std::error_code error;
-    if (!fs::exists(path, error)) return;
-    if (fs::file_size(path, error) != sizeof(Tally) || error) continue;
-    const TallyFile tally(path);
-    if (tally->magic != Tally::magic_value || tally->bytes != sizeof(Tally) || tally->session != session) continue;
-    totals.executions += tally->executions;
-    totals.ops += tally->ops;
-    totals.skipped += tally->skipped;
-    totals.coverage += tally->coverage;
-  }
+void add(Totals& totals, const Counts& counts) {
+  totals.executions += counts.executions;
+  totals.ops += counts.ops;
+  totals.skipped += counts.skipped;
+  totals.coverage += counts.coverage;
 }
 
 }  // namespace vmapcheck::tool

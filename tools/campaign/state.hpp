@@ -2,8 +2,8 @@
 //
 // What a campaign knows of itself, in its directory, whatever way it ended.
 //
-//     DIR/campaign.json   State, replaced as a whole: never half of one
-//     DIR/samples.jsonl   a Sample on each line, appended; the last one may be cut off
+//     DIR/campaign.json   State, replaced as a whole: never half of one; its last member is a checksum of the others
+//     DIR/samples.jsonl   a Sample on each line with its checksum, appended; the last one may be cut off
 //     DIR/tally-K         what worker K counts, written by itself (fuzz/tally.hpp)
 //     DIR/known           signatures that the target skips, one on each line
 //     DIR/seeds/          the corpus of the checkout, encoded anew at each start
@@ -24,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fuzz/tally.hpp"
 #include "harness/coverage.hpp"
 
 namespace vmapcheck::tool {
@@ -35,6 +36,7 @@ struct Totals {
   std::uint64_t ops = 0;         ///< performed and verified; 0 for a target that does not count
   std::uint64_t skipped = 0;     ///< of the executions: ended by a failure that was known
   std::uint64_t restarts = 0;    ///< of workers, after a find or otherwise
+  std::uint64_t killed = 0;      ///< of those: somebody or the system killed the worker
   Coverage coverage;             ///< of all executions
 };
 
@@ -57,13 +59,13 @@ struct FoundFailure {
   std::string input;             ///< file in findings/bytes: what the engine had
   std::string trace{};           ///< file in findings/, once it is minimized
   std::uint64_t ops_found = 0;
-  std::uint64_t ops = 0;      ///< once it is minimized
+  std::uint64_t ops = 0;      ///< of the trace
   std::string minimality{};   ///< "proved", "proved_visible", "too_many", "time_is_up"; "" until it is minimized
   bool by_sanitizer = false;  ///< a sanitizer reported it: without one it may fail otherwise, or not at all
 };
 
 struct State {
-  static constexpr int format = 1;
+  static constexpr int format = 2;  ///< format 1, which is read too, had no checksum
 
   std::string subject;
   std::string engine;
@@ -91,6 +93,8 @@ struct State {
   double per_second = 0;         ///< executions, lately
   double ops_per_second = 0;
   std::vector<FoundFailure> findings{};
+
+  std::vector<std::string> losses{};  ///< what could not be read of the files beside it: sentences; not kept
 };
 
 /// A point of the curves over time.
@@ -106,18 +110,18 @@ struct Sample {
 
 [[nodiscard]] nlohmann::ordered_json json_of(const State& state);
 
-/// Nothing if there is no campaign in that directory. What the tallies hold of the last session is in `now`. Stops with
-/// Exit::usage if what is there cannot be read or is another version's.
+/// Nothing if there is no campaign in that directory. What the tallies hold of the last session is in `now`; if one of
+/// them is damaged, `now` is what was written last. Stops with Exit::usage if what is there is damaged or another
+/// version's.
 [[nodiscard]] std::optional<State> load_state(const std::string& directory);
 
 /// Replaces it. `durably`: it is on the disk when this returns. Stops with Exit::io.
 void save_state(const State& state, const std::string& directory, bool durably);
 
-/// Those that are whole, in order.
-[[nodiscard]] std::vector<Sample> load_samples(const std::string& directory);
+/// Those that are whole, in order. What is damaged, but for a last line that was cut off, is said in `losses`.
+[[nodiscard]] std::vector<Sample> load_samples(const std::string& directory, std::vector<std::string>& losses);
 void append_sample(const Sample& sample, const std::string& directory);
 
-/// Totals of the tallies of that session.
-void add_tallies(Totals& totals, const std::string& directory, std::uint64_t session);
+void add(Totals& totals, const Counts& counts);
 
 }  // namespace vmapcheck::tool

@@ -142,6 +142,7 @@ std::string text_of(const Standing& standing) {
   row("executions", fmt::format("{}, {:.0f} per second lately; {} ended by a known failure; {} restarts of workers",
                                 grouped(state.now.executions), state.per_second, grouped(state.now.skipped),
                                 grouped(state.now.restarts)));
+  if (state.now.killed != 0) row("workers", killed_text(state.now.killed));
   row("ops", is_counted(state)
                  ? fmt::format("{}, {:.0f} per second lately", grouped(state.now.ops), state.ops_per_second)
                  : "not counted by this target");
@@ -150,6 +151,7 @@ std::string text_of(const Standing& standing) {
                               duration_text(std::max(0.0, state.now.seconds - state.last_new_coverage))));
   row("corpus", fmt::format("{} inputs, {}", grouped(state.corpus), bytes_text(state.corpus_bytes)));
   row("findings", findings_text(state));
+  for (const std::string& loss : state.losses) row("lost", loss);
   text += exercised_text(state);
   for (const FoundFailure& found : state.findings) {
     text += fmt::format("\n{:<6} {}\n", name(found.status), one_line(found.signature, 400));
@@ -200,6 +202,7 @@ ordered_json json_of(const Standing& standing) {
   json["exit_status"] = static_cast<int>(verdict_of(standing.state));
   const ordered_json state = json_of(standing.state);
   for (const auto& [key, value] : state.items()) json[key] = value;
+  json["losses"] = standing.state.losses;
   json["counted"] = is_counted(standing.state);
   for (const Exercised& one : exercised(standing.state.now.coverage)) json["exercised"][one.kind][one.name] = one.times;
   return json;
@@ -233,8 +236,12 @@ std::string findings_text(const State& state) {
   return text.empty() ? "none" : text;
 }
 
+std::string killed_text(std::uint64_t count) {
+  return fmt::format("{} {} killed from outside", count_of(count, "worker"), count == 1 ? "was" : "were");
+}
+
 std::string minimality_text(const FoundFailure& found) {
-  if (found.minimality.empty()) return "not minimized";
+  if (found.minimality.empty()) return found.status == FindingStatus::fresh ? "not yet minimized" : "not minimized";
   const std::string length =
       fmt::format("minimized from {} to {} op{}", found.ops_found, found.ops, found.ops == 1 ? "" : "s");
   if (found.minimality == "proved") return length + ": no trace of fewer ops fails so";

@@ -60,7 +60,9 @@ struct Exercised {
 [[nodiscard]] std::string time_text(std::int64_t seconds);
 /// "3 new, 1 known"; "none"
 [[nodiscard]] std::string findings_text(const State& state);
-/// "2 ops; no trace of fewer ops fails so", "not minimized"
+/// "2 workers were killed from outside"
+[[nodiscard]] std::string killed_text(std::uint64_t count);
+/// "2 ops; no trace of fewer ops fails so", "not yet minimized"
 [[nodiscard]] std::string minimality_text(const FoundFailure& found);
 /// "found at 3m 02s, execution 12,345; met 17 times"
 [[nodiscard]] std::string met_text(const FoundFailure& found);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -61,17 +63,39 @@ Size size_of(const std::string& directory) {
 
 std::int64_t now_utc() { return static_cast<std::int64_t>(std::time(nullptr)); }
 
-/// What is in an input that fuzzing has written, or an empty string.
-std::string contents(const std::string& path) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) return "";
-  return read_file(path, trace_bytes_max);
+/// What is in an input that fuzzing has written; nothing if that is no such file.
+std::optional<std::string> contents(const std::string& path) {
+  struct stat about {};
+  if (::lstat(path.c_str(), &about) != 0 || !S_ISREG(about.st_mode)) return std::nullopt;
+  if (static_cast<std::uint64_t>(about.st_size) > Tally::input_bytes_max) return std::nullopt;
+  try {
+    return read_file(path, Tally::input_bytes_max);
+  } catch (const Stop& stop) {
+    if (stop.status == Exit::interrupted) throw;
+    return std::nullopt;
+  }
 }
 
-/// "crash" of "DIR/crashes/crash-0123"
+/// "crash" of "DIR/crashes/crash-0123", or of an artifact of afl-fuzz; empty if no engine calls a file so.
 std::string kind_of_artifact(const std::string& path) {
   const std::string base = fs::path(path).filename().string();
-  return base.substr(0, base.find('-'));
+  if (base.starts_with("id:")) return "crash";
+  for (const std::string_view kind : {"crash", "oom", "timeout", "leak", "slow-unit"})
+    if (base.size() > kind.size() + 1 && base.starts_with(kind) && base[kind.size()] == '-') return std::string(kind);
+  return "";
+}
+
+/// afl-fuzz: "id:000001,sig:09,...".
+bool says_killed(const std::string& artifact) {
+  return fs::path(artifact).filename().string().find(",sig:09,") != std::string::npos;
+}
+
+void require_room(const std::string& directory) {
+  struct statvfs disk {};
+  if (::statvfs(directory.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < disk_reserve)
+    throw Stop{Exit::io,
+               fmt::format("no space left on device: less than {} MiB are free for {}; nothing that was found is lost",
+                           disk_reserve >> 20, one_line(directory))};
 }
 
 }  // namespace
@@ -87,16 +111,28 @@ struct Supervisor::Slot {
   std::uint64_t executions_before = 0;    ///< of workers that have ended, for a target that does not count
   std::uint64_t executions_at_start = 0;  ///< by its tally
   std::uint64_t barren_starts = 0;        ///< in a row, of processes that ended without a find or an execution
+  Clock::time_point started{};
+  std::uint64_t kills = 0;  ///< in a row, from outside, of processes that had hardly begun
+  Counts counted{};         ///< as it could be read last
 
-  [[nodiscard]] std::uint64_t executions() const {
-    if (tally->magic == Tally::magic_value) return tally->executions;
+  [[nodiscard]] bool counts() const { return tally->magic == Tally::magic_value; }
+  const Counts& counts_now() {
+    if (const auto now = newest(tally->copies)) counted = now->counts;
+    return counted;
+  }
+  [[nodiscard]] std::uint64_t executions() {
+    if (counts()) return counts_now().executions;
     return executions_before + (worker ? worker->pulse().executions : 0);
   }
 };
 
 Supervisor::Supervisor(const Common& common, CampaignOptions options)
-    : common_(common), options_(std::move(options)), subject_(subject_named(common.subject)) {
+    : common_(common), options_(std::move(options)), subject_(subject_named(common.subject)), began_(Clock::now()) {
   if (!options_.time && !options_.executions && !options_.plateau) options_.time = 60s;
+  // The engine says on lines where it has written what, and takes what begins with a dash for a flag.
+  if (std::ranges::any_of(options_.directory, [](char c) { return c >= 0 && c < ' '; }))
+    throw Stop{Exit::usage, fmt::format("--dir {}: there is a control character in it", one_line(options_.directory))};
+  if (options_.directory.starts_with('-')) options_.directory.insert(0, "./");
 }
 
 Supervisor::~Supervisor() = default;
@@ -104,12 +140,18 @@ Supervisor::~Supervisor() = default;
 Exit Supervisor::run() {
   const std::vector<std::string> known = read_known_signatures(options_.known);
   take_directory();
-  target_ = is_afl() ? probe_afl_target(options_, subject_.name) : probe_target(options_, subject_.name);
+  require_room(options_.directory);
+  try {
+    target_ = is_afl() ? probe_afl_target(options_, subject_.name) : probe_target(options_, subject_.name);
+  } catch (const Stop&) {
+    require_room(options_.directory);  // what a target cannot write, it may die of
+    throw;
+  }
   resume();
   encode_seeds();
-  findings_ =
-      std::make_unique<Findings>(common_, subject_, options_.directory, state_, known,
-                                 fmt::format("vmapcheck campaign --subject {} --seed {}", subject_.name, state_.seed));
+  findings_ = std::make_unique<Findings>(
+      common_, subject_, options_.directory, state_, known,
+      fmt::format("vmapcheck campaign --subject {} --seed {}", shell_word(subject_.name), state_.seed));
   begin_session();
   take_leftovers();
   for (auto& slot : slots_) start(*slot);
@@ -150,6 +192,7 @@ void Supervisor::resume() {
     refuse("engine", earlier->engine, options_.engine);
     refuse("inputs in records of (bytes)", std::to_string(earlier->codec), std::to_string(record_bytes));
     state_ = *earlier;
+    for (const std::string& loss : std::exchange(state_.losses, {})) say("campaign: " + loss);
     resumed_ = true;
   }
   const bool rebuilt = resumed_ && state_.build != target_.build;
@@ -210,7 +253,6 @@ void Supervisor::begin_session() {
   state_.running = true;
   state_.ended = "";
   if (!resumed_) state_.last_new_coverage = 0;
-  began_ = Clock::now();
   save(true);
   for (std::uint64_t k = 0;; ++k) {
     std::error_code ignored;
@@ -222,7 +264,7 @@ void Supervisor::begin_session() {
     } catch (const std::system_error& error) {
       throw Stop{Exit::io, one_line(error.what())};
     }
-    slots_.back()->tally->session = state_.session;
+    write(*slots_.back()->tally, state_.session, {});
   }
   std::string line = fmt::format("campaign: subject {}, {}, seed {}, in {}", subject_.name,
                                  count_of(options_.workers, "worker"), state_.seed, one_line(options_.directory));
@@ -244,6 +286,7 @@ void Supervisor::start(Slot& slot) {
   const Command command = is_afl() ? afl_command(options_, target_, subject_.name, slot.number, seed)
                                    : worker_command(options_, target_, subject_.name, slot.number, seed);
   slot.worker = std::make_unique<Worker>(command, log);
+  slot.started = Clock::now();
   ++slot.starts;
 }
 
@@ -257,7 +300,7 @@ void Supervisor::watch() {
     next = Clock::now() + period;
     return true;
   };
-  rates_at_ = began_;
+  rates_at_ = Clock::now();
   rates_from_ = state_.now;
   next_sample_ = began_;
   while ((ended_ = why_to_stop()).empty()) {
@@ -306,22 +349,36 @@ std::string Supervisor::why_to_stop() const {
   return "";
 }
 
-/// Inputs that ended a worker when the campaign was killed or interrupted, before it had looked at them.
+/// Inputs that ended a worker when the campaign was killed or interrupted, before it had looked at them. The worker may
+/// have been killed while it wrote one, and whatever else lies there is not ours: only what fails here is taken.
 void Supervisor::take_leftovers() {
-  std::vector<std::string> artifacts;
+  std::vector<std::string> artifacts, taken;
   std::error_code error;
   for (fs::directory_iterator entry(in("crashes"), error), end; !error && entry != end; entry.increment(error))
     artifacts.push_back(entry->path().string());
   std::ranges::sort(artifacts);
   for (const std::string& artifact : artifacts) {
     const std::string kind = kind_of_artifact(artifact);
-    std::error_code ignored;
-    if (kind != "slow" &&
-        !findings_->digest(contents(artifact), "", kind, "", {state_.now.seconds, state_.now.executions}))
-      return;
-    fs::remove(artifact, ignored);
+    const auto input = kind.empty() ? std::nullopt : contents(artifact);
+    if (!input) continue;
+    Digested digested = Digested::failure;
+    if (kind != "slow-unit") digested = findings_->digest(*input, {}, {state_.now.seconds, state_.now.executions});
+    if (digested == Digested::interrupted) break;
+    if (digested == Digested::failure) taken.push_back(artifact);
   }
-  if (!artifacts.empty()) save(true);
+  remove_taken(taken);
+  if (taken.size() < artifacts.size() && !interrupted())
+    say(fmt::format("campaign: {} in {} {} left alone: no input of this target that fails",
+                    count_of(artifacts.size() - taken.size(), "file"), one_line(in("crashes")),
+                    artifacts.size() - taken.size() == 1 ? "is" : "are"));
+}
+
+/// Once it is known that they are findings.
+void Supervisor::remove_taken(const std::vector<std::string>& artifacts) {
+  if (artifacts.empty()) return;
+  save(true);
+  std::error_code ignored;
+  for (const std::string& artifact : artifacts) fs::remove(artifact, ignored);
 }
 
 /// A worker that has ended: what it found is taken in, and another takes its place.
@@ -335,26 +392,40 @@ void Supervisor::attend(Slot& slot) {
   start(slot);
 }
 
-/// True if there were any. They are removed once they are findings.
-bool Supervisor::take_artifacts(Slot& slot, const std::vector<std::string>& artifacts) {
+/// What came of those that the engine says it has written: nothing, if there are none.
+Digested Supervisor::take_artifacts(Slot& slot, const std::vector<std::string>& artifacts) {
   const Moment now{seconds(), state_.now.executions};
-  bool found = false;
+  std::vector<std::string> taken;
+  Digested all = Digested::nothing;
   for (const std::string& artifact : artifacts) {
-    const std::string kind = is_afl() ? std::string("crash") : kind_of_artifact(artifact);
-    if (kind == "slow") continue;
-    std::string input = contents(artifact);
-    // The engine could not write it, and the tally has it.
-    if (input.empty()) input.assign(reinterpret_cast<const char*>(slot.tally->input), slot.tally->input_size);
+    const std::string kind = kind_of_artifact(artifact);
+    if (kind == "slow-unit") continue;
+    const auto written = contents(artifact);
+    std::string input = written.value_or("");
+    Witness witness;
     // afl-fuzz goes on, so that the tally may speak of another one by now.
-    const std::string says = is_afl() ? "" : slot.tally->signature;
+    if (!is_afl()) {
+      // The engine could not write it, or not all of it, and the tally has it.
+      if (const std::string_view run = input_of(*slot.tally); run.starts_with(input)) input = run;
+      witness.target_says = signature_of(*slot.tally);
+    }
     const std::string& summary = slot.worker->summary();
-    if (!findings_->digest(input, says, summary.empty() ? kind : summary, slot.worker->log_end(), now)) return found;
-    std::error_code ignored;
-    fs::remove(artifact, ignored);
-    found = true;
+    witness.log = slot.worker->log_end();
+    // An input that nothing is left of says nothing, nor does one that was running when afl-fuzz lost its target.
+    if (!input.empty() && !says_killed(artifact))
+      witness.kind = !summary.empty() ? summary : !kind.empty() ? kind : "crash";
+    const Digested digested = findings_->digest(input, witness, now);
+    if (digested == Digested::interrupted) {
+      all = digested;
+      break;
+    }
+    if (is_afl() && contents(artifact) != written) continue;  // it was being written, and comes again
+    if (digested == Digested::failure) all = digested;
+    if (digested == Digested::nothing && says_killed(artifact)) ++state_.now.killed;
+    if (digested == Digested::failure || is_afl()) taken.push_back(artifact);
   }
-  if (found) save(true);
-  return found;
+  remove_taken(taken);
+  return all;
 }
 
 void Supervisor::take_in(Slot& slot) {
@@ -363,50 +434,67 @@ void Supervisor::take_in(Slot& slot) {
     slot.worker.reset();
     return;
   }
-  const Moment now{seconds(), state_.now.executions};
-  bool found =
+  Digested digested =
       take_artifacts(slot, is_afl() ? afl_artifacts(options_.directory, slot.number) : slot.worker->artifacts());
-  if (interrupted() && !found && !slot.worker->artifacts().empty()) return;
-  // Killed while it ran an input: by the subject, or for want of memory.
-  const bool was_busy = slot.tally->magic == Tally::magic_value && slot.tally->input_size != 0;
-  if (!found && was_busy && ended_.empty()) {
-    const std::string input(reinterpret_cast<const char*>(slot.tally->input), slot.tally->input_size);
-    if (!findings_->digest(input, slot.tally->signature, slot.worker->end(), slot.worker->log_end(), now)) return;
-    found = true;
+  // Ended while it ran an input: by the subject, for want of memory, or by somebody.
+  const std::string_view running = input_of(*slot.tally);
+  // A target that wants to be started anew tells itself to end, between two inputs.
+  const bool was_told = is_afl() ? slot.worker->ended_well() : slot.worker->was_told_to_end();
+  const bool was_killed = slot.worker->was_killed() || (was_told && !running.empty());
+  if (digested == Digested::nothing && slot.counts() && !running.empty() && ended_.empty()) {
+    const Witness witness{.target_says = was_killed ? "" : signature_of(*slot.tally),
+                          .kind = was_killed ? "" : slot.worker->end(),
+                          .log = slot.worker->log_end()};
+    digested = findings_->digest(running, witness, {seconds(), state_.now.executions});
+    if (digested == Digested::failure) save(true);
   }
+  if (digested == Digested::interrupted) return;
+  const bool found = digested == Digested::failure;
   slot.executions_before += slot.worker->pulse().executions;
-  const bool barren = !found && slot.executions() == slot.executions_at_start && ended_.empty();
-  slot.barren_starts = barren ? slot.barren_starts + 1 : 0;
-  constexpr std::uint64_t barren_max = 3;
-  if (slot.barren_starts == barren_max)
-    throw Stop{Exit::subject, fmt::format("{} {}{} (see {})", one_line(target_.path), slot.worker->end(),
-                                          slot.worker->last_line().empty() ? "" : ": " + slot.worker->last_line(),
-                                          one_line(slot.worker->log()))};
+  if (ended_.empty()) {
+    ++state_.now.restarts;
+    if (was_killed && !found) ++state_.now.killed;
+    look_at_end(slot, found, was_killed);
+  }
   slot.worker.reset();
-  if (ended_.empty()) ++state_.now.restarts;
-  if (found) save(true);
+}
+
+/// Stops if this would go on for ever.
+void Supervisor::look_at_end(Slot& slot, bool found, bool was_killed) {
+  constexpr auto begun = 10s;
+  constexpr std::uint64_t barren_max = 3, kills_max = 5;
+  const bool is_barren = !found && slot.executions() == slot.executions_at_start;
+  slot.barren_starts = is_barren ? slot.barren_starts + 1 : 0;
+  slot.kills = was_killed && !found && Clock::now() - slot.started < begun ? slot.kills + 1 : 0;
+  if (slot.barren_starts < barren_max && slot.kills < kills_max) return;
+  require_room(options_.directory);
+  std::string how = slot.worker->end();
+  if (slot.kills == kills_max)
+    how += fmt::format(", {} times in a row within {}", kills_max, duration_text(seconds_of(begun)));
+  throw Stop{Exit::subject, fmt::format("{} {}{} (see {})", one_line(target_.path), how,
+                                        slot.worker->last_line().empty() ? "" : ": " + slot.worker->last_line(),
+                                        one_line(slot.worker->log()))};
 }
 
 /// The totals as they are now.
 void Supervisor::take_stock() {
   Totals totals = state_.before;
   totals.restarts = state_.now.restarts;
+  totals.killed = state_.now.killed;
   totals.seconds = seconds();
-  std::vector<std::uint64_t> skips(Tally::known_max);
+  std::vector<std::uint64_t> skips(Counts::known_max);
   for (auto& slot : slots_) {
-    const Tally& tally = *slot->tally;
-    totals.executions += slot->executions();
+    if (!slot->counts()) totals.executions += slot->executions();
     if (slot->worker) {
       const Pulse pulse = is_afl() ? afl_pulse(options_.directory, slot->number) : slot->worker->pulse();
       if (pulse.edges > state_.edges || pulse.features > state_.features) state_.last_new_coverage = totals.seconds;
       state_.edges = std::max(state_.edges, pulse.edges);
       state_.features = std::max(state_.features, pulse.features);
     }
-    if (tally.magic != Tally::magic_value) continue;
-    totals.ops += tally.ops;
-    totals.skipped += tally.skipped;
-    totals.coverage += tally.coverage;
-    for (std::size_t i = 0; i < skips.size(); ++i) skips[i] += tally.skipped_of[i];
+    if (!slot->counts()) continue;
+    const Counts& counts = slot->counts_now();
+    add(totals, counts);
+    for (std::size_t i = 0; i < skips.size(); ++i) skips[i] += counts.skipped_of[i];
   }
   state_.now = totals;
   findings_->count_skips(skips);
@@ -435,11 +523,7 @@ void Supervisor::look_at_limits() {
   }
   state_.corpus = corpus.files;
   state_.corpus_bytes = corpus.bytes;
-  struct statvfs disk{};
-  if (::statvfs(options_.directory.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < disk_reserve)
-    throw Stop{Exit::io,
-               fmt::format("no space left on device: less than {} MiB are free for {}; nothing that was found is lost",
-                           disk_reserve >> 20, one_line(options_.directory))};
+  require_room(options_.directory);
   if (!options_.disk) return;
   const std::uint64_t held = size_of(options_.directory).bytes;
   if (held > *options_.disk)
@@ -451,6 +535,7 @@ void Supervisor::look_at_limits() {
 void Supervisor::save(bool durably) {
   state_.written = now_utc();
   save_state(state_, options_.directory, durably);
+  if (durably && findings_) findings_->remove_superseded();
 }
 
 // ---- The end
@@ -478,8 +563,8 @@ std::string_view verdict_name(Exit verdict) {
 }
 
 std::string Supervisor::command() const {
-  std::string words = fmt::format("{} campaign --subject {} --dir {} -j {}", shell_word(common_.program), subject_.name,
-                                  shell_word(options_.directory), options_.workers);
+  std::string words = fmt::format("{} campaign --subject {} --dir {} -j {}", shell_word(common_.program),
+                                  shell_word(subject_.name), shell_word(options_.directory), options_.workers);
   if (options_.time) words += fmt::format(" --time {:g}s", seconds_of(*options_.time));
   if (options_.executions) words += fmt::format(" --execs {}", *options_.executions);
   if (options_.plateau) words += fmt::format(" --plateau {:g}s", seconds_of(*options_.plateau));
@@ -519,9 +604,11 @@ Exit Supervisor::conclude() {
       std::string line = fmt::format("{}: {}, met {}", name(found.status), one_line(found.signature),
                                      found.times == 1 ? "once" : fmt::format("{} times", found.times));
       if (!found.trace.empty())
-        line += fmt::format(", {} in {}", count_of(found.ops, "op"), one_line(in("findings/" + found.trace)));
+        line += fmt::format(", {} in {}{}", count_of(found.ops, "op"), one_line(in("findings/" + found.trace)),
+                            found.minimality.empty() ? ", not yet minimized" : "");
       out(line + "\n");
     }
+    if (state_.now.killed != 0) out(killed_text(state_.now.killed) + "\n");
     if (status == Exit::ok) out("ok: nothing found\n");
     if (ended_ == "plateau") out("ended: no new coverage for as long as --plateau says\n");
   }

@@ -45,7 +45,9 @@ class Supervisor {
   void attend(Slot& slot);
   void take_leftovers();
   void take_in(Slot& slot);
-  bool take_artifacts(Slot& slot, const std::vector<std::string>& artifacts);
+  Digested take_artifacts(Slot& slot, const std::vector<std::string>& artifacts);
+  void remove_taken(const std::vector<std::string>& artifacts);
+  void look_at_end(Slot& slot, bool found, bool was_killed);
   void finish_findings();
   void take_stock();
   void measure_rates();

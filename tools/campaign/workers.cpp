@@ -101,6 +101,13 @@ std::string Worker::end() const {
   return fmt::format("ended with status {}", WEXITSTATUS(*status_));
 }
 
+bool Worker::was_killed() const {
+  const int number = WIFSIGNALED(*status_) ? WTERMSIG(*status_) : 0;
+  return number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT;
+}
+
+bool Worker::was_told_to_end() const { return WIFEXITED(*status_) && WEXITSTATUS(*status_) == 72; }
+
 bool Worker::ended_well() const { return WIFEXITED(*status_) && WEXITSTATUS(*status_) == 0; }
 
 std::string Worker::log_end() const {

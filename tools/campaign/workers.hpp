@@ -44,6 +44,10 @@ class Worker {
   /// How it ended, in words. Requires that it does not run.
   [[nodiscard]] std::string end() const;
   [[nodiscard]] bool ended_well() const;
+  /// By a signal that is sent from outside. Requires that it does not run.
+  [[nodiscard]] bool was_killed() const;
+  /// As libFuzzer ends when it is told to. The same.
+  [[nodiscard]] bool was_told_to_end() const;
   /// Inputs that it could not digest, as they were written.
   [[nodiscard]] const std::vector<std::string>& artifacts() const { return artifacts_; }
   /// The engine said that it has so many counters of coverage to watch; nothing: it has said nothing of them.
