@@ -56,7 +56,6 @@ class Minimizer {
   const MinimizeOptions& options_;
   const Clock::time_point begin_ = Clock::now();
   const Failure first_;
-  std::size_t first_length_;
   const SharedArray<std::uint64_t> refused_{1};  ///< candidates that failed otherwise since one failed as is wanted
   bool may_fall_back_;
   std::function<bool(const Failure&)> wanted_;
@@ -73,7 +72,6 @@ Minimizer::Minimizer(const Trace& trace, const Failure& failure, const SubjectFa
   best_.trace.comments.clear();
   best_.failure = failure;
   cut_behind(best_.trace, failure);
-  first_length_ = length_of(best_.trace);
   wanted_ = [this](const Failure& other) {
     if (alike(first_, other, best_.kept)) return true;
     ++refused_[0];
@@ -141,11 +139,11 @@ void Minimizer::keep(Kept kept) {
   isolated_.limits = hurried(options_.limits, best_.failure.kind);
 }
 
-/// Nothing was gained, and candidates fail in other ways: deletion need not go on.
+/// Nothing is gained, for candidates fail in other ways: deletion need not go on.
 bool Minimizer::signature_moves() const {
   const std::size_t length = length_of(best_.trace);
-  return may_fall_back_ && best_.kept != Kept::anything && length > searched_ops_max && 2 * length > first_length_ &&
-         refused_[0] >= refused_max;
+  return may_fall_back_ && best_.kept != Kept::anything && length > searched_ops_max &&
+         refused_[0] >= std::min<std::uint64_t>(refused_max, length);
 }
 
 /// The best fails in the same way again and again.

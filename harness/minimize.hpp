@@ -14,8 +14,8 @@
 // taken was run again in a child of its own. Deterministic for a seed; where time did not run out, minimizing the
 // result again changes nothing.
 //
-// The signature is kept (failure.hpp), unless it moves: where deletion leaves more than half of a long trace, and what
-// it tried failed with other signatures, the same kind of death will do, and then any failure, if that leaves at most
+// The signature is kept (failure.hpp), unless it moves: where deletion of a long trace gets no further, for what it
+// tries fails with other signatures, the same kind of failure will do, and then any failure, if that leaves at most
 // half. A violation is exchanged only if the trace itself does not always fail with it. Minimized::kept says what was
 // kept.
 //

@@ -164,7 +164,9 @@ void Dials::granule() {
   add(static_cast<std::uint64_t>(std::countr_zero(granule_)), [g = granule_](Trace& trace, std::uint64_t n) {
     const Size by = g >> n;
     const auto less = [by, g](Size size) { return size % g == 0 ? size / by : size; };
-    const auto less_aligned = [by](Size align) { return align <= by ? 1 : align % by == 0 ? align / by : align; };
+    const auto less_aligned = [by](Size align) {
+      return align == 0 ? 0 : align <= by ? 1 : align % by == 0 ? align / by : align;
+    };
     trace = mapped(trace, [by](Address a) { return a / by; });
     trace.space.granule = g / by;
     if (trace.space.lazy_limit) trace.space.lazy_limit = *trace.space.lazy_limit / by;
@@ -207,7 +209,7 @@ void Dials::op(std::size_t i) {
                    add_in_granules(o.address, [i](Trace& t, std::uint64_t v) { std::get<Find>(t.ops[i]).address = v; });
                  },
                  [&](const FailMetadata& o) {
-                   add(o.countdown - 1,
+                   add(std::max<std::uint64_t>(o.countdown, 1) - 1,
                        [i](Trace& t, std::uint64_t n) { std::get<FailMetadata>(t.ops[i]).countdown = n + 1; });
                  },
                  [](const auto&) {}},
@@ -268,12 +270,10 @@ void Dials::congruent(std::size_t i, const Congruent& op) {
   }
   // The last blocks, as many as can be spared.
   if (op.blocks.empty()) return;
-  add(op.blocks.size() - 1, [of, label = op.label](Trace& t, std::uint64_t n) {
+  add(op.blocks.size() - 1, [of, label = op.label, parts = op.blocks.size()](Trace& t, std::uint64_t n) {
     of(t).blocks.resize(static_cast<std::size_t>(n) + 1);
     std::erase_if(t.ops, [&](const Op& other) {
-      const auto is_gone = [&](Label used) {
-        return used.id == label.id && used.part != Label::whole && used.part > n;
-      };
+      const auto is_gone = [&](Label used) { return used.id == label.id && used.part > n && used.part < parts; };
       return std::visit(
           Overloaded{[&](const Free& o) { return is_gone(o.label); },
                      [&](const FreeLazily& o) { return is_gone(o.label); },

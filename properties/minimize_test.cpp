@@ -126,6 +126,41 @@ TEST(Simpler, ACongruentOpWithoutBlocksIsNoDifficulty) {
   EXPECT_FALSE(simpler(trace, placements(trace, subject("vmap"))).empty());
 }
 
+// ---- Dials
+// -------------------------------------------------------------------------------------------------------------
+
+RC_GTEST_PROP(Dials, AreAtTheTraceAndTurnToTraces, ()) {
+  if (is_spared()) return;
+  const Trace trace = *short_traces();
+  const Placements placed = placements(trace, subject("vmap"));
+  for (const Dial& dial : dials(trace, placed)) {
+    RC_ASSERT(dial.now > 0u);
+    RC_ASSERT(dial.at(dial.now) == (Trace{{}, trace.space, trace.ops}));
+    for (const std::uint64_t n : first_values(dial.now)) {
+      const Trace candidate = dial.at(n);
+      if (!defect(candidate.space).empty()) continue;
+      const auto parsed = parse_trace(print(candidate));
+      if (!parsed) RC_FAIL(parsed.error().expected + "\n" + print(candidate));
+    }
+  }
+}
+
+TEST(Dials, HaveFewValuesBelow) {
+  constexpr std::uint64_t large = 0x96b11ae900000001;
+  for (const std::uint64_t now : {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{3}, large, ~std::uint64_t{0}}) {
+    const auto first = first_values(now), odd = odd_values(now);
+    EXPECT_LE(first.size(), 4u);
+    EXPECT_LE(odd.size(), 2u * 63);
+    EXPECT_EQ(first.front(), 0u);
+    EXPECT_EQ(first.back(), now - 1);
+    for (const auto& values : {first, odd})
+      for (const std::uint64_t value : values) EXPECT_LT(value, now);
+  }
+  const auto odd = odd_values(large);
+  for (const std::uint64_t value : {0x100000001u, 0xe900000001u, 0x96b11ae900000000u, 0x16b11ae980000001u})
+    EXPECT_EQ(std::ranges::count(odd, value), 1) << std::hex << value;
+}
+
 // ---- Placements
 // --------------------------------------------------------------------------------------------------------
 
