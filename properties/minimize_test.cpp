@@ -507,7 +507,7 @@ struct Corrupted : ModelSubject {
   bool corrupt = false;
 };
 
-constexpr std::size_t corrupted_ops = 142;
+constexpr std::size_t corrupted_ops = 80;
 
 struct Corruption {
   Trace trace;
@@ -515,14 +515,14 @@ struct Corruption {
   SubjectFactory make;
 };
 
-/// 142 ops, of which two are needed for it to fail at all.
+/// 80 ops, of which two are needed for it to fail at all.
 Corruption corruption(const Corrupted::Die& die) {
   Corruption made{trace_of("space 0x0..0x10\n"), {}, factory([die](const SubjectConfig& config) {
                     return Corrupted(config, die);
                   })};
-  made.trace.ops.assign(120, Find{0});
+  made.trace.ops.assign(60, Find{0});
   made.trace.ops.push_back(Alloc{{0}, {.size = 7, .align = 1, .within = vmap::everywhere}});
-  made.trace.ops.insert(made.trace.ops.end(), 20, Purge{});
+  made.trace.ops.insert(made.trace.ops.end(), 18, Purge{});
   made.trace.ops.push_back(Find{0xf});
   made.failure = run_isolated(made.trace, made.make)->value();
   return made;
@@ -530,7 +530,7 @@ Corruption corruption(const Corrupted::Die& die) {
 
 TEST(SignatureThatMoves, LeavesTheKindOfDeath) {
   const auto [trace, failure, make] = corruption([](std::size_t ops) { std::_Exit(static_cast<int>(ops)); });
-  ASSERT_EQ(signature(failure), "exit 142");
+  ASSERT_EQ(signature(failure), "exit 80");
   const Minimized minimal = minimize(trace, failure, make, {.time = {}});
   EXPECT_EQ(minimal.kept, Kept::kind);
   EXPECT_EQ(signature(minimal.failure), "exit 2");
@@ -542,8 +542,8 @@ TEST(SignatureThatMoves, LeavesTheKindOfDeath) {
 
 TEST(SignatureThatMoves, LeavesWhateverFailsWhereAlsoTheKindMoves) {
   const auto [trace, failure, make] = corruption([](std::size_t ops) {
-    if (ops > 100) std::abort();
-    if (ops > 50) std::_Exit(static_cast<int>(ops));
+    if (ops > 50) std::abort();
+    if (ops > 25) std::_Exit(static_cast<int>(ops));
   });
   ASSERT_EQ(failure.kind, FailureKind::signal);
   const Minimized minimal = minimize(trace, failure, make, {.time = {}});
@@ -556,17 +556,17 @@ TEST(SignatureThatMoves, IsKeptWhereThatIsWanted) {
   const auto [trace, failure, make] = corruption([](std::size_t ops) { std::_Exit(static_cast<int>(ops)); });
   const Minimized minimal = minimize(trace, failure, make, {.time = {}, .fall_back = false, .search = false});
   EXPECT_EQ(minimal.kept, Kept::signature);
-  EXPECT_EQ(signature(minimal.failure), "exit 142");
+  EXPECT_EQ(signature(minimal.failure), "exit 80");
   EXPECT_EQ(length_of(minimal.trace), corrupted_ops);
 }
 
 TEST(SignatureThatMoves, IsKeptWhereNothingElseIsMuchShorter) {
-  // It takes a hundred ops to fail at all.
+  // It takes sixty ops to fail at all.
   const SubjectFactory make = factory([](const SubjectConfig& config) {
     struct NeedsMany : Corrupted {
       using Corrupted::Corrupted;
       std::optional<Range> find(Address address) const {
-        return ops < 99 ? (++ops, ModelSubject::find(address)) : Corrupted::find(address);
+        return ops < 59 ? (++ops, ModelSubject::find(address)) : Corrupted::find(address);
       }
     };
     static const Corrupted::Die die = [](std::size_t ops) { std::_Exit(static_cast<int>(ops)); };
@@ -574,10 +574,10 @@ TEST(SignatureThatMoves, IsKeptWhereNothingElseIsMuchShorter) {
   });
   const Trace trace = corruption([](std::size_t) {}).trace;
   const Failure failure = run_isolated(trace, make)->value();
-  ASSERT_EQ(signature(failure), "exit 142");
+  ASSERT_EQ(signature(failure), "exit 80");
   const Minimized minimal = minimize(trace, failure, make, {.time = {}, .search = false});
   EXPECT_EQ(minimal.kept, Kept::signature);
-  EXPECT_EQ(signature(minimal.failure), "exit 142");
+  EXPECT_EQ(signature(minimal.failure), "exit 80");
   EXPECT_EQ(length_of(minimal.trace), corrupted_ops);
 }
 
