@@ -91,7 +91,9 @@ Minimized Minimizer::run() {
       stage("making placements concrete");
       while (delete_again() || delete_concretised()) {}
       stage("simplifying");
-      while (simplify_numbers() || simplify()) {}
+      do {
+        while (simplify()) {}
+      } while (simplify_numbers());
     } while (delete_again() || delete_concretised());
     stage("searching for a shorter one");
   } while (find_shorter());
@@ -240,14 +242,18 @@ bool Minimizer::delete_concretised() {
 // ---- Simplification
 // ----------------------------------------------------------------------------------------------------
 
-/// One number less, or one with all that are linked to it. False where each is as small as it can be.
+/// Numbers less, each alone or with all that are linked to it, until each is as small as it can be. True if any was
+/// not.
 bool Minimizer::simplify_numbers() {
-  if (best_.trace.ops.size() > simplified_ops_max || !time_is_left()) return false;
-  const Trace trace = best_.trace;  // what the dials refer to
-  const Placements placed = placements(trace, make_, isolated_.limits);
-  const std::vector<Dial> all = dials(trace, placed);
-  if (turn(all, first_values) || turn(all, odd_values)) return true;
-  best_.numbers_smallest = time_is_left();
+  if (best_.trace.ops.size() > simplified_ops_max || best_.numbers_smallest) return false;
+  for (bool any = false; time_is_left(); any = true) {
+    const Trace trace = best_.trace;  // what the dials refer to
+    const Placements placed = placements(trace, make_, isolated_.limits);
+    const std::vector<Dial> all = dials(trace, placed);
+    if (turn(all, first_values) || turn(all, odd_values)) continue;
+    best_.numbers_smallest = time_is_left();
+    return any;
+  }
   return false;
 }
 

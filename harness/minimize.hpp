@@ -6,8 +6,9 @@
 //      so deletion needs no repair. Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input"
 //      (2002).
 //   2. Make placements concrete, and delete again: an area that stays where it was needs no others to get there.
-//   3. Bisect each number, alone and with those that are linked to it (numbers.hpp), and simplify: all single moves of
-//      simplify.hpp, the best first, until neither finds a simpler one.
+//   3. Simplify: all single moves of simplify.hpp, the best first; and bisect each number, alone and with those that
+//   are
+//      linked to it (numbers.hpp); until neither finds a simpler one.
 //   4. Search below the length, at random and then breadth first (shorter.hpp); from a hit, go on with 1.
 //
 // Every candidate runs in a child process, many to a child: a candidate that crashes or hangs costs one fork. What is
