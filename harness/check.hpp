@@ -70,7 +70,7 @@ struct CheckReport {
 [[nodiscard]] Trace generate_trace(std::uint64_t seed, std::uint64_t case_index, std::uint64_t ops);
 
 /// Fewer than one in twenty spaces had a subject: nothing was checked that is worth the name.
-[[nodiscard]] constexpr bool is_nearly_none(std::uint64_t made, std::uint64_t refused) { return made * 20 < refused; }
+[[nodiscard]] constexpr bool is_nearly_none(std::uint64_t made, std::uint64_t refused) { return made * 19 < refused; }
 /// So many refusals are waited for before that ends a run.
 inline constexpr std::uint64_t refusals_min = 100;
 

@@ -214,7 +214,16 @@ saved_before_minimizing() {
   # What cannot be saved is said before it is minimized, and once.
   run 10 check --subject seed_2019 -o /dev/null/x
   verdict "lines on standard error" 2 "$(wc -l <err)"
+  says err "; it was found by vmapcheck check --subject seed_2019 --seed 20240229 --cases 2 --ops 1000\$"
   verdict "what was said to be saved" 0 "$(grep -cE '^saved|^  (replay|report) ' out)"
+  # The trace as it was found is kept where what it was minimized to cannot be saved.
+  mkdir half
+  touch half/originals
+  run 10 check --subject seed_2019 -o half
+  trace="$(traces_of half)"
+  says err "^vmapcheck: only the trace as it was found is saved: $trace\$"
+  says out "^  replay .* $trace\$"
+  says "$trace" '; not minimized\.$'
 }
 
 fails_on_seed_2019() {  # COMMENT

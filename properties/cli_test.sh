@@ -147,6 +147,16 @@ usage() {
     refuses 2 "unexpected argument 'nonsense' \(see vmapcheck check --help\)$" check nonsense "$help"
   done
   refuses 2 "unknown command 'nonsense'" nonsense --version
+  # The script at the top of a checkout, where it answers itself.
+  local script
+  for script in 'test nonsense --help' 'test --help nonsense' 'mutants nonsense --help' 'mutants -h nonsense'; do
+    # shellcheck disable=SC2086
+    VMAPCHECK_BUILD_DIR="$scratch/build" binary="$source_dir/vmapcheck" run 2 $script
+    says err 'nonsense'
+    silent out
+  done
+  VMAPCHECK_BUILD_DIR="$scratch/build" binary="$source_dir/vmapcheck" run 0 test --help
+  says out '^Usage: ./vmapcheck test '
   local bad
   for bad in '--cases 0' '--cases -1' '--cases x' '--cases 18446744073709551616' '--ops 0' '--ops 1e3' '--time 0' \
     '--time 5y' '--time -1s' '--seed x' '--seed 18446744073709551616' '--seed' '--checking never' '--json=x'; do

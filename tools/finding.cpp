@@ -244,6 +244,7 @@ Kept keep_finding(const SubjectEntry& subject, const Trace& trace, const Failure
                   const std::string& found_by, const Common& common, const std::string& directory) {
   Kept kept{as_found(subject, trace, failure, found_by), {}};
   Finding& finding = kept.finding;
+  std::string as_it_was_found;
   bool said = false;
   const auto save_or_say = [&](const auto& write) -> std::string {
     try {
@@ -252,11 +253,14 @@ Kept keep_finding(const SubjectEntry& subject, const Trace& trace, const Failure
       if (stop.status != Exit::io || out_is_broken()) throw;
       if (std::exchange(said, true)) return "";
       report(stop);
-      say("vmapcheck: the trace is not saved: --save-dir names a directory that can be written");
+      say(as_it_was_found.empty()
+              ? fmt::format("vmapcheck: the trace is not saved: --save-dir names a directory that can be written; it "
+                            "was found by {}",
+                            one_line(found_by))
+              : fmt::format("vmapcheck: only the trace as it was found is saved: {}", one_line(as_it_was_found)));
       return "";
     }
   };
-  std::string as_it_was_found;
   if (minimizing.wanted) {
     as_it_was_found = save_or_say([&] { return save_trace(finding, directory); });
     if (!common.json && !as_it_was_found.empty())

@@ -83,9 +83,11 @@ def main():
 def parse_options():
     parser = argparse.ArgumentParser(
         prog="vmapcheck mutants", description="Faults of the allocator, each as a patch: which driver finds it?",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False,
         epilog="Exit status:\n   0  each was found\n   2  usage\n   3  cannot compile or run\n   4  input or output\n"
                "   5  interrupted\n  10  a patch does not apply, or no driver found a mutant")  # fmt: skip
+    # Not argparse's own, which would print it before it looks at what comes after.
+    parser.add_argument("-h", "--help", action="store_true", help="print this help")
     parser.add_argument("--driver", default="random,corpus,explore", metavar="LIST", type=drivers_of,
                         help=f"{', '.join(DRIVERS)}; several with commas between, or all (default: random,corpus,explore)")  # fmt: skip
     parser.add_argument("--until-found", action="store_true", help="leave out the drivers after the first that finds it")
@@ -101,7 +103,11 @@ def parse_options():
     parser.add_argument("--catalogue", default=HERE, metavar="DIR", help="of *.patch (default: properties/mutants)")
     parser.add_argument("--tool", default=os.path.join(ROOT, "build", "release", "tools", "vmapcheck"), help=argparse.SUPPRESS)
     parser.add_argument("--fuzz-target", default=os.path.join(ROOT, "build", "fuzz", "fuzz", "allocator_fuzz"), help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.help:
+        parser.print_help()
+        sys.exit(OK)
+    return options
 
 
 def drivers_of(text):
