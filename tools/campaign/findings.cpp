@@ -92,16 +92,18 @@ Digested Findings::digest(std::string_view input, const Witness& witness, Moment
   const Trace trace = decode(bytes_of(input));
   const std::string& target_says = witness.target_says;
   constexpr int attempts_max = 3;
-  int kills = 0;
   for (int attempt = 0; attempt < attempts_max; ++attempt) {
-    const auto failure = run_here(trace, subject_);
-    if (interrupted()) return Digested::interrupted;
+    std::expected<std::optional<Failure>, std::string> failure;
+    try {
+      failure = run_here(trace, subject_);
+    } catch (const std::runtime_error& error) {  // no process, no memory, or it was killed
+      say(fmt::format("campaign: an input could not be run here, and waits: {}", one_line(error.what())));
+      return Digested::undecided;
+    }
+    if (interrupted()) return Digested::undecided;
     if (!failure) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject_.name, failure.error())};
     if (!*failure) continue;
     const std::string what = signature(**failure);
-    // Somebody or the system may have killed the child; a subject that kills itself does so each time.
-    const bool was_killed = (*failure)->kind == FailureKind::signal && (*failure)->what == "SIGKILL";
-    if (was_killed && ++kills < attempts_max) continue;
     FoundFailure* found = named(what);
     if (found == nullptr) {
       found = &add(what, input, witness.log, now);

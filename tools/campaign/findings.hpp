@@ -41,9 +41,9 @@ struct Witness {
 };
 
 enum class Digested : std::uint8_t {
-  failure,      ///< it is among the findings, as a flaky one if it did not fail here
-  nothing,      ///< it does not fail here, and nobody saw it fail
-  interrupted,  ///< by the user: it must come again
+  failure,    ///< it is among the findings, as a flaky one if it did not fail here
+  nothing,    ///< it does not fail here, and nobody saw it fail
+  undecided,  ///< the user has interrupted it, or there is no child that could run it: it must come again
 };
 
 class Findings {

@@ -353,6 +353,7 @@ std::string Supervisor::why_to_stop() const {
 /// have been killed while it wrote one, and whatever else lies there is not ours: only what fails here is taken.
 void Supervisor::take_leftovers() {
   std::vector<std::string> artifacts, taken;
+  std::size_t undecided = 0;
   std::error_code error;
   for (fs::directory_iterator entry(in("crashes"), error), end; !error && entry != end; entry.increment(error))
     artifacts.push_back(entry->path().string());
@@ -363,14 +364,15 @@ void Supervisor::take_leftovers() {
     if (!input) continue;
     Digested digested = Digested::failure;
     if (kind != "slow-unit") digested = findings_->digest(*input, {}, {state_.now.seconds, state_.now.executions});
-    if (digested == Digested::interrupted) break;
+    if (interrupted()) break;
+    undecided += digested == Digested::undecided ? 1u : 0u;
     if (digested == Digested::failure) taken.push_back(artifact);
   }
   remove_taken(taken);
-  if (taken.size() < artifacts.size() && !interrupted())
-    say(fmt::format("campaign: {} in {} {} left alone: no input of this target that fails",
-                    count_of(artifacts.size() - taken.size(), "file"), one_line(in("crashes")),
-                    artifacts.size() - taken.size() == 1 ? "is" : "are"));
+  const std::size_t left = artifacts.size() - taken.size() - undecided;
+  if (left > 0 && !interrupted())
+    say(fmt::format("campaign: {} in {} {} left alone: no input of this target that fails", count_of(left, "file"),
+                    one_line(in("crashes")), left == 1 ? "is" : "are"));
 }
 
 /// Once it is known that they are findings.
@@ -415,10 +417,9 @@ Digested Supervisor::take_artifacts(Slot& slot, const std::vector<std::string>& 
     if (!input.empty() && !says_killed(artifact))
       witness.kind = !summary.empty() ? summary : !kind.empty() ? kind : "crash";
     const Digested digested = findings_->digest(input, witness, now);
-    if (digested == Digested::interrupted) {
-      all = digested;
-      break;
-    }
+    if (digested == Digested::undecided && all == Digested::nothing) all = digested;
+    if (interrupted()) break;
+    if (digested == Digested::undecided) continue;
     if (is_afl() && contents(artifact) != written) continue;  // it was being written, and comes again
     if (digested == Digested::failure) all = digested;
     if (digested == Digested::nothing && says_killed(artifact)) ++state_.now.killed;
@@ -447,8 +448,10 @@ void Supervisor::take_in(Slot& slot) {
                           .log = slot.worker->log_end()};
     digested = findings_->digest(running, witness, {seconds(), state_.now.executions});
     if (digested == Digested::failure) save(true);
+    // The next session looks at it.
+    if (digested == Digested::undecided) write_file(in("crashes/crash-" + hash_of(running)), running);
   }
-  if (digested == Digested::interrupted) return;
+  if (interrupted() && digested == Digested::undecided) return;
   const bool found = digested == Digested::failure;
   slot.executions_before += slot.worker->pulse().executions;
   if (ended_.empty()) {
