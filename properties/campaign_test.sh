@@ -28,6 +28,7 @@ main() {
     bad_targets
     a_quiet_campaign
     an_input_that_does_not_fail
+    a_subject_in_a_file
     a_minimizer_that_is_killed
     files_that_are_no_crashes
     a_worker_that_ends
@@ -152,6 +153,32 @@ an_input_that_does_not_fail() {
   verdict "the input is kept" 1 "$(find flaky/findings/bytes -type f ! -name '*.log' | wc -l)"
   says "$(find flaky/findings/bytes -name '*.log')" '^SUMMARY: libFuzzer: deadly signal'
   export CRASH=
+}
+
+# What is found of it lies in the campaign's directory, where it is said to be, and nowhere else.
+a_subject_in_a_file() {
+  local build trace log
+  build="$(dirname -- "$(dirname -- "$binary")")"
+  mkdir -p "its own"
+  "${CXX:-c++}" -std=c++23 -shared -fPIC -DFMT_HEADER_ONLY=1 -I "$source_dir" -I "$source_dir/allocator" -I "$build" \
+    -x c++ - -o "its own/a b.so" <<'END' || return
+#include "subjects/interface_stamp.hpp"
+#include "subjects/loaded.hpp"
+extern "C" const vmapcheck::LoadedSubject* vmapcheck_loaded() {
+  static const vmapcheck::LoadedSubject loaded{VMAPCHECK_INTERFACE_STAMP, vmapcheck::find_subject("seed_2019")};
+  return &loaded;
+}
+END
+  run 0 encode fault.trace -o crash
+  CRASH="$scratch/crash" run 10 campaign --time 20s -j 1 --stop-on-first --target ./target --dir of_file --subject "$scratch/its own/a b.so"
+  trace="$(sed -n 's/^new: .* in //p' out)"
+  verdict "the trace is there" yes "$([ -f "$trace" ] && echo yes)"
+  verdict "it is in the directory" of_file/findings "$(dirname -- "$trace")"
+  for log in replay report; do verdict "$log" 1 "$(grep -c "^  $log .*of_file/findings/" out)"; done
+  verdict "beside the subject" "a b.so" "$(ls "its own")"
+  eval "run 10 $(sed -n 's/^  replay  *[^ ]* //p' out)"
+  run 0 campaign report of_file --format json
+  says out '"path": "of_file/findings/'
 }
 
 # Processes that minimize are children in groups of their own which run the campaign's program.
