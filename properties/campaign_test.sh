@@ -128,6 +128,7 @@ a_quiet_campaign() {
 }
 
 an_input_that_does_not_fail() {
+  local trace
   run 0 encode fault.trace -o crash
   export CRASH="$scratch/crash"
   run 10 campaign --time 20s -j 2 --stop-on-first --target ./target --dir found --subject seed_2019
@@ -147,6 +148,13 @@ an_input_that_does_not_fail() {
   # It has stayed what it was, and is known by now.
   run 10 campaign --time 300ms -j 1 --target ./target --dir found --subject seed_2019
   verdict "reported no more" 0 "$(grep -c '^found:' out)"
+  # The target was built anew: what cannot be read of what it found is said, and is not fixed.
+  cp -r found rebuilt
+  echo "#" >>target
+  for trace in rebuilt/findings/seed_2019-answer-*.trace; do echo "damaged" >"$trace"; done
+  CRASH='' run 10 campaign --time 300ms -j 1 --target ./target --dir rebuilt --subject seed_2019
+  says err '^rebuilt/findings/seed_2019-answer-.*.trace:1:1: expected'
+  says out '^new: answer, met '
   # The same bytes end the target, and nothing is wrong here.
   run 12 campaign --time 2s -j 1 --target ./target --dir flaky
   says out '^flaky: libFuzzer: deadly signal, met '

@@ -245,7 +245,16 @@ void Findings::check_again() {
     std::error_code ignored;
     const std::string path = in("findings/" + found.trace);
     if (!fs::exists(path, ignored)) continue;
-    const auto failure = run_here(read_trace(path), subject_);
+    std::expected<std::optional<Failure>, std::string> failure;
+    try {
+      failure = run_here(read_trace(path), subject_);
+    } catch (const Stop& stop) {
+      if (stop.status != Exit::usage) throw;
+      report(stop);  // it is damaged, and stays what it was
+      continue;
+    } catch (const std::runtime_error&) {
+      continue;
+    }
     if (interrupted()) return;
     if (!failure || *failure) continue;
     found.status = FindingStatus::fixed;
