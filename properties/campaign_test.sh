@@ -193,13 +193,14 @@ END
   says out '"path": "of_file/findings/'
 }
 
-# Processes that minimize are children in groups of their own which run the campaign's program.
+# Processes that minimize are children in groups of their own, but not in sessions of their own, which run the
+# campaign's program.
 minimizers_of() {  # PID
-  local pid
+  local pid group session
   for pid in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
-    [ "$(readlink "/proc/$pid/exe")" = "$(readlink "/proc/$1/exe")" ] &&
-      [ "$(cut -d ' ' -f 5 "/proc/$pid/stat" 2>/dev/null)" = "$pid" ] && echo "$pid"
-  done
+    read -r _ _ _ _ group session _ <"/proc/$pid/stat"
+    [ "$(readlink "/proc/$pid/exe")" = "$(readlink "/proc/$1/exe")" ] && [ "$group" = "$pid" ] && [ "$session" != "$pid" ] && echo "$pid"
+  done 2>/dev/null
 }
 
 # It has not said that there is no failure: what was found stays so, can be replayed, and is minimized in the end.
