@@ -21,6 +21,7 @@ std::size_t write_all(int file, std::string_view bytes) {
 void Beacon::at(Phase phase, std::uint64_t step) {
   if (shared_ == nullptr) return;
   if (shared_->doomed.load(std::memory_order_relaxed)) shared_->leave();
+  errno = 0;  // an allocation that fails from here on is one of this step
   shared_->step.store(step, std::memory_order_relaxed);
   shared_->phase.store(phase, std::memory_order_relaxed);
   // Of threads that do this at the same time one may lose its sign of life: the other's is as good.
@@ -44,7 +45,7 @@ void Beacon::answer(std::string_view answer) {
   if (shared_ == nullptr) return;
   aside(true);  // its parent reads as fast as it can
   shared_->answered.store(true);
-  write_all(shared_->answer_to, answer);
+  if (write_all(shared_->answer_to, answer) != answer.size()) ::_exit(status_of_dying);  // cut off, it says nothing
   shared_->finished.store(true);
   ::_exit(0);
 }

@@ -50,7 +50,8 @@ struct Beacon::Shared {
   std::atomic<bool> finished;
   std::atomic<bool> answered;
   std::atomic<bool> aside;
-  std::atomic<std::uint64_t> told;  ///< bytes
+  std::atomic<std::uint64_t> told;         ///< bytes
+  std::atomic<std::uint64_t> told_before;  ///< by items before this one
   int answer_to;                    ///< file, in the child
   std::atomic<bool> doomed;         ///< at() does not come back: it leaves
   void (*leave)();
@@ -59,10 +60,14 @@ struct Beacon::Shared {
   Cause cause;
   int signal;
   bool stack_overflow;
+  bool by_other;  ///< another process sent it
   Stack stack;
   char what[256];
   char detail[512];
 };
+
+/// Of a child that died in a way of which it could leave word.
+inline constexpr int status_of_dying = 86;
 
 /// Writes all, or what can be written; returns how many bytes that was.
 std::size_t write_all(int file, std::string_view bytes);

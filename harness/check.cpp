@@ -2,6 +2,7 @@
 #include "harness/check.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -67,8 +68,8 @@ std::expected<Case, std::string> run_case(const SubjectFactory& make, Random ran
     if (step % 4096 == 4095 && !options.keep_going()) break;
     result.trace.ops.push_back(generator.next(**executor));
     const Op& op = result.trace.ops.back();
-    if (options.on_op) options.on_op(op);
     Beacon(options.beacon).at(Phase::op, step);
+    if (options.on_op) options.on_op(op);
     if (auto violation = (*executor)->step(op)) result.failure = {step, op, *std::move(violation)};
     free_blocks_sum += (*executor)->free_blocks();
     if ((*executor)->free_blocks() < small_free_blocks) ++small_states;
@@ -102,6 +103,11 @@ class Record {
   ~Record() {
     if (file_ != nullptr) std::fclose(file_);
   }
+  /// Begins again.
+  void write_first(const std::string& text) {
+    if (file_ != nullptr && ::ftruncate(::fileno(file_), 0) == 0) std::rewind(file_);
+    write(text);
+  }
   void write(const std::string& text) {
     if (file_ == nullptr) return;
     std::fwrite(text.data(), 1, text.size(), file_);
@@ -128,7 +134,7 @@ Trace record_case(const SubjectFactory& make, const CheckOptions& options, std::
     case_options.beacon = beacon;
     case_options.on_op = [&](const Op& op) { record.write(print(op) + "\n"); };
     Tally tally;
-    const auto on_space = [&](const Space& space) { record.write(print(Trace{{}, space, {}})); };
+    const auto on_space = [&](const Space& space) { record.write_first(print(Trace{{}, space, {}})); };
     (void)run_case(make, random_of(options.seed, index), case_options, tally, on_space);
     return "";
   };
@@ -147,7 +153,9 @@ Trace generate_trace(std::uint64_t seed, std::uint64_t case_index, std::uint64_t
 std::expected<CheckReport, std::string> check(const SubjectFactory& make, const CheckOptions& options) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();
-  const SharedArray<Tally> tally(1);  // children write, and we read
+  // Children write, and we read. A case that is tried again, because another process killed its child, counts once.
+  const SharedArray<Tally> tally(2);
+  const SharedArray<std::uint64_t> begun(1);  // cases; before the last of them the tally was tally[1]
   CheckReport report;
   const auto update = [&] {
     report.cases = tally[0].cases;
@@ -163,6 +171,8 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
   };
 
   const auto work = [&](std::uint64_t index, Beacon& beacon) -> std::optional<std::string> {
+    const bool again = std::exchange(begun[0], index + 1) == index + 1;
+    tally[again ? 0 : 1] = tally[again ? 1 : 0];
     bool stopped = false;
     const auto keep_going = [&] {  // also within a case that is long
       stopped = beacon.stop_wanted() || (options.time && Clock::now() - begin >= *options.time);
@@ -213,9 +223,11 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
     one.failure = *unpack(walked.answer->substr(end + 1), one.trace);
   }
   // A full check names the step; the amortized one may have come a few steps later.
-  const auto again = run_isolated(one.trace, make, {.limits = options.limits, .keep_going = {}});
-  one.reproduced = again && *again;
-  if (one.reproduced) one.failure = **again;
+  try {
+    const auto again = run_isolated(one.trace, make, {.limits = options.limits, .keep_going = {}});
+    one.reproduced = again && *again;
+    if (one.reproduced) one.failure = **again;
+  } catch (const ChildrenKilled&) {}  // which says nothing of the subject: it failed
   cut_behind(one.trace, one.failure);
   report.found = std::move(one);
   report.interrupted = false;

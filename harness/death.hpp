@@ -22,7 +22,8 @@ struct Death {
   std::string what{};                    ///< as Failure::what
   std::string detail{};                  ///< what the exception said
   std::vector<std::uintptr_t> frames{};  ///< return addresses, the innermost first
-  std::string report{};                  ///< standard error, its last 64 KiB
+  std::string report{};                  ///< what was printed, its last 64 KiB
+  bool by_other = false;                 ///< another process sent the signal, or may have
 };
 
 /// A stack as it is taken where something dies: return addresses, the innermost first.

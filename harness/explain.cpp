@@ -78,10 +78,14 @@ Explanation Explainer::run() {
   constexpr std::size_t ops_max = 40;
   const std::size_t n = trace_.ops.size();
   for (std::size_t step = n; step-- > (n > ops_max ? n - ops_max : 0);) vary_op(step);
-  run_variants(variants_);
+  try {
+    run_variants(variants_);
+  } catch (const ChildrenKilled&) {}  // there is less to say
   sort_out();
-  for (std::size_t op = 0; op < explanation_.ops.size(); ++op)
-    for (std::size_t argument = 0; argument < arguments_[op].size(); ++argument) find_threshold(op, argument);
+  try {
+    for (std::size_t op = 0; op < explanation_.ops.size(); ++op)
+      for (std::size_t argument = 0; argument < arguments_[op].size(); ++argument) find_threshold(op, argument);
+  } catch (const ChildrenKilled&) {}
   for (OpRole& role : explanation_.ops)
     std::erase_if(role.arguments, [](const ArgumentRole& argument) {
       return argument.same.empty() && argument.passes.empty() && argument.other.empty();

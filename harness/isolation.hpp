@@ -9,8 +9,17 @@
 //     const Walked walked = walk(1, [](std::uint64_t, Beacon&) -> std::optional<std::string> { return "done"; });
 //     if (!walked.death) std::puts(walked.answer->c_str());   // "done"
 //
-// How a child that does not end is noticed: it has processor time for each step (a timer of the child), and it may not
-// sleep for long within one (its parent looks). Neither depends on how busy the machine is.
+// How a child that does not end is noticed: it has processor time for each step (a timer of the child, which has the
+// stack then; and its parent looks, whatever became of that timer), and it may not sleep, or be stopped, for long within
+// one (its parent looks). Neither depends on how busy the machine is.
+//
+// A child begins with the signals as the system has them, in a session of its own: what it sends to its group, or the
+// terminal to that of its parent, stays there. It ends as a whole, with all processes that it has left behind. Those do
+// not see what it shares with its parent: one that goes on in the harness ends there. Its standard input is empty; what
+// it prints, on standard output too, is kept to its last part.
+//
+// A child that another process has killed (SIGKILL, by the system for want of memory) says nothing of the subject: the
+// item is tried again. At the same step each time the child did it itself, and that is its death.
 //
 // Under AddressSanitizer and UndefinedBehaviorSanitizer their report is the death. Reports are not symbolized by the
 // sanitizer, which would take a second for each: harness/symbols.hpp does that for those that are kept.
@@ -23,6 +32,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -46,7 +56,7 @@ using Work = std::function<std::optional<std::string>(std::uint64_t item, Beacon
 struct Walked {
   std::uint64_t items = 0;  ///< that were completed; where an answer or a death ended it, the index of that item
   std::optional<std::string> answer;  ///< of the item at which work ended the walk
-  std::string told;                   ///< by the last child
+  std::string told;                   ///< by each item; of one that was tried again, the last time
   std::optional<Death> death;         ///< at which `on_death` ended the walk
   bool interrupted = false;           ///< `keep_going` ended it
 };
@@ -60,14 +70,23 @@ struct WalkOptions {
   /// How long a child may still come to its end after that, and Beacon::stop_wanted(). None: it is killed at once.
   std::chrono::milliseconds grace{0};
   std::uint64_t first = 0;  ///< item
+  /// How often an item is tried that dies by another's hand. Once: that is its death (see Death::by_other).
+  int tries = 3;
+};
+
+/// Children were killed by other processes, again and again, and not where the subject would do it itself.
+struct ChildrenKilled : std::runtime_error {
+  explicit ChildrenKilled(const Death& last);
 };
 
 /// Calls `work` in children for each item below `count`, in order, until it answers. What a child that came to its end
-/// printed on standard error is passed on then.
-/// Throws std::system_error if there can be no child (no process, no memory).
+/// printed goes to standard error then: of all children of this process, a mebibyte.
+/// Throws std::system_error if there can be no child (no process, no memory), ChildrenKilled if there can be none that
+/// lives.
 [[nodiscard]] Walked walk(std::uint64_t count, const Work& work, const WalkOptions& options = {});
 
-/// Zeroed memory that this process shares with children that it forks later. Throws std::system_error.
+/// Zeroed memory that this process shares with the children of walks that begin later, but not with theirs. Throws
+/// std::system_error.
 [[nodiscard]] void* share_memory(std::size_t bytes);
 void unshare_memory(void* memory, std::size_t bytes);
 
@@ -91,5 +110,8 @@ class SharedArray {
 
 /// For the child of a fork: it dies with its parent, which was `parent`.
 void die_with_parent(int parent);
+
+/// For the child of a walk: what it forks does not see the memory that was shared with it.
+void keep_shared_memory_to_itself();
 
 }  // namespace vmapcheck

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/isolation_child.hpp"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -25,12 +26,30 @@ Shared* mine = nullptr;  ///< of this process, if it is a child
 /// Word was left: after this it is no more.
 void end_here() { ::_exit(status_of_dying); }
 
+/// What the parent has made of its signals is not for the subject.
+void forget_handlers() {
+  for (int number = 1; number < NSIG; ++number) {
+    const bool reported = number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL;
+    if (!(is_sanitized() && reported)) ::signal(number, SIG_DFL);
+  }
+}
+
+void stand_alone(int output) {
+  ::setsid();
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ::dup2(nothing, 0);
+  ::close(nothing);
+  ::dup2(output, 1);
+  ::dup2(output, 2);
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // what it has to say comes out before it dies
+}
+
 void install_handlers(const Limits& limits) {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, SIG_IGN);  // the parent sees to these
+  forget_handlers();
   constexpr rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
   ::mallopt(M_ARENA_MAX, 1);
-  note_last_words({.page = mine, .leave = end_here, .memory_faults = !is_sanitized(), .cpu = limits.cpu});
+  note_last_words({.page = mine, .leave = end_here, .memory_faults = !is_sanitized(), .all_signals = true, .cpu = limits.cpu});
   if (is_sanitized()) return;  // which needs terabytes of address space
   std::set_new_handler(note_no_memory);
   // Private writable memory: what is only reserved does not count.
@@ -49,14 +68,14 @@ void install_handlers(const Limits& limits) {
 void* perform(void* argument) {
   const Task& task = *static_cast<const Task*>(argument);
   if (!is_sanitized()) stand_on_signal_stack();
-  sigset_t ticks;
-  ::sigemptyset(&ticks);
-  ::sigaddset(&ticks, SIGPROF);
-  ::pthread_sigmask(SIG_UNBLOCK, &ticks, nullptr);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 
   Beacon beacon(mine);
   std::uint64_t item = task.first;
   for (; item < task.count && !beacon.stop_wanted(); ++item) {
+    mine->told_before.store(mine->told.load(std::memory_order_relaxed), std::memory_order_relaxed);
     mine->item.store(item, std::memory_order_relaxed);
     beacon.at(Phase::construction, 0);
     if (const auto answer = task.work(item, beacon)) beacon.answer(*answer);
@@ -68,16 +87,16 @@ void* perform(void* argument) {
 
 }  // namespace
 
-void be_the_child(Shared& shared, const Task& task, int errors, const Limits& limits, pid_t parent) {
+void be_the_child(Shared& shared, const Task& task, int output, const Limits& limits, pid_t parent) {
   die_with_parent(parent);
   mine = &shared;
   shared.answer_to = task.answer_to;
-  ::dup2(errors, 2);
-  // Ticks are for the thread that works.
-  sigset_t ticks;
-  ::sigemptyset(&ticks);
-  ::sigaddset(&ticks, SIGPROF);
-  ::pthread_sigmask(SIG_BLOCK, &ticks, nullptr);
+  stand_alone(output);
+  keep_shared_memory_to_itself();
+  // Signals are for the thread that works: it knows where it is.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
   install_handlers(limits);
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);

@@ -20,11 +20,8 @@ struct Task {
   int answer_to;  ///< file
 };
 
-/// Of a child that died in a way of which it could leave word.
-inline constexpr int status_of_dying = 86;
-
-/// After the fork, in the child. `errors` is the file for what it prints.
-[[noreturn]] void be_the_child(Beacon::Shared& shared, const Task& task, int errors, const Limits& limits,
+/// After the fork, in the child. `output` is the file for what it prints.
+[[noreturn]] void be_the_child(Beacon::Shared& shared, const Task& task, int output, const Limits& limits,
                                pid_t parent);
 
 }  // namespace vmapcheck

@@ -4,8 +4,10 @@
 #include <cxxabi.h>
 #include <signal.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -41,12 +43,20 @@ void hand_on(int number, siginfo_t* info, void* context) {
   ::raise(number);
 }
 
+bool is_fault(int number) {
+  return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGTRAP || number == SIGABRT;
+}
+
 void on_deadly_signal(int number, siginfo_t* info, void* context) {
+  const int error = errno;
   if (!wanted()) return hand_on(number, info, context);
   words.page->signal = number;
+  words.page->by_other = info->si_code <= 0 && info->si_pid != ::getpid();  // not by the kernel, nor by raise()
   words.page->stack_overflow = is_stack_overflow(number, *info, context);
   words.page->stack.take(pc_of(context));
-  leave(Cause::signal);
+  // The step was refused memory, and did not look, or did not know what to do.
+  const bool no_memory = error == ENOMEM && is_fault(number) && !words.page->stack_overflow && !words.page->by_other;
+  leave(no_memory ? Cause::memory : Cause::signal);
 }
 
 /// Every quarter of the processor time that a step may take.
@@ -101,6 +111,9 @@ void note_last_words(const LastWords& how) {
   terminate_before = std::set_terminate(on_terminate);
   handle({SIGABRT, SIGTRAP, SIGSYS}, on_deadly_signal, SA_ONSTACK);
   if (words.memory_faults) handle({SIGSEGV, SIGBUS, SIGFPE, SIGILL}, on_deadly_signal, SA_ONSTACK);
+  if (words.all_signals)
+    handle({SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM, SIGVTALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ},
+           on_deadly_signal, SA_ONSTACK);
   handle({SIGPROF}, on_cpu_tick, SA_ONSTACK | SA_RESTART);
   const auto microseconds = std::max<long>(1000, words.cpu.count() * 1000 / 4);
   const timeval period{microseconds / 1'000'000, microseconds % 1'000'000};
@@ -126,7 +139,10 @@ std::optional<Death> noted_death(const Shared& page) {
   death.detail = page.detail;
   switch (page.cause) {
     case Cause::none: return std::nullopt;
-    case Cause::signal: death.what = page.stack_overflow ? "stack-overflow" : signal_name(page.signal); break;
+    case Cause::signal:
+      death.what = page.stack_overflow ? "stack-overflow" : signal_name(page.signal);
+      death.by_other = page.by_other;
+      break;
     case Cause::exception: death.kind = FailureKind::exception; break;
     case Cause::terminate: death.what = "std::terminate"; break;
     case Cause::memory: death.kind = FailureKind::memory_limit; break;

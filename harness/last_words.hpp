@@ -18,6 +18,7 @@ struct LastWords {
   Beacon::Shared* page = nullptr;    ///< where it is noted; as long as there are handlers
   void (*leave)() = nullptr;         ///< is called then, in the handler, and does not come back
   bool memory_faults = true;         ///< SIGSEGV and its relatives, too; else a sanitizer reports them
+  bool all_signals = false;          ///< whatever ends a process, also SIGTERM and its like
   std::chrono::milliseconds cpu{0};  ///< processor time that a step may use up
   /// False: the handlers that were there before are called. In the handler.
   bool (*is_wanted)() = nullptr;

@@ -41,6 +41,7 @@ class Minimizer {
   void bisect(const Dial& dial, Hit& hit, std::uint64_t n, std::optional<std::uint64_t> passing);
   bool simplify();
   bool find_shorter();
+  void search();
   bool take(Hit hit);
 
   void keep(Kept kept);
@@ -82,6 +83,21 @@ Minimizer::Minimizer(const Trace& trace, const Failure& failure, const SubjectFa
 }
 
 Minimized Minimizer::run() {
+  // Where children are killed from outside, the best so far is kept.
+  try {
+    search();
+  } catch (const ChildrenKilled&) {}
+  best_.trace = relabel(best_.trace);
+  // With all of its time, and with the labels that it has now.
+  try {
+    const auto last = run_isolated(best_.trace, make_, {.limits = options_.limits, .keep_going = {}});
+    if (last && *last && wanted_(**last)) best_.failure = **last;
+  } catch (const ChildrenKilled&) {}
+  best_.elapsed = Clock::now() - begin_;
+  return std::move(best_);
+}
+
+void Minimizer::search() {
   stage("deleting ops");
   delete_ops(best_.trace, best_.failure);
   fall_back();
@@ -97,12 +113,6 @@ Minimized Minimizer::run() {
     } while (delete_again() || delete_concretised());
     stage("searching for a shorter one");
   } while (find_shorter());
-  best_.trace = relabel(best_.trace);
-  // With all of its time, and with the labels that it has now.
-  const auto last = run_isolated(best_.trace, make_, {.limits = options_.limits, .keep_going = {}});
-  if (last && *last && wanted_(**last)) best_.failure = **last;
-  best_.elapsed = Clock::now() - begin_;
-  return std::move(best_);
 }
 
 bool Minimizer::time_is_left() {

@@ -205,7 +205,13 @@ CheckReport::Found found_on(const Tape& tape, const std::optional<Failure>& told
   std::vector<Trace> candidates = cut(found.trace, make, options.live);
   candidates.push_back(found.trace);
   for (Trace& candidate : candidates) {
-    const auto failure = run_isolated(candidate, make, isolated);
+    std::expected<std::optional<Failure>, std::string> failure;
+    try {
+      failure = run_isolated(candidate, make, isolated);
+    } catch (const ChildrenKilled&) {  // which says nothing of the subject: it failed
+      found.reproduced = told.has_value();
+      break;
+    }
     if (!failure || !*failure || !alike(**failure, found.failure)) continue;
     found = {.case_index = 0, .trace = std::move(candidate), .failure = **failure};
     cut_behind(found.trace, found.failure);
@@ -303,6 +309,7 @@ std::expected<CheckReport, std::string> soak(const SubjectFactory& make, const S
   WalkOptions walk_options{.limits = soak_limits(options.live), .on_death = {}, .keep_going = {}};
   walk_options.limits.memory += tape_bytes(options.live);
   walk_options.grace = std::chrono::milliseconds(2000 + options.live / 50);
+  walk_options.tries = 1;  // of hours
   walk_options.keep_going = [&] {
     update();
     return !options.on_progress || options.on_progress(report);
@@ -316,6 +323,7 @@ std::expected<CheckReport, std::string> soak(const SubjectFactory& make, const S
     std::optional<Failure> told;
     if (!walked.death) told = unpack(walked.answer->substr(1), Trace{});
     report.found = found_on(tape, told, walked.death, make, options, report);
+    if (walked.death && walked.death->by_other && !report.found->reproduced) throw ChildrenKilled(*walked.death);
     report.interrupted = false;
   }
   return report;

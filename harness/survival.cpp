@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/survival.hpp"
 
+#include <unistd.h>
+
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -25,6 +27,7 @@ using Shared = Beacon::Shared;
 Shared page;
 sigjmp_buf way_back;
 volatile bool inside = false;
+pid_t owner = 0;  ///< the process
 std::uint64_t deaths = 0;
 
 /// The first report of a run. The sanitizer's lock is held while it is taken: nothing is allocated.
@@ -35,7 +38,13 @@ struct Report {
   char text[std::size_t{1} << 16];
 } report;
 
+/// A process that the work has forked ends where the work does: there is one that goes on.
+void end_if_forked() {
+  if (::getpid() != owner) ::_exit(status_of_dying);
+}
+
 [[noreturn]] void come_back() {
+  end_if_forked();
   inside = false;
   siglongjmp(way_back, 1);
 }
@@ -109,10 +118,12 @@ std::optional<Death> survive(const std::function<void(Beacon& beacon)>& work, st
   page.doomed.store(false);
   report.taken = false;
   restart_cpu_time();
+  owner = ::getpid();
   if (sigsetjmp(way_back, 1) == 0) {
     inside = true;
     Beacon beacon(&page);
     work(beacon);
+    end_if_forked();
     inside = false;
     if (!report.taken) return std::nullopt;
   }

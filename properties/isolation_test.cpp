@@ -3,7 +3,11 @@
 // Work in child processes: whatever it does there, the parent learns what and where, goes on, and has nothing left
 // over.
 #include <gtest/gtest.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +23,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "harness/isolation.hpp"
@@ -286,6 +291,46 @@ TEST(Death, ByMemoryWithoutEndIsAMemoryLimit) {
   EXPECT_EQ(death.kind, FailureKind::memory_limit);
 }
 
+char* volatile allocated = nullptr;
+volatile std::size_t too_much = std::size_t{1} << 34;
+
+TEST(Death, OfAnAllocationThatFailedAndWasNotLookedAtIsAMemoryLimit) {
+  if (is_sanitized()) return;  // which reports it
+  const std::function<void()> deeds[] = {
+      [] {
+        allocated = static_cast<char*>(std::malloc(too_much));
+        *allocated = 1;
+      },
+      [] {
+        while (always) {
+          allocated = static_cast<char*>(std::malloc(5000));
+          for (int i = 0; i < 5000; ++i) allocated[i] = 'x';
+        }
+      },
+      [] {
+        allocated = static_cast<char*>(
+            ::mmap(nullptr, too_much, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+        *allocated = 1;
+      },
+      [] {
+        allocated = static_cast<char*>(std::malloc(too_much));
+        if (allocated == nullptr) std::abort();
+      },
+  };
+  for (const auto& deed : deeds) EXPECT_EQ(death_by(deed).kind, FailureKind::memory_limit) << &deed - deeds;
+}
+
+TEST(Death, OfSomethingElseAfterAnAllocationThatFailedIsNoMemoryLimit) {
+  if (is_sanitized()) return;
+  const auto work = [&](std::uint64_t, Beacon& beacon) {
+    allocated = static_cast<char*>(std::malloc(too_much));  // and that was all right
+    beacon.at(Phase::op, 7);
+    read_nowhere();
+    return go_on;
+  };
+  expect_segv(walk(1, work, {.limits = short_limits(), .on_death = {}, .keep_going = {}}).death.value());
+}
+
 TEST(Death, OfOneThatHasMemoryEnoughDoesNotHappen) {
   const auto work = [](std::uint64_t, Beacon&) {
     return std::optional(std::string(std::size_t{24} << 20, 'x').substr(0, 1));
@@ -394,6 +439,230 @@ TEST(Death, AnInterruptedWalkLeavesNoProcess) {
   EXPECT_EQ(errno, ESRCH);
 }
 
+// ---- Whatever it does to its signals and its clock
+// ---------------------------------------------------------------------------------------------------------
+
+TEST(Death, BySignalsOfWhichItsParentTakesNoNoticeIsNamedAndHasFrames) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGQUIT, SIGALRM}) {
+    const auto before = ::signal(number, SIG_IGN);
+    const Death death = death_by([number] { ::raise(number); });
+    ::signal(number, before);
+    EXPECT_EQ(death.kind, FailureKind::signal);
+    EXPECT_EQ(death.what, signal_name(number));
+    EXPECT_FALSE(death.frames.empty()) << death.what;
+  }
+  EXPECT_EQ(death_by([] { ::kill(::getpid(), SIGTERM); }).what, "SIGTERM");
+}
+
+TEST(Death, ByASignalToItsGroupIsNotThatOfItsParent) {
+  const Death death = death_by([] { ::kill(0, SIGTERM); });
+  EXPECT_EQ(death.kind, FailureKind::signal);
+  EXPECT_EQ(death.what, "SIGTERM");
+}
+
+TEST(Death, ByStoppingItselfIsAHang) {
+  EXPECT_EQ(death_by([] { ::raise(SIGSTOP); }).kind, FailureKind::hang);
+}
+
+TEST(Death, OfALoopThatHearsNoClockIsAHang) {
+  EXPECT_EQ(death_by([] {
+              sigset_t all;
+              ::sigfillset(&all);
+              ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+              loop();
+            }).kind,
+            FailureKind::hang);
+  EXPECT_EQ(death_by([] {
+              ::signal(SIGPROF, SIG_IGN);
+              loop();
+            }).kind,
+            FailureKind::hang);
+  EXPECT_EQ(death_by([] {
+              const itimerval never{};
+              ::setitimer(ITIMER_PROF, &never, nullptr);
+              loop();
+            }).kind,
+            FailureKind::hang);
+}
+
+TEST(Walk, BeginsWithSignalsAsTheSystemHasThem) {
+  const auto before = ::signal(SIGUSR2, SIG_IGN);
+  sigset_t one, mask;
+  ::sigemptyset(&one);
+  ::sigaddset(&one, SIGUSR1);
+  ::pthread_sigmask(SIG_BLOCK, &one, &mask);
+  const Walked walked = walk(1, [](std::uint64_t, Beacon&) {
+    std::string wrong;
+    sigset_t blocked;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+    for (int number = 1; number < 32; ++number) {
+      if (::sigismember(&blocked, number) == 1) wrong += signal_name(number) + " is blocked ";
+      struct sigaction action{};
+      ::sigaction(number, nullptr, &action);
+      if (action.sa_handler == SIG_IGN) wrong += signal_name(number) + " is ignored ";
+    }
+    return std::optional(wrong);
+  });
+  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  ::signal(SIGUSR2, before);
+  EXPECT_EQ(walked.answer, "");
+}
+
+// ---- Its own children
+// --------------------------------------------------------------------------------------------------------------
+
+/// A pipe that also grandchildren write to.
+struct Pids {
+  Pids() { EXPECT_EQ(::pipe2(ends, O_NONBLOCK), 0); }
+  Pids(const Pids&) = delete;
+  Pids& operator=(const Pids&) = delete;
+  ~Pids() {
+    ::close(ends[0]);
+    ::close(ends[1]);
+  }
+  void note() const {
+    const pid_t pid = ::getpid();
+    EXPECT_EQ(::write(ends[1], &pid, sizeof pid), static_cast<ssize_t>(sizeof pid));
+  }
+  [[nodiscard]] std::vector<pid_t> all() const {
+    std::vector<pid_t> pids;
+    for (pid_t pid = 0; ::read(ends[0], &pid, sizeof pid) == static_cast<ssize_t>(sizeof pid);) pids.push_back(pid);
+    return pids;
+  }
+  int ends[2];
+};
+
+TEST(Grandchildren, EndWithTheChildWhereverTheyHaveGone) {
+  const Pids pids;
+  const auto leave_processes = [&] {
+    for (int i = 0; i < 3; ++i) {
+      if (::fork() != 0) continue;
+      if (i > 0) ::setsid();
+      if (i > 1 && ::fork() != 0) ::_exit(0);
+      sigset_t all;
+      ::sigfillset(&all);
+      ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+      pids.note();
+      while (always) ::pause();
+    }
+    while (pids.ends[0] >= 0) {  // until all three are there
+      int bytes = 0;
+      ::ioctl(pids.ends[0], FIONREAD, &bytes);
+      if (bytes == 3 * sizeof(pid_t)) break;
+      ::usleep(500);
+    }
+  };
+  const auto expect_none = [&] {
+    const std::vector<pid_t> left = pids.all();
+    EXPECT_EQ(left.size(), 3u);
+    for (const pid_t pid : left) {
+      EXPECT_EQ(::kill(pid, 0), -1) << pid;
+      ::kill(pid, SIGKILL);
+    }
+  };
+  (void)walk(1, [&](std::uint64_t, Beacon&) { return leave_processes(), go_on; });
+  expect_none();
+  (void)walk(1, [&](std::uint64_t, Beacon&) -> std::optional<std::string> { leave_processes(), std::abort(); });
+  expect_none();
+}
+
+TEST(Grandchildren, ThatGoOnInTheHarnessAreNotHeard) {
+  const SharedArray<int> visits(6);
+  const auto work = [&](std::uint64_t item, Beacon& beacon) {
+    beacon.at(Phase::op, 0);
+    (void)!::fork();
+    beacon.at(Phase::op, 1);
+    ++visits[item];
+    beacon.tell("x");
+    return item == 5 ? std::optional<std::string>("done") : std::nullopt;
+  };
+  const Walked walked = walk(6, work);
+  EXPECT_EQ(walked.answer, "done");
+  EXPECT_EQ(walked.told, "xxxxxx");
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(visits[i], 1) << i;
+}
+
+TEST(Grandchildren, AreNotTakenForOtherChildrenOfTheParent) {
+  const pid_t other = ::fork();
+  if (other == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  (void)walk(1, [](std::uint64_t, Beacon&) -> std::optional<std::string> { std::abort(); });
+  (void)walk(1, [](std::uint64_t, Beacon&) { return go_on; });
+  EXPECT_EQ(::waitpid(other, nullptr, WNOHANG), 0);
+  ::kill(other, SIGKILL);
+  ::waitpid(other, nullptr, 0);
+}
+
+// ---- Killed by others
+// --------------------------------------------------------------------------------------------------------------
+
+TEST(KilledByOthers, AnItemIsTriedAgain) {
+  const SharedArray<int> visits(8);
+  const auto work = [&](std::uint64_t item, Beacon& beacon) {
+    beacon.tell("<");
+    beacon.at(Phase::op, 2);
+    if (++visits[item] == 1 && item % 3 == 1) ::kill(::getpid(), SIGKILL);
+    beacon.tell(std::to_string(item) + ">");
+    return item == 7 ? std::optional<std::string>("done") : std::nullopt;
+  };
+  const Walked walked = walk(8, work);
+  EXPECT_FALSE(walked.death);
+  EXPECT_EQ(walked.answer, "done");
+  EXPECT_EQ(walked.told, "<0><1><2><3><4><5><6><7>");
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(visits[i], i % 3 == 1 ? 2 : 1) << i;
+}
+
+TEST(KilledByOthers, AlsoBySignalsThatCanBeHandled) {
+  const SharedArray<pid_t> pid(1);
+  const SharedArray<int> visits(1);
+  WalkOptions options;
+  bool sent = false;
+  options.keep_going = [&] {
+    if (pid[0] != 0 && !std::exchange(sent, true)) ::kill(pid[0], SIGTERM);
+    return true;
+  };
+  const auto work = [&](std::uint64_t, Beacon& beacon) {
+    beacon.at(Phase::op, 0);
+    pid[0] = ::getpid();
+    if (++visits[0] == 1) loop();
+    return std::optional<std::string>("done");
+  };
+  const Walked walked = walk(1, work, options);
+  EXPECT_EQ(walked.answer, "done");
+  EXPECT_EQ(visits[0], 2);
+}
+
+TEST(KilledByOthers, AtTheSamePlaceEachTimeItWasItself) {
+  const SharedArray<int> visits(1);
+  const Death death = death_by([&] {
+    ++visits[0];
+    ::raise(SIGKILL);
+  });
+  EXPECT_EQ(death.what, "SIGKILL");
+  EXPECT_EQ(visits[0], 3);
+}
+
+TEST(KilledByOthers, AtAnotherPlaceEachTimeNothingIsSaidOfTheSubject) {
+  const SharedArray<std::uint64_t> visits(1);
+  const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
+    beacon.at(Phase::op, ++visits[0]);
+    ::raise(SIGKILL);
+    return std::nullopt;
+  };
+  EXPECT_THROW((void)walk(1, work), ChildrenKilled);
+  EXPECT_EQ(visits[0], 3u);
+}
+
+TEST(KilledByOthers, OnlyOnceWhereNothingIsToBeTriedAgain) {
+  const Walked walked = walk(
+      1, [](std::uint64_t, Beacon&) -> std::optional<std::string> { return ::raise(SIGKILL), std::nullopt; },
+      {.on_death = {}, .keep_going = {}, .tries = 1});
+  EXPECT_TRUE(walked.death.value().by_other);
+  EXPECT_FALSE(death_by([] { ::raise(SIGTERM); }).by_other);
+}
+
 // ---- Interruption
 // ------------------------------------------------------------------------------------------------------
 
@@ -474,6 +743,48 @@ TEST(StandardError, OfATalkativeChildThatEndsWellIsPassedOnWhole) {
   const std::string passed = testing::internal::GetCapturedStderr();
   EXPECT_EQ(passed.size(), 20'000u * 11);
   EXPECT_TRUE(passed.ends_with("line 19999\n"));
+}
+
+TEST(StandardError, OfAChildThatPrintsAndPrintsIsKeptToItsEnd) {
+  const auto print_much = [] {
+    const std::string line = std::string(1023, '.') + "\n";
+    for (int i = 0; i < 32'768; ++i) (void)!::write(2, line.data(), line.size());
+    std::fputs("the last words\n", stderr);
+  };
+  Limits limits = short_limits();
+  limits.cpu = limits.asleep = std::chrono::seconds(20);
+  const Death death = death_by([&] { print_much(), std::abort(); }, limits);
+  EXPECT_LE(death.report.size(), std::size_t{1} << 16);
+  EXPECT_TRUE(death.report.starts_with("(of what was printed, ")) << death.report.substr(0, 80);
+  EXPECT_TRUE(death.report.ends_with("the last words\n"));
+  // Of all children of a process: here of a child, which has said nothing before.
+  const WalkOptions options{.limits = limits, .on_death = {}, .keep_going = {}};
+  const auto passed_on = [&](std::uint64_t, Beacon& beacon) {
+    beacon.aside(true);
+    ::dup2(::memfd_create("passed on", 0), 2);
+    for (int i = 0; i < 3; ++i) (void)walk(1, [&](std::uint64_t, Beacon&) { return print_much(), go_on; }, options);
+    return std::optional(std::to_string(::lseek(2, 0, SEEK_END)));
+  };
+  EXPECT_LE(std::stoul(walk(1, passed_on, options).answer.value()), std::size_t{2} << 20);
+}
+
+TEST(StandardOutput, OfAChildIsNotThatOfItsParent) {
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  (void)walk(1, [](std::uint64_t, Beacon&) {
+    std::puts("all is well");
+    return go_on;
+  });
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "all is well\n");
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
+}
+
+TEST(StandardInput, OfAChildIsEmpty) {
+  const Walked walked = walk(1, [](std::uint64_t, Beacon&) {
+    char byte = 0;
+    return std::optional(std::to_string(::read(0, &byte, 1)));
+  });
+  EXPECT_EQ(walked.answer, "0");
 }
 
 // ---- Shared memory

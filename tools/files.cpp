@@ -3,12 +3,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -67,8 +67,35 @@ OutBuffer& out_buffer() {
 
 bool out_failed = false;
 
+/// Standard output, also in a child whose file 1 is what the subject prints.
+int out_file = 1;
+
+/// A write to a pipe that nobody reads is an error like any other, also in a child, to which SIGPIPE is what it is to
+/// every process.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    ::sigemptyset(&sigpipe_);
+    ::sigaddset(&sigpipe_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+  ~WithoutSigpipe() {
+    const int why = errno;
+    const timespec now{};
+    ::sigtimedwait(&sigpipe_, nullptr, &now);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    errno = why;
+  }
+
+ private:
+  sigset_t sigpipe_, before_;
+};
+
 void write_out(std::string_view text) {
-  if (write_all(1, text)) return;
+  const WithoutSigpipe without;
+  if (write_all(out_file, text)) return;
   out_failed = true;
   if (errno == EPIPE) throw Stop{Exit::io, ""};
   cannot("write to", "standard output");
@@ -216,6 +243,14 @@ bool out_is_broken() { return out_failed; }
 
 void give_up_out() { out_failed = true; }
 
+OutOfChildren::OutOfChildren() {
+  if (const int file = ::fcntl(1, F_DUPFD_CLOEXEC, 3); file >= 0) out_file = file;
+}
+
+OutOfChildren::~OutOfChildren() {
+  if (const int file = std::exchange(out_file, 1); file != 1) ::close(file);
+}
+
 bool out_is_terminal() { return ::isatty(1) == 1; }
 
 void say(std::string_view line) {
@@ -256,7 +291,7 @@ std::string shell_word(std::string_view text) {
 }
 
 void prepare_standard_files() {
-  std::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGPIPE, SIG_IGN);
   for (int number = 0; number <= 2; ++number) {
     if (::fcntl(number, F_GETFD) != -1 || errno != EBADF) continue;
     // Opened the wrong way round: what was closed stays useless. The lowest free number is this one.

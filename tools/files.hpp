@@ -51,8 +51,16 @@ void flush_out();
 [[nodiscard]] bool out_is_terminal();
 /// A write has failed; nothing more is written.
 [[nodiscard]] bool out_is_broken();
-/// For the parent of a child whose write has failed.
+/// For the parent of a child whose write has failed, and for a child that is to be silent.
 void give_up_out();
+
+/// As long as there is one, out() is standard output also in the child of a walk, where what the subject prints is not.
+struct OutOfChildren {
+  OutOfChildren();
+  OutOfChildren(const OutOfChildren&) = delete;
+  OutOfChildren& operator=(const OutOfChildren&) = delete;
+  ~OutOfChildren();
+};
 
 /// One line for standard error, after what standard output has so far.
 void say(std::string_view line);

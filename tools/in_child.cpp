@@ -13,9 +13,29 @@
 
 namespace vmapcheck::tool {
 
+namespace {
+
+/// Once, so that nothing is printed twice; if it was killed by another process, again in silence.
+Walked walk_once(const Work& work) {
+  WalkOptions options{.limits = {}, .on_death = {}, .keep_going = [] { return !interrupted(); }, .tries = 1};
+  Walked walked = walk(1, work, options);
+  if (!walked.death || !walked.death->by_other) return walked;
+  options.tries = WalkOptions{}.tries;
+  const Death first = *walked.death;
+  const Walked again =
+      walk(1, [&](std::uint64_t item, Beacon& beacon) { return give_up_out(), work(item, beacon); }, options);
+  walked.interrupted = again.interrupted;
+  const bool same = again.death && again.death->phase == first.phase && again.death->step == first.step;
+  if (!same && !again.interrupted) throw ChildrenKilled(first);
+  return walked;
+}
+
+}  // namespace
+
 Ran run_in_child(const Trace& trace, const std::function<std::optional<Failure>(Beacon& beacon)>& work) {
   constexpr char mark_stop = 's';
   flush_out();
+  const OutOfChildren out_of_children;
   const auto packed = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
     try {
       std::string answer = pack(work(beacon));
@@ -26,7 +46,12 @@ Ran run_in_child(const Trace& trace, const std::function<std::optional<Failure>(
       return fmt::format("{}{}\n{}", mark_stop, static_cast<int>(stop.status), stop.line);
     }
   };
-  Walked walked = walk(1, packed, {.limits = {}, .on_death = {}, .keep_going = [] { return !interrupted(); }});
+  Walked walked;
+  try {
+    walked = walk_once(packed);
+  } catch (const ChildrenKilled& killed) {
+    throw Stop{Exit::subject, killed.what()};
+  }
   if (walked.interrupted) throw Stop{Exit::interrupted, "interrupted"};
   Ran ran;
   ran.told = std::move(walked.told);

@@ -9,6 +9,7 @@
 #include <new>
 #include <string>
 
+#include "harness/isolation.hpp"
 #include "tools/commands.hpp"
 #include "tools/debugger.hpp"
 #include "tools/exit_status.hpp"
@@ -150,6 +151,9 @@ Exit run_guarded(int argc, char** argv) {
   } catch (const Stop& stop) {
     report(stop);
     return stop.status;
+  } catch (const ChildrenKilled& killed) {
+    say("vmapcheck: " + one_line(killed.what()));
+    return Exit::subject;
   } catch (const std::bad_alloc&) {
     say("vmapcheck: out of memory");
     return Exit::io;

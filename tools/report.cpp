@@ -280,8 +280,11 @@ std::string draw_before(const Failure& failure, const Trace& trace, const Subjec
     const ReferenceModel& model = (*executor)->model();
     return draw_around(model, focus_of(failure, model.space().range));
   };
-  const Walked walked = walk(1, work);
-  return walked.answer.value_or("");
+  try {
+    return walk(1, work).answer.value_or("");
+  } catch (const ChildrenKilled&) {
+    return "";
+  }
 }
 
 }  // namespace

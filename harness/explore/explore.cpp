@@ -366,7 +366,7 @@ ExploreReport::Found read_found(std::string_view text) {
 ExploreReport::Found find_killer(const Territory& territory, const ExploreOptions& options,
                                  const SharedArray<Whereabouts>& here, Death death) {
   ExploreReport::Found first{{}, {}, {}, death};
-  if (death.phase == Phase::construction) return first;
+  if (death.phase == Phase::construction && !death.by_other) return first;
   for (std::size_t i = 0; i < here.size(); ++i) {
     const std::size_t length = std::min<std::size_t>(here[i].length + 1, explore_depth_max);
     ExploreReport::Found found{{here[i].moves.begin(), here[i].moves.begin() + length}, {}, {}, death};
@@ -382,6 +382,7 @@ ExploreReport::Found find_killer(const Territory& territory, const ExploreOption
     found.death = walked.death;
     return found;
   }
+  if (death.by_other) throw ChildrenKilled(death);
   return first;
 }
 
@@ -402,6 +403,7 @@ std::expected<ExploreReport, ExploreError> explore(const Territory& territory, c
   };
   WalkOptions walk_options{.limits = options.limits, .on_death = {}, .keep_going = {}};
   walk_options.grace = std::chrono::minutes(5);  // to write the state file
+  walk_options.tries = 1;                        // its counts go on
   walk_options.keep_going = [&] {
     update();
     return !options.on_progress || options.on_progress(report);
