@@ -41,7 +41,9 @@ void stand_alone(int output) {
   ::close(nothing);
   ::dup2(output, 1);
   ::dup2(output, 2);
-  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // what it has to say comes out before it dies
+  // Line by line: what it has to say comes out before it dies.
+  static char line[BUFSIZ];
+  std::setvbuf(stdout, line, _IOLBF, sizeof line);
 }
 
 void install_handlers(const Limits& limits) {

@@ -3,6 +3,8 @@
 // Random checking of subjects that die: the case that kills them is found like one that breaks an invariant, and what
 // was done before it is not lost.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -223,6 +225,67 @@ TEST(CheckOfThePicky, FindsWhatFailsInTheOthers) {
   ASSERT_TRUE(report->found);
   EXPECT_EQ(report->found->case_index + 1, report->cases + report->cases_skipped);
   EXPECT_TRUE(report->found->reproduced);
+}
+
+// ---- What comes of its processes
+// ------------------------------------------------------------------------------------------------------------
+
+TEST(CheckOfTheDying, CountsNoCaseOfProcessesThatTheSubjectHasForked) {
+  static int forks = 0;
+  const SubjectFactory make = [](const SubjectConfig& config) {
+    if (forks++ < 3) (void)!::fork();
+    return model_subject()(config);
+  };
+  const CheckReport report = check_with(make, 20, 50);
+  EXPECT_FALSE(report.found);
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(report.cases, 20u);
+  EXPECT_EQ(report.coverage.steps(), 20u * 50);
+}
+
+/// At this call of all processes, another one kills it.
+const SharedArray<std::int64_t> calls_left(1);
+struct KilledOnce : ModelSubject {
+  using ModelSubject::ModelSubject;
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    if (--calls_left[0] == 0) ::kill(::getpid(), SIGKILL);
+    return ModelSubject::allocate(request);
+  }
+};
+
+TEST(CheckOfTheDying, CountsACaseOnceThatIsTriedAgain) {
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return KilledOnce(config); });
+  CheckOptions options{.cases = 10, .ops = 200, .time = {}, .observe = true, .on_progress = {}};
+  const CheckReport whole = check(make, options).value();
+  calls_left[0] = 300;
+  const CheckReport report = check(make, options).value();
+  EXPECT_LT(calls_left[0], 0);
+  EXPECT_FALSE(report.found);
+  EXPECT_EQ(report.cases, 10u);
+  EXPECT_EQ(report.coverage.steps(), 10u * 200);
+  EXPECT_EQ(report.histograms->states_hash, whole.histograms->states_hash);
+}
+
+TEST(CheckOfTheDying, FindsWhatItFoundWhereTheChildThatRunsItAgainIsKilledOnce) {
+  static const SharedArray<pid_t> first(1);
+  static const SharedArray<int> killed(1);
+  struct Liar : ModelSubject {
+    using ModelSubject::ModelSubject;
+    vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+      if (first[0] != ::getpid() && killed[0]++ == 0) ::kill(::getpid(), SIGKILL);
+      if (request.size % 3 == 0) return std::unexpected(vmap::Error::no_space);
+      return ModelSubject::allocate(request);
+    }
+  };
+  const SubjectFactory make = factory([](const SubjectConfig& config) {
+    if (first[0] == 0) first[0] = ::getpid();
+    return Liar(config);
+  });
+  const CheckReport report = check_with(make, 10, 1000);
+  ASSERT_TRUE(report.found);
+  EXPECT_GT(killed[0], 1);
+  EXPECT_TRUE(report.found->reproduced);
+  EXPECT_EQ(signature(report.found->failure), "answer");
 }
 
 }  // namespace

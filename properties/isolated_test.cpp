@@ -3,6 +3,8 @@
 // Traces in child processes: each faulty subject fails as the catalogue says, at the op that it says, in the same way
 // each time; and what children report comes back as it was.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -162,6 +164,42 @@ TEST(FirstFailing, FindsTheViolationEvenWhereTheSubjectThenDiesOfIt) {
   EXPECT_EQ(hit->trace.ops.size(), 2u);
   const auto died = [](const Failure& failure) { return failure.kind == FailureKind::signal; };
   EXPECT_FALSE(first_failing(10, candidate, died, lies_and_dies));
+}
+
+// ---- Killed by others
+// --------------------------------------------------------------------------------------------------------------
+
+/// Lies and dies; the child that makes the nth of all is killed.
+SubjectFactory killed_once(int nth) {
+  const auto made = std::make_shared<SharedArray<int>>(1);
+  return [made, nth](const SubjectConfig& config) {
+    if (++(*made)[0] == nth) ::kill(::getpid(), SIGKILL);
+    return lies_and_dies(config);
+  };
+}
+
+TEST(RunIsolated, IsTriedAgainWhereAnotherProcessKilledTheChild) {
+  const Trace trace = trace_of("space 0x0..0x10\nalloc a0 size=1\n");
+  EXPECT_EQ(signature(fail(trace, killed_once(1))), "answer");
+}
+
+TEST(FirstFailing, IsTriedAgainWhereAnotherProcessKilledTheChild) {
+  const auto candidate = [](std::uint64_t i) {
+    return trace_of("space 0x0..0x10\n" + std::string(i < 3 ? "" : "alloc a0 size=1\n"));
+  };
+  for (const int nth : {2, 4, 5}) {  // passes, hits, is run alone
+    const auto hit = first_failing(10, candidate, is_answer, killed_once(nth));
+    ASSERT_TRUE(hit) << nth;
+    EXPECT_EQ(hit->index, 3u);
+  }
+}
+
+TEST(RunIsolated, NamesTheSignalWhereTheSubjectKillsItself) {
+  const SubjectFactory make = [](const SubjectConfig& config) {
+    ::raise(SIGKILL);
+    return model_subject()(config);
+  };
+  EXPECT_EQ(signature(fail(trace_of("space 0x0..0x10\n"), make)), "SIGKILL");
 }
 
 // ---- Lists of traces

@@ -4,6 +4,7 @@
 // failure, again and again the same, no longer than need be, and where it says "proved", the shortest.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
@@ -307,6 +308,32 @@ TEST(Minimize, EndsWithTheBestSoFarWhereItsCallerSaysSo) {
   const auto again = run_isolated(minimal.trace, subject("fault_rotation")).value();
   ASSERT_TRUE(again);
   EXPECT_EQ(signature(*again), signature(found.failure));
+}
+
+/// The fourth allocation has no place for three bytes; from the tenth on that was made, another process kills its child,
+/// each time elsewhere.
+struct KilledElsewhere : ModelSubject {
+  KilledElsewhere(const SubjectConfig& config, std::uint64_t nth) : ModelSubject(config), number(nth) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    if (number >= 10 && calls == number % 3) ::raise(SIGKILL);
+    if (++calls == 4 && request.size == 3) return std::unexpected(vmap::Error::no_space);
+    return ModelSubject::allocate(request);
+  }
+  std::uint64_t number, calls = 0;
+};
+
+TEST(Minimize, KeepsTheBestSoFarWhereChildrenAreKilled) {
+  const SharedArray<std::uint64_t> made(1);
+  const SubjectFactory make =
+      factory([&made](const SubjectConfig& config) { return KilledElsewhere(config, ++made[0]); });
+  const Trace trace = trace_of(
+      "space 0x0..0x40\nbusy 0x30..0x31\nbusy 0x35..0x36\nalloc a0 size=2\nalloc a1 size=2\nalloc a2 size=4\nalloc a3 size=3\n");
+  const auto failure = run_isolated(trace, make).value();
+  ASSERT_TRUE(failure);
+  const Minimized minimal = minimize(trace, *failure, make);
+  EXPECT_GE(made[0], 13u);
+  EXPECT_EQ(signature(minimal.failure), "answer");
+  EXPECT_FALSE(minimal.trace.ops.empty());
 }
 
 /// Has no place for three bytes, and exits when it is asked for one.

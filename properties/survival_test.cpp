@@ -98,6 +98,26 @@ TEST(Survival, ItIsPossibleAgainAndAgain) {
   EXPECT_EQ(said, "200");
 }
 
+TEST(Survival, AProcessThatWorkHasForkedDoesNotComeBack) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const std::string said = in_child([&] {
+    for (const bool dies : {false, true}) {
+      (void)survive([dies](Beacon&) {
+        if (::fork() == 0 && dies) std::abort();
+      });
+      if (::write(ends[1], "x", 1) != 1) return std::string("cannot write");
+      while (::wait(nullptr) > 0) {}
+    }
+    return std::string("done");
+  });
+  EXPECT_EQ(said, "done");
+  char bytes[8];
+  EXPECT_EQ(::read(ends[0], bytes, sizeof bytes), 2);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
 /// Not in a child of walk(), which has handlers of the same kind.
 TEST(Survival, OutsideOfItDeathsAreWhatTheyWere) {
   const pid_t child = ::fork();
