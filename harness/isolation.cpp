@@ -140,6 +140,35 @@ Death death_of(const Shared& shared, int status, Killed killed, std::string repo
   return death;
 }
 
+/// Ctrl-Z is for the group of the parent alone: for the time of a walk, it hands it on to the child's, and wakes it.
+class StopsTogether {
+ public:
+  StopsTogether() {
+    struct sigaction action{};
+    action.sa_handler = stop;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGTSTP, nullptr, &before_);
+    if (before_.sa_handler == SIG_DFL) ::sigaction(SIGTSTP, &action, nullptr);
+  }
+  StopsTogether(const StopsTogether&) = delete;
+  StopsTogether& operator=(const StopsTogether&) = delete;
+  ~StopsTogether() { ::sigaction(SIGTSTP, &before_, nullptr); }
+
+  static volatile pid_t child;
+
+ private:
+  static void stop(int) {
+    const int error = errno;
+    const pid_t group = child;
+    if (group > 0) ::kill(-group, SIGSTOP);
+    ::raise(SIGSTOP);
+    if (group > 0) ::kill(-group, SIGCONT);
+    errno = error;
+  }
+  struct sigaction before_{};
+};
+volatile pid_t StopsTogether::child = 0;
+
 /// One child, from its fork to its end.
 class Child {
  public:
@@ -198,6 +227,7 @@ Child::Child(Shared& shared, const Work& work, std::uint64_t first, std::uint64_
   pid_ = ::fork();
   if (pid_ == 0) be_the_child(shared, task, printed_to.number(), options.limits, parent);
   if (pid_ < 0) cannot("cannot fork");
+  StopsTogether::child = pid_;
 }
 
 void Child::attend() {
@@ -264,6 +294,7 @@ void Child::kill_it(Killed why) {
 /// With its group: as long as nobody has waited for it, no other can have its number.
 void Child::end() {
   if (pid_ <= 0) return;
+  StopsTogether::child = 0;
   ::kill(-pid_, SIGKILL);
   ::kill(pid_, SIGKILL);
   while (::waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {}
@@ -298,6 +329,7 @@ ChildrenKilled::ChildrenKilled(const Death& last)
 Walked walk(std::uint64_t count, const Work& work, const WalkOptions& options) {
   load_unwinder();
   Strays strays;
+  const StopsTogether stops_together;
   Walked walked;
   walked.items = options.first;
   std::vector<Place> killed;

@@ -13,8 +13,8 @@
 // stack then; and its parent looks, whatever became of that timer), and it may not sleep, or be stopped, for long within
 // one (its parent looks). Neither depends on how busy the machine is.
 //
-// A child begins with the signals as the system has them, in a session of its own: what it sends to its group, or the
-// terminal to that of its parent, stays there. It ends as a whole, with all processes that it has left behind. Those do
+// A child begins with the signals as the system has them, in a group of its own: what it sends to its group, or the
+// terminal to that of its parent, stays there (but Ctrl-Z stops both). It ends as a whole, with all processes that it has left behind. Those do
 // not see what it shares with its parent: one that goes on in the harness ends there. Its standard input is empty; what
 // it prints, on standard output too, is kept to its last part.
 //

@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -506,6 +507,40 @@ TEST(Walk, BeginsWithSignalsAsTheSystemHasThem) {
   ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
   ::signal(SIGUSR2, before);
   EXPECT_EQ(walked.answer, "");
+}
+
+char state_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const std::size_t at = text.rfind(')');
+  return at == std::string::npos ? '?' : text[at + 2];
+}
+bool comes_to(pid_t pid, bool stopped) {
+  for (int i = 0; i < 5000; ++i, ::usleep(1000))
+    if ((state_of(pid) == 'T') == stopped) return true;
+  return false;
+}
+
+TEST(Walk, IsStoppedFromTheTerminalWithItsChild) {
+  const SharedArray<pid_t> pid(1);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    ::setpgid(0, 0);
+    const Limits limits{.cpu = std::chrono::seconds(60)};
+    (void)walk(1, [&](std::uint64_t, Beacon&) { return pid[0] = ::getpid(), loop(), go_on; },
+               {.limits = limits, .on_death = {}, .keep_going = {}});
+    ::_exit(0);
+  }
+  while (pid[0] == 0) ::usleep(1000);
+  ::kill(parent, SIGTSTP);
+  EXPECT_TRUE(comes_to(parent, true));
+  EXPECT_TRUE(comes_to(pid[0], true));
+  ::kill(parent, SIGCONT);
+  EXPECT_TRUE(comes_to(parent, false));
+  EXPECT_TRUE(comes_to(pid[0], false));
+  ::kill(parent, SIGKILL);
+  ::waitpid(parent, nullptr, 0);
 }
 
 // ---- Its own children

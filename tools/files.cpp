@@ -70,31 +70,32 @@ bool out_failed = false;
 /// Standard output, also in a child whose file 1 is what the subject prints.
 int out_file = 1;
 
-/// A write to a pipe that nobody reads is an error like any other, also in a child, to which SIGPIPE is what it is to
-/// every process.
-class WithoutSigpipe {
+/// A write to a pipe that nobody reads is an error like any other, and one to the terminal is a write, also in a child,
+/// to which signals are what they are to every process, and which is not in the terminal's group.
+class WithoutSignals {
  public:
-  WithoutSigpipe() {
-    ::sigemptyset(&sigpipe_);
-    ::sigaddset(&sigpipe_, SIGPIPE);
-    ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
+  WithoutSignals() {
+    ::sigemptyset(&signals_);
+    ::sigaddset(&signals_, SIGPIPE);
+    ::sigaddset(&signals_, SIGTTOU);
+    ::pthread_sigmask(SIG_BLOCK, &signals_, &before_);
   }
-  WithoutSigpipe(const WithoutSigpipe&) = delete;
-  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
-  ~WithoutSigpipe() {
+  WithoutSignals(const WithoutSignals&) = delete;
+  WithoutSignals& operator=(const WithoutSignals&) = delete;
+  ~WithoutSignals() {
     const int why = errno;
     const timespec now{};
-    ::sigtimedwait(&sigpipe_, nullptr, &now);
+    ::sigtimedwait(&signals_, nullptr, &now);
     ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
     errno = why;
   }
 
  private:
-  sigset_t sigpipe_, before_;
+  sigset_t signals_, before_;
 };
 
 void write_out(std::string_view text) {
-  const WithoutSigpipe without;
+  const WithoutSignals without;
   if (write_all(out_file, text)) return;
   out_failed = true;
   if (errno == EPIPE) throw Stop{Exit::io, ""};
