@@ -15,8 +15,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <new>
 #include <iterator>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -144,7 +144,7 @@ Death death_of(const Shared& shared, int status, Killed killed, std::string repo
 class StopsTogether {
  public:
   StopsTogether() {
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = stop;
     action.sa_flags = SA_RESTART;
     ::sigaction(SIGTSTP, nullptr, &before_);
@@ -165,7 +165,7 @@ class StopsTogether {
     if (group > 0) ::kill(-group, SIGCONT);
     errno = error;
   }
-  struct sigaction before_{};
+  struct sigaction before_ {};
 };
 volatile pid_t StopsTogether::child = 0;
 
@@ -239,8 +239,8 @@ void Child::attend() {
     if (events > 0 && ready[0].revents != 0) read_from(channel_);
     if (events > 0 && ready[1].revents != 0) read_from(output_);
     siginfo_t ended{};
-    const bool has_ended = ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-                           ended.si_pid == pid_;
+    const bool has_ended =
+        ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == pid_;
     if (has_ended)
       end();
     else
@@ -323,8 +323,8 @@ struct Place {
 
 ChildrenKilled::ChildrenKilled(const Death& last)
     : std::runtime_error("a child process was killed from outside with " + last.what + " at step " +
-                         std::to_string(last.step) + ", and elsewhere or not at all when it was tried again: is there " +
-                         "too little memory?") {}
+                         std::to_string(last.step) +
+                         ", and elsewhere or not at all when it was tried again: is there " + "too little memory?") {}
 
 Walked walk(std::uint64_t count, const Work& work, const WalkOptions& options) {
   load_unwinder();
@@ -402,8 +402,7 @@ void unshare_memory(void* memory, std::size_t bytes) {
 }
 
 void keep_shared_memory_to_itself() {
-  for (const auto& [memory, bytes] : shared_memory())
-    ::madvise(memory, std::max<std::size_t>(bytes, 1), MADV_DONTFORK);
+  for (const auto& [memory, bytes] : shared_memory()) ::madvise(memory, std::max<std::size_t>(bytes, 1), MADV_DONTFORK);
 }
 
 void die_with_parent(int parent) {

@@ -10,13 +10,13 @@
 //     if (!walked.death) std::puts(walked.answer->c_str());   // "done"
 //
 // How a child that does not end is noticed: it has processor time for each step (a timer of the child, which has the
-// stack then; and its parent looks, whatever became of that timer), and it may not sleep, or be stopped, for long within
-// one (its parent looks). Neither depends on how busy the machine is.
+// stack then; and its parent looks, whatever became of that timer), and it may not sleep, or be stopped, for long
+// within one (its parent looks). Neither depends on how busy the machine is.
 //
 // A child begins with the signals as the system has them, in a group of its own: what it sends to its group, or the
-// terminal to that of its parent, stays there (but Ctrl-Z stops both). It ends as a whole, with all processes that it has left behind. Those do
-// not see what it shares with its parent: one that goes on in the harness ends there. Its standard input is empty; what
-// it prints, on standard output too, is kept to its last part.
+// terminal to that of its parent, stays there (but Ctrl-Z stops both). It ends as a whole, with all processes that it
+// has left behind. Those do not see what it shares with its parent: one that goes on in the harness ends there. Its
+// standard input is empty; what it prints, on standard output too, is kept to its last part.
 //
 // A child that another process has killed (SIGKILL, by the system for want of memory) says nothing of the subject: the
 // item is tried again. At the same step each time the child did it itself, and that is its death.

@@ -51,7 +51,8 @@ void install_handlers(const Limits& limits) {
   constexpr rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
   ::mallopt(M_ARENA_MAX, 1);
-  note_last_words({.page = mine, .leave = end_here, .memory_faults = !is_sanitized(), .all_signals = true, .cpu = limits.cpu});
+  note_last_words(
+      {.page = mine, .leave = end_here, .memory_faults = !is_sanitized(), .all_signals = true, .cpu = limits.cpu});
   if (is_sanitized()) return;  // which needs terabytes of address space
   std::set_new_handler(note_no_memory);
   // Private writable memory: what is only reserved does not count.

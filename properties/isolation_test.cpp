@@ -2,8 +2,8 @@
 //
 // Work in child processes: whatever it does there, the parent learns what and where, goes on, and has nothing left
 // over.
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -498,7 +498,7 @@ TEST(Walk, BeginsWithSignalsAsTheSystemHasThem) {
     ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
     for (int number = 1; number < 32; ++number) {
       if (::sigismember(&blocked, number) == 1) wrong += signal_name(number) + " is blocked ";
-      struct sigaction action{};
+      struct sigaction action {};
       ::sigaction(number, nullptr, &action);
       if (action.sa_handler == SIG_IGN) wrong += signal_name(number) + " is ignored ";
     }
@@ -691,9 +691,9 @@ TEST(KilledByOthers, AtAnotherPlaceEachTimeNothingIsSaidOfTheSubject) {
 }
 
 TEST(KilledByOthers, OnlyOnceWhereNothingIsToBeTriedAgain) {
-  const Walked walked = walk(
-      1, [](std::uint64_t, Beacon&) -> std::optional<std::string> { return ::raise(SIGKILL), std::nullopt; },
-      {.on_death = {}, .keep_going = {}, .tries = 1});
+  const Walked walked =
+      walk(1, [](std::uint64_t, Beacon&) -> std::optional<std::string> { return ::raise(SIGKILL), std::nullopt; },
+           {.on_death = {}, .keep_going = {}, .tries = 1});
   EXPECT_TRUE(walked.death.value().by_other);
   EXPECT_FALSE(death_by([] { ::raise(SIGTERM); }).by_other);
 }
@@ -797,7 +797,9 @@ TEST(StandardError, OfAChildThatPrintsAndPrintsIsKeptToItsEnd) {
   const auto passed_on = [&](std::uint64_t, Beacon& beacon) {
     beacon.aside(true);
     ::dup2(::memfd_create("passed on", 0), 2);
-    for (int i = 0; i < 3; ++i) (void)walk(1, [&](std::uint64_t, Beacon&) { return print_much(), go_on; }, options);
+    for (int i = 0; i < 3; ++i)
+      (void)walk(
+          1, [&](std::uint64_t, Beacon&) { return print_much(), go_on; }, options);
     return std::optional(std::to_string(::lseek(2, 0, SEEK_END)));
   };
   EXPECT_LE(std::stoul(walk(1, passed_on, options).answer.value()), std::size_t{2} << 20);

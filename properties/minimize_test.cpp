@@ -310,8 +310,8 @@ TEST(Minimize, EndsWithTheBestSoFarWhereItsCallerSaysSo) {
   EXPECT_EQ(signature(*again), signature(found.failure));
 }
 
-/// The fourth allocation has no place for three bytes; from the tenth on that was made, another process kills its child,
-/// each time elsewhere.
+/// The fourth allocation has no place for three bytes; from the tenth on that was made, another process kills its
+/// child, each time elsewhere.
 struct KilledElsewhere : ModelSubject {
   KilledElsewhere(const SubjectConfig& config, std::uint64_t nth) : ModelSubject(config), number(nth) {}
   vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
@@ -327,7 +327,8 @@ TEST(Minimize, KeepsTheBestSoFarWhereChildrenAreKilled) {
   const SubjectFactory make =
       factory([&made](const SubjectConfig& config) { return KilledElsewhere(config, ++made[0]); });
   const Trace trace = trace_of(
-      "space 0x0..0x40\nbusy 0x30..0x31\nbusy 0x35..0x36\nalloc a0 size=2\nalloc a1 size=2\nalloc a2 size=4\nalloc a3 size=3\n");
+      "space 0x0..0x40\nbusy 0x30..0x31\nbusy 0x35..0x36\nalloc a0 size=2\nalloc a1 size=2\nalloc a2 size=4\nalloc a3 "
+      "size=3\n");
   const auto failure = run_isolated(trace, make).value();
   ASSERT_TRUE(failure);
   const Minimized minimal = minimize(trace, *failure, make);
