@@ -65,7 +65,7 @@ std::expected<Case, std::string> run_case(const SubjectFactory& make, Random ran
   std::uint64_t free_blocks_sum = 0, small_states = 0;
   while (result.trace.ops.size() < options.ops && !result.failure) {
     const std::size_t step = result.trace.ops.size();
-    if (step % 4096 == 4095 && !options.keep_going()) break;
+    if (step % 16 == 15 && !options.keep_going()) break;
     result.trace.ops.push_back(generator.next(**executor));
     const Op& op = result.trace.ops.back();
     Beacon(options.beacon).at(Phase::op, step);

@@ -49,6 +49,29 @@ constexpr std::size_t repeated_part = 64;
 
 }  // namespace
 
+std::uint64_t visits_at_every_step(const Trace& trace) {
+  // How many areas live is an estimate: every allocation is taken to succeed, and every free to end one.
+  std::uint64_t visits = 0, lives = trace.space.busy.size(), lazy = 0;
+  for (const Op& op : trace.ops) {
+    if (const auto* congruent = std::get_if<Congruent>(&op))
+      lives += congruent->blocks.size();
+    else if (std::holds_alternative<Alloc>(op) || std::holds_alternative<AllocAt>(op))
+      ++lives;
+    else if (std::holds_alternative<Free>(op) || std::holds_alternative<FreeAt>(op))
+      lives -= std::min<std::uint64_t>(lives, 1);
+    else if (std::holds_alternative<FreeLazily>(op) || std::holds_alternative<FreeLazilyAt>(op))
+      ++lazy;  // its node stays
+    else if (std::holds_alternative<Purge>(op))
+      lives -= std::min(lives, std::exchange(lazy, 0));
+    visits += 2 * lives + 1;
+  }
+  return visits;
+}
+
+Checking checking_of(const Trace& trace) {
+  return visits_at_every_step(trace) <= visits_affordable ? Checking::every_step : Checking::amortized;
+}
+
 std::expected<std::unique_ptr<Executor>, std::string> Executor::create(const Space& space, const SubjectFactory& make,
                                                                        Checking checking, Arena* arena) {
   if (std::string why = defect(space); !why.empty()) return std::unexpected(why);
@@ -87,6 +110,7 @@ std::optional<Violation> Executor::step(const Op& op) {
       return violation;
     }
   }
+  ++position_.step;
   now_.op = op.index();
   now_.failed = now_.released = now_.thorough = false;
   now_.touched.clear();
@@ -253,6 +277,7 @@ std::optional<Violation> Executor::perform(const AllocAt& op) {
 std::optional<Violation> Executor::perform(const Congruent& op) {
   if (!features_.congruent) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   const Result<Address> expected = expect([&] { return predict(op); });
+  beacon_.aside(false);
   const Result<Address> actual = subject_->allocate_congruent(op.blocks, op.align, op.within);
   if (actual)
     answer_ = Base{*actual};
@@ -261,10 +286,12 @@ std::optional<Violation> Executor::perform(const Congruent& op) {
   if (hook_violation_) return std::move(hook_violation_);
   if (!actual) return judge_failure(expected, actual);
   if (actual != expected) return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
+  beacon_.aside(true);  // the model follows, which takes a while for a million blocks
   for (std::size_t i = 0; i < op.blocks.size(); ++i) {
     const Address begin = *actual + op.blocks[i].offset;
     occupied({begin, begin + op.blocks[i].size}, {op.label.id, static_cast<std::uint32_t>(i)});
   }
+  beacon_.aside(false);
   return std::nullopt;
 }
 
@@ -449,10 +476,14 @@ const Executor::Live* Executor::find_live(Label label) const {
 // ------------------------------------------------------------------------------------
 
 std::optional<Violation> Executor::check(const Op& op) {
+  beacon_.aside(false);
   if (features_.stats) subject_->stats(stats_);
   ++unchecked_;
-  const bool in_full = checking_ == Checking::every_step || now_.thorough || is_much(now_.touched.size()) ||
-                       is_due(unchecked_, model_.areas().size() + free_blocks_);
+  const std::uint64_t step = position_.step - 1;
+  const bool closer =
+      checking_ == Checking::every_step || (step >= closer_.from && (step - closer_.from) % closer_.stride == 0);
+  const std::size_t nodes = model_.areas().size() + free_blocks_;
+  const bool in_full = closer || now_.thorough || is_much(now_.touched.size()) || is_due(unchecked_, nodes);
   if (auto violation = in_full ? check_everything() : check_what_was_touched()) return violation;
   if (auto violation = check_memory()) return violation;
   if (auto violation = check_cost(op)) return violation;
@@ -460,8 +491,10 @@ std::optional<Violation> Executor::check(const Op& op) {
   if (auto violation = check_stats(in_full)) return violation;
   if (auto violation = check_tree_cases()) return violation;
   // The subject's own check is as long as ours: it is asked at every eighth of them, and at the end.
-  const bool asks = in_full && (checking_ == Checking::every_step || coverage_.full_checks % 8 == 0);
-  return asks ? check_verify() : std::nullopt;
+  if (closer || (in_full && coverage_.full_checks % 8 == 0))
+    if (auto violation = check_verify()) return violation;
+  if (in_full) position_ = {position_.step, position_.step, nodes};
+  return std::nullopt;
 }
 
 /// True where a look at everything is worth more than one at the surroundings of so many places.
@@ -472,6 +505,7 @@ bool Executor::is_much(std::size_t touched) const {
 std::optional<Violation> Executor::check_everything() {
   unchecked_ = 0;
   ++coverage_.full_checks;
+  beacon_.aside(false);
   use_gap_index_if_large();
   std::optional<Violation> atomicity;
   if (features_.observable) {
@@ -492,6 +526,7 @@ std::optional<Violation> Executor::check_everything() {
     if (auto violation = check_classification()) return violation;
   if (features_.inspectable) {
     checked(Invariant::tree), checked(Invariant::augment);
+    beacon_.aside(false);
     TreeFinding finding = subject_->check_tree(model_.areas().size() + free_blocks_ + 2, blocks_);
     if (finding.tree) return broken(Invariant::tree, *std::move(finding.tree));
     if (!atomicity && features_.observable && blocks_ != layout_.free)
@@ -767,7 +802,8 @@ std::optional<Violation> Executor::check_stats(bool largest) const {
 }
 
 /// Everything was checked, and nothing is wrong: so must the subject's own check say.
-std::optional<Violation> Executor::check_verify() const {
+std::optional<Violation> Executor::check_verify() {
+  beacon_.aside(false);
   const auto violation = subject_->verify();
   if (!violation) return std::nullopt;
   return broken(Invariant::answer,
@@ -857,25 +893,37 @@ std::uint64_t Executor::visible_state() const {
 }
 
 std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
-                                                       Checking checking, Coverage* coverage, Beacon beacon,
-                                                       const std::function<void(const Failure&)>& on_violation) {
+                                                       const RunOptions& options) {
+  Beacon beacon = options.beacon;
   beacon.at(Phase::construction, 0);
-  auto executor = Executor::create(trace.space, make, checking);
+  auto executor = Executor::create(trace.space, make, options.checking);
   if (!executor) return std::unexpected(std::move(executor.error()));
+  (*executor)->look_closer(options.closer);
+  (*executor)->report_to(beacon);
   std::optional<Failure> failure;
   for (std::size_t step = 0; step < trace.ops.size() && !failure; ++step) {
+    if (options.keep_going && !options.keep_going()) return std::nullopt;
     beacon.at(Phase::op, step);
+    if (options.position != nullptr) *options.position = (*executor)->position();
     if (auto violation = (*executor)->step(trace.ops[step]))
       failure = Failure{step, trace.ops[step], *std::move(violation)};
   }
   if (!failure) {
     beacon.at(Phase::end, trace.ops.size());
+    if (options.position != nullptr) *options.position = (*executor)->position();
     if (auto violation = (*executor)->finish())
       failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
   }
-  if (coverage != nullptr) *coverage += (*executor)->coverage();
-  if (failure && on_violation) on_violation(*failure);
+  if (options.coverage != nullptr) *options.coverage += (*executor)->coverage();
+  if (failure && options.on_violation) options.on_violation(*failure);
   return failure;
+}
+
+std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
+                                                       Checking checking, Coverage* coverage, Beacon beacon,
+                                                       const std::function<void(const Failure&)>& on_violation) {
+  return run(trace, make,
+             RunOptions{.checking = checking, .coverage = coverage, .beacon = beacon, .on_violation = on_violation});
 }
 
 }  // namespace vmapcheck

@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +52,30 @@ namespace vmapcheck {
 enum class Checking : std::uint8_t {
   every_step,  ///< everything, at every step
   amortized,   ///< what the op touched at every step; everything so often that it costs as much again, and at the end
+};
+
+/// Nodes that a run may visit in checks of everything before that is too much: some seconds.
+inline constexpr std::uint64_t visits_affordable = 20'000'000;
+
+/// Nodes that checking everything at every step would visit, as far as a trace tells without being run: at each step
+/// one for each area that lives then, and one for the free block beside it.
+[[nodiscard]] std::uint64_t visits_at_every_step(const Trace& trace);
+
+/// How a trace is checked unless it is said how: at every step, where that is affordable.
+[[nodiscard]] Checking checking_of(const Trace& trace);
+
+/// Checks of everything beside those that are due anyway: after each `stride`-th step from the one with index `from`
+/// on.
+struct Closer {
+  std::uint64_t from = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t stride = 1;
+};
+
+/// How far a run has come. Shared with the process that watches it.
+struct Position {
+  std::uint64_t step = 0;   ///< that is about to be performed
+  std::uint64_t sound = 0;  ///< steps after which everything was last checked, and right
+  std::uint64_t nodes = 0;  ///< areas and free blocks that there were then
 };
 
 /// What a subject answered, or why it was not asked.
@@ -99,6 +124,12 @@ class Executor {
 
   /// A last full check; then destroys the subject, and checks that it gave all its metadata back. No step may follow.
   [[nodiscard]] std::optional<vmap::Violation> finish();
+
+  void look_closer(const Closer& closer) { closer_ = closer; }
+  /// Gives signs of life within a step: an op of a million blocks is checked for longer than the subject may take.
+  void report_to(const Beacon& beacon) { beacon_ = beacon; }
+  /// How far it has come.
+  [[nodiscard]] const Position& position() const { return position_; }
 
   /// Of the last step.
   [[nodiscard]] const Answer& answer() const { return answer_; }
@@ -223,7 +254,7 @@ class Executor {
   std::optional<vmap::Violation> check_nothing_counted() const;
   std::optional<vmap::Violation> check_coalescings();
   std::optional<vmap::Violation> check_tree_cases() const;
-  std::optional<vmap::Violation> check_verify() const;
+  std::optional<vmap::Violation> check_verify();
   [[nodiscard]] std::uint64_t visits_max(const Op& op) const;
   [[nodiscard]] std::uint64_t visits_min(const Op& op) const;
   [[nodiscard]] std::uint64_t misfits_allowed(const Op& op) const;
@@ -239,6 +270,9 @@ class Executor {
   MetadataResource metadata_;
   ReferenceModel model_;
   Checking checking_;
+  Closer closer_;
+  Beacon beacon_;
+  Position position_;
   std::unique_ptr<AnySubject> subject_;
   Features features_;
   Promises promises_;
@@ -283,9 +317,21 @@ class Executor::Mark {
   std::vector<std::byte> subject_;
 };
 
+struct RunOptions {
+  Checking checking = Checking::every_step;
+  Closer closer{};
+  Coverage* coverage = nullptr;
+  Beacon beacon{};  ///< is told where the run is
+  /// Called before the subject is destroyed, whose state is undefined from there on.
+  std::function<void(const Failure&)> on_violation{};
+  std::function<bool()> keep_going{};  ///< asked before each step; false ends the run, which then has found nothing
+  Position* position = nullptr;        ///< is told how far it has come
+};
+
 /// Runs a trace to its end or its first violation. The error says why the subject could not be made. In this process: a
-/// subject that dies takes it along (see isolated.hpp). `beacon` says where the run is. `on_violation` is called before
-/// the subject is destroyed, whose state is undefined from there on.
+/// subject that dies takes it along (see isolated.hpp).
+[[nodiscard]] std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
+                                                                     const RunOptions& options);
 [[nodiscard]] std::expected<std::optional<Failure>, std::string> run(
     const Trace& trace, const SubjectFactory& make, Checking checking = Checking::every_step,
     Coverage* coverage = nullptr, Beacon beacon = {}, const std::function<void(const Failure&)>& on_violation = {});

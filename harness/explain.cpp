@@ -139,6 +139,7 @@ Variant Explainer::variant_of(std::size_t op, std::size_t argument, std::uint64_
 }
 
 void Explainer::vary_op(std::size_t step) {
+  constexpr std::size_t blocks_max = 16;  // each variant holds them all
   const Op& op = trace_.ops[step];
   explanation_.ops.push_back({step, print(op), Effect::other, {}});
   arguments_.emplace_back();
@@ -167,7 +168,7 @@ void Explainer::vary_op(std::size_t step) {
           },
           [&](const Congruent& o) {
             vary("align", o.align, powers_of_two(), [](Op& to, std::uint64_t v) { std::get<Congruent>(to).align = v; });
-            for (std::size_t k = 0; k < o.blocks.size(); ++k) {
+            for (std::size_t k = 0; k < std::min(blocks_max, o.blocks.size()); ++k) {
               const std::string block = "block " + std::to_string(k);
               vary(block + " offset", o.blocks[k].offset, nearby(o.blocks[k].offset),
                    [k](Op& to, std::uint64_t v) { std::get<Congruent>(to).blocks[k].offset = v; });
@@ -219,8 +220,8 @@ void Explainer::run_variants(std::vector<Variant>& variants) {
       effects[item] = effect_of(failure);
       violated[item] = true;
     };
-    const auto outcome =
-        vmapcheck::run(changed(variants[item]), make_, Checking::every_step, nullptr, beacon, on_violation);
+    const Trace trace = changed(variants[item]);
+    const auto outcome = vmapcheck::run(trace, make_, checking_of(trace), nullptr, beacon, on_violation);
     if (!violated[item]) effects[item] = outcome ? Effect::passes : Effect::other;
     return std::nullopt;
   };

@@ -64,7 +64,7 @@ struct ExplainOptions {
   Limits limits{};
   Kept kept = Kept::signature;  ///< what failures must have in common to be the same
   /// When this has passed, what was not tried is left out, of the first ops before the last.
-  std::chrono::milliseconds time{10'000};
+  std::chrono::nanoseconds time = std::chrono::seconds(10);
   std::function<bool()> keep_going{};  ///< false ends it early, too
 };
 

@@ -79,19 +79,62 @@ std::optional<Failure> unpack(const std::string& bytes, const Trace& trace) {
   return failure;
 }
 
-std::expected<std::optional<Failure>, std::string> run_isolated(const Trace& trace, const SubjectFactory& make,
-                                                                const IsolatedOptions& options) {
+Failure named(Failure failure, Position position,
+              const std::function<std::optional<Failure>(const Closer& closer, Position& position)>& again,
+              std::uint64_t visits_max) {
+  for (Closer closer{.stride = 0}; closer.stride != 1;) {
+    const std::uint64_t unsure = failure.step - std::min<std::uint64_t>(failure.step, position.sound) + 1;
+    closer.from = position.sound - std::min<std::uint64_t>(position.sound, 1);
+    const std::uint64_t stride = 1 + unsure * std::max<std::uint64_t>(position.nodes, 1) / visits_max;
+    closer.stride = closer.stride == 0 ? stride : std::min(stride, closer.stride / 2);  // ever smaller
+    auto closest = again(closer, position);
+    if (!closest) break;
+    failure = *std::move(closest);
+  }
+  return failure;
+}
+
+namespace {
+
+std::expected<std::optional<Failure>, std::string> run_once(const Trace& trace, const SubjectFactory& make,
+                                                            const IsolatedOptions& options, Checking checking,
+                                                            const Closer& closer, Position& position) {
+  const SharedArray<Position> shared(1);
   const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
     const auto answer_at_once = [&](const Failure& failure) { beacon.answer(pack(failure)); };
-    const auto outcome = run(trace, make, options.checking, nullptr, beacon, answer_at_once);
+    const auto outcome = run(trace, make,
+                             RunOptions{.checking = checking,
+                                        .closer = closer,
+                                        .beacon = beacon,
+                                        .on_violation = answer_at_once,
+                                        .position = &shared[0]});
     if (!outcome) return std::string{mark_error} + outcome.error();
     return pack(*outcome);
   };
-  const Walked walked = walk(1, work, {.limits = options.limits, .on_death = {}, .keep_going = options.keep_going});
+  WalkOptions walk_options{.limits = options.limits, .on_death = {}, .keep_going = {}};
+  walk_options.keep_going = [&] {
+    if (options.on_progress) options.on_progress(shared[0].step);
+    return !options.keep_going || options.keep_going();
+  };
+  const Walked walked = walk(1, work, walk_options);
+  position = shared[0];
   if (walked.death) return failure_of(*walked.death, trace);
   if (!walked.answer || walked.answer->empty()) return std::nullopt;
   if (walked.answer->front() == mark_error) return std::unexpected(walked.answer->substr(1));
   return unpack(*walked.answer, trace);
+}
+
+}  // namespace
+
+std::expected<std::optional<Failure>, std::string> run_isolated(const Trace& trace, const SubjectFactory& make,
+                                                                const IsolatedOptions& options) {
+  const Checking checking = options.checking.value_or(checking_of(trace));
+  Position position;
+  auto outcome = run_once(trace, make, options, checking, {}, position);
+  if (options.checking || checking == Checking::every_step || !outcome || !*outcome) return outcome;
+  return named(**std::move(outcome), position, [&](const Closer& closer, Position& now) {
+    return run_once(trace, make, options, checking, closer, now).value_or(std::nullopt);
+  });
 }
 
 Limits hurried(Limits limits, FailureKind kind) {
@@ -109,33 +152,50 @@ Limits hurried(Limits limits, FailureKind kind) {
 std::optional<Hit> first_failing(std::uint64_t count, const std::function<Trace(std::uint64_t)>& candidate,
                                  const std::function<bool(const Failure&)>& wanted, const SubjectFactory& make,
                                  const IsolatedOptions& options) {
+  // What fails otherwise where the checks are amortized may, at the right step, be what is wanted.
+  const auto how = [&](const Trace& trace) { return options.checking.value_or(checking_of(trace)); };
+  const auto may_be_wanted = [&](const Failure& failure, const Trace& trace) {
+    return wanted(failure) || (!options.checking && how(trace) == Checking::amortized);
+  };
   const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
-    (void)run(candidate(item), make, options.checking, nullptr, beacon, [&](const Failure& failure) {
-      if (wanted(failure)) beacon.answer("");
-    });
+    const Trace trace = candidate(item);
+    (void)run(trace, make,
+              RunOptions{.checking = how(trace),
+                         .beacon = beacon,
+                         .on_violation =
+                             [&](const Failure& failure) {
+                               if (may_be_wanted(failure, trace)) beacon.answer("");
+                             },
+                         .keep_going = options.share ? options.share() : nullptr});
     return std::nullopt;
   };
   WalkOptions walk_options{.limits = options.limits, .on_death = {}, .keep_going = options.keep_going};
   walk_options.on_death = [&](std::uint64_t item, const Death& death) {
-    return wanted(failure_of(death, candidate(item)));
+    const Trace trace = candidate(item);
+    return may_be_wanted(failure_of(death, trace), trace);
   };
   while (walk_options.first < count) {
     const Walked walked = walk(count, work, walk_options);
     if (!walked.answer && !walked.death) return std::nullopt;
+    walk_options.first = walked.items + 1;
     Trace trace = candidate(walked.items);
     if (walked.death && walked.death->kind == FailureKind::hang) {
       // Nothing is more expensive than to wait for one again.
       Failure failure = failure_of(*walked.death, trace);
+      if (!wanted(failure)) continue;
       cut_behind(trace, failure);
       return Hit{walked.items, std::move(trace), std::move(failure)};
     }
     // Alone: what others have done to that child may have been the reason.
-    auto again = run_isolated(trace, make, options);
+    IsolatedOptions alone = options;
+    alone.checking = how(trace);
+    auto again = run_isolated(trace, make, alone);
+    if (!options.checking && alone.checking == Checking::amortized && again && *again && !wanted(**again))
+      again = run_isolated(trace, make, options);
     if (again && *again && wanted(**again)) {
       cut_behind(trace, **again);
       return Hit{walked.items, std::move(trace), **std::move(again)};
     }
-    walk_options.first = walked.items + 1;
   }
   return std::nullopt;
 }

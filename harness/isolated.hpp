@@ -28,10 +28,25 @@ namespace vmapcheck {
 [[nodiscard]] Failure failure_of(const vmap::Violation& violation, std::size_t step, const Trace& trace);
 
 struct IsolatedOptions {
-  Checking checking = Checking::every_step;
+  /// None: as checking_of() has it; where that is amortized, the step of a failure is found by named().
+  std::optional<Checking> checking{};
   Limits limits{};
   std::function<bool()> keep_going{};  ///< false ends the run, which then has found nothing
+  /// Called as often as that, with the step at which the run is.
+  std::function<void(std::uint64_t step)> on_progress{};
+  /// Of many candidates: called in the child before each. What it returns is asked before each step; false ends the
+  /// candidate, which then does not fail.
+  std::function<std::function<bool()>()> share{};
 };
+
+/// A run that failed under amortized checking may have broken something some steps before. `again` runs the same trace
+/// with closer checks around there, each time fewer steps apart until they are at every one; never more checks than
+/// are affordable. What fails then is named as it is where all is checked at every step; what does not fail again stays
+/// what it was. `position` is where the first run came to.
+[[nodiscard]] Failure named(
+    Failure failure, Position position,
+    const std::function<std::optional<Failure>(const Closer& closer, Position& position)>& again,
+    std::uint64_t visits_max = visits_affordable);
 
 /// run() in a child. The error says why the subject could not be made.
 [[nodiscard]] std::expected<std::optional<Failure>, std::string> run_isolated(const Trace& trace,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -17,7 +18,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// Longer traces are only shortened by deletion.
-constexpr std::size_t simplified_ops_max = 128;
+constexpr std::size_t simplified_length_max = 128;
+/// Of longer traces, the last ops are tried alone.
+constexpr std::size_t long_trace_min = 512;
+/// Of the time that is left, what a candidate may take.
+constexpr int share_of_candidate = 8;
 /// Random sequences are shorter than this; where deletion leaves more, the fault needs them.
 constexpr std::size_t searched_ops_max = 24;
 /// So many candidates in a row that fail otherwise say that the signature moves.
@@ -25,15 +30,25 @@ constexpr std::uint64_t refused_max = 64;
 
 std::size_t length_of(const Trace& trace) { return trace.ops.size() + trace.space.busy.size(); }
 
+/// Ops, where each block of a congruent one counts as one.
+std::size_t ops_and_blocks(const Trace& trace) {
+  std::size_t length = trace.ops.size();
+  for (const Op& op : trace.ops)
+    if (const auto* congruent = std::get_if<Congruent>(&op)) length += congruent->blocks.size();
+  return length;
+}
+
 class Minimizer {
  public:
   Minimizer(const Trace& trace, const Failure& failure, const SubjectFactory& make, const MinimizeOptions& options);
   Minimized run();
 
  private:
+  void keep_last();
   void delete_ops(Trace& trace, Failure& failure);
+  bool delete_blocks(Trace& trace, Failure& failure, std::size_t length);
   template <class List>
-  void delete_runs(Trace& trace, Failure& failure, List list_of);
+  bool delete_runs(Trace& trace, Failure& failure, std::size_t length, List list_of);
   bool delete_again();
   bool delete_concretised();
   bool simplify_numbers();
@@ -51,14 +66,20 @@ class Minimizer {
 
   std::optional<Hit> first(std::uint64_t count, const std::function<Trace(std::uint64_t)>& candidate);
   [[nodiscard]] bool time_is_left();
+  [[nodiscard]] Placements placed(const Trace& trace) {
+    return placements(trace, make_, isolated_.limits, isolated_.keep_going);
+  }
+  [[nodiscard]] Clock::duration elapsed() const { return options_.now() - begin_; }
+  void run_last();
   void stage(std::string_view text) { progress_.stage = text; }
 
   const SubjectFactory& make_;
   const MinimizeOptions& options_;
-  const Clock::time_point begin_ = Clock::now();
+  const Clock::time_point begin_ = options_.now();
   const Failure first_;
   const SharedArray<std::uint64_t> refused_{1};  ///< candidates that failed otherwise since one failed as is wanted
   bool may_fall_back_;
+  const SharedArray<std::uint64_t> candidates_{1};  ///< that were run; children count
   std::function<bool(const Failure&)> wanted_;
   IsolatedOptions isolated_;
   MinimizeProgress progress_{};
@@ -79,6 +100,11 @@ Minimizer::Minimizer(const Trace& trace, const Failure& failure, const SubjectFa
     return false;
   };
   isolated_.keep_going = [this] { return time_is_left(); };
+  isolated_.share = [this]() -> std::function<bool()> {
+    if (!options_.time) return {};
+    const Clock::duration share = (*options_.time - elapsed()) / share_of_candidate;
+    return [this, end = options_.now() + share] { return options_.now() < end; };
+  };
   keep(options.keep);
 }
 
@@ -87,18 +113,17 @@ Minimized Minimizer::run() {
   try {
     search();
   } catch (const ChildrenKilled&) {}
-  best_.trace = relabel(best_.trace);
-  // With all of its time, and with the labels that it has now.
   try {
-    const auto last = run_isolated(best_.trace, make_, {.limits = options_.limits, .keep_going = {}});
-    if (last && *last && wanted_(**last)) best_.failure = **last;
+    run_last();
   } catch (const ChildrenKilled&) {}
-  best_.elapsed = Clock::now() - begin_;
+  best_.candidates = candidates_[0];
+  best_.elapsed = elapsed();
   return std::move(best_);
 }
 
 void Minimizer::search() {
   stage("deleting ops");
+  keep_last();
   delete_ops(best_.trace, best_.failure);
   fall_back();
   do {
@@ -115,18 +140,36 @@ void Minimizer::search() {
   } while (find_shorter());
 }
 
+/// With the labels that it has now, and with all of its limits; but not long after time is up.
+void Minimizer::run_last() {
+  best_.trace = relabel(best_.trace);
+  if (best_.failure.op && best_.failure.step < best_.trace.ops.size())
+    best_.failure.op = best_.trace.ops[best_.failure.step];
+  const auto keep_going = [this, end = Clock::now() + std::chrono::seconds(1)] {
+    return !ended_ || Clock::now() < end;
+  };
+  const auto last = run_isolated(best_.trace, make_, {.limits = options_.limits, .keep_going = keep_going});
+  if (last && *last && wanted_(**last)) best_.failure = **last;
+}
+
 bool Minimizer::time_is_left() {
   if (ended_) return false;
   progress_.length = best_.trace.ops.size();
-  if (options_.time && Clock::now() - begin_ >= *options_.time) ended_ = true;
+  progress_.candidates = candidates_[0];
+  if (options_.time && elapsed() >= *options_.time) ended_ = true;
   if (options_.on_progress && !options_.on_progress(progress_)) ended_ = true;
   return !ended_;
 }
 
 std::optional<Hit> Minimizer::first(std::uint64_t count, const std::function<Trace(std::uint64_t)>& candidate) {
   if (count == 0 || !time_is_left()) return std::nullopt;
-  auto hit = first_failing(count, candidate, wanted_, make_, isolated_);
-  best_.candidates += hit ? hit->index + 1 : count;
+  const std::uint64_t before = candidates_[0];
+  const auto counted = [&](std::uint64_t i) {
+    ++candidates_[0];
+    return candidate(i);
+  };
+  auto hit = first_failing(count, counted, wanted_, make_, isolated_);
+  candidates_[0] = before + (hit ? hit->index + 1 : count);  // some were asked for twice
   if (hit) refused_[0] = 0;
   return hit;
 }
@@ -137,7 +180,7 @@ bool Minimizer::take(Hit hit) {
   if (!(simplicity(hit.trace) < simplicity(best_.trace))) return false;
   best_.trace = std::move(hit.trace);
   best_.failure = std::move(hit.failure);
-  best_.elapsed_to_best = Clock::now() - begin_;
+  best_.elapsed_to_best = elapsed();
   best_.numbers_smallest = false;
   return true;
 }
@@ -188,44 +231,95 @@ void Minimizer::fall_back() {
 // ---- Deletion
 // ----------------------------------------------------------------------------------------------------------
 
-/// Deletes what can be spared of `trace`, which fails with `failure`.
-void Minimizer::delete_ops(Trace& trace, Failure& failure) {
-  delete_runs(trace, failure, [](Trace& t) -> std::vector<Range>& { return t.space.busy; });
-  delete_runs(trace, failure, [](Trace& t) -> std::vector<Op>& { return t.ops; });
+/// Of a long trace the last ops often are enough, with those that allocated what they use. Nothing is tried as quickly.
+void Minimizer::keep_last() {
+  const Trace& whole = best_.trace;
+  const std::size_t n = whole.ops.size();
+  if (n + whole.space.busy.size() < long_trace_min) return;
+  std::vector<std::size_t> lengths{1};
+  while (lengths.back() * 8 < n) lengths.push_back(lengths.back() * 8);
+  const auto label_of = [](const Op& op) -> std::optional<std::uint32_t> {
+    return std::visit(
+        [](const auto& o) -> std::optional<std::uint32_t> {
+          if constexpr (requires { o.label; }) return o.label.id;
+          return std::nullopt;
+        },
+        op);
+  };
+  const auto end_of = [&](std::uint64_t i) {  // first without what is busy from the start, then with it
+    const std::size_t from = n - std::min(n, lengths[i / 2]);
+    Trace end{{}, whole.space, {}};
+    if (i % 2 == 0) end.space.busy.clear();
+    std::unordered_set<std::uint32_t> used;
+    for (std::size_t step = from; step < n; ++step)
+      if (const auto label = label_of(whole.ops[step])) used.insert(*label);
+    for (std::size_t step = 0; step < n; ++step) {
+      const auto label = label_of(whole.ops[step]);
+      if (step >= from || (label && used.contains(*label))) end.ops.push_back(whole.ops[step]);
+    }
+    return end;
+  };
+  if (auto hit = first(2 * lengths.size(), end_of)) take(*std::move(hit));
 }
 
-/// Runs of what `list_of(trace)` holds: halves first, down to single ones until none can be spared. From the end: what
-/// stands late depends on what stands early.
-template <class List>
-void Minimizer::delete_runs(Trace& trace, Failure& failure, List list_of) {
-  for (std::size_t length = std::max<std::size_t>(1, list_of(trace).size() / 2);
-       time_is_left() && !signature_moves();) {
-    bool spared = false;
-    for (std::size_t end = list_of(trace).size(); end > 0;) {
-      const auto begin_of = [&](std::uint64_t i) {
-        const std::size_t behind = static_cast<std::size_t>(i + 1) * length;
-        return behind < end ? end - behind : 0;
-      };
-      const auto without = [&](std::uint64_t i) {
-        Trace candidate = trace;
-        auto& list = list_of(candidate);
-        const auto first = list.begin();
-        list.erase(first + static_cast<std::ptrdiff_t>(begin_of(i)),
-                   first + static_cast<std::ptrdiff_t>(end - static_cast<std::size_t>(i) * length));
-        return candidate;
-      };
-      auto hit = first((end + length - 1) / length, without);
-      if (!hit) break;
-      spared = true;
-      end = begin_of(hit->index);
-      trace = std::move(hit->trace);
-      failure = std::move(hit->failure);
-      end = std::min(end, list_of(trace).size());
-      best_.elapsed_to_best = Clock::now() - begin_;
-    }
-    if (length == 1 && !spared) break;
+/// Deletes what can be spared of `trace`, which fails with `failure`: runs of what is busy and of ops, halves first,
+/// down to single ones until none can be spared.
+void Minimizer::delete_ops(Trace& trace, Failure& failure) {
+  const std::size_t longest = std::max(trace.space.busy.size(), ops_and_blocks(trace));
+  for (std::size_t length = std::max<std::size_t>(1, longest / 2); time_is_left() && !signature_moves();) {
+    progress_.at_once = length;
+    const bool busy = delete_runs(trace, failure, length, [](Trace& t) -> std::vector<Range>& { return t.space.busy; });
+    const bool ops = delete_runs(trace, failure, length, [](Trace& t) -> std::vector<Op>& { return t.ops; });
+    const bool blocks = ops_and_blocks(trace) > simplified_length_max && delete_blocks(trace, failure, length);
+    if (length == 1 && !busy && !ops && !blocks) break;
     length = std::max<std::size_t>(1, length / 2);
   }
+  progress_.at_once = 0;
+}
+
+/// Of congruent ops that are too long for the moves of simplify.hpp.
+bool Minimizer::delete_blocks(Trace& trace, Failure& failure, std::size_t length) {
+  bool spared = false;
+  for (std::size_t step = 0; step < trace.ops.size(); ++step) {
+    if (!std::holds_alternative<Congruent>(trace.ops[step])) continue;
+    std::vector<vmap::Block> none;  // the trace may have been cut before that op
+    const auto blocks_of = [step, &none](Trace& t) -> std::vector<vmap::Block>& {
+      return step < t.ops.size() ? std::get<Congruent>(t.ops[step]).blocks : none;
+    };
+    spared = delete_runs(trace, failure, length, blocks_of) || spared;
+  }
+  return spared;
+}
+
+/// Runs of that length in what `list_of(trace)` holds; true if any could be spared. From the end: what stands late
+/// depends on what stands early.
+template <class List>
+bool Minimizer::delete_runs(Trace& trace, Failure& failure, std::size_t length, List list_of) {
+  bool spared = false;
+  if (length >= 2 * list_of(trace).size()) return false;  // all of them were tried before
+  for (std::size_t end = list_of(trace).size(); end > 0;) {
+    const auto begin_of = [&](std::uint64_t i) {
+      const std::size_t behind = static_cast<std::size_t>(i + 1) * length;
+      return behind < end ? end - behind : 0;
+    };
+    const auto without = [&](std::uint64_t i) {
+      Trace candidate = trace;
+      auto& list = list_of(candidate);
+      const auto first = list.begin();
+      list.erase(first + static_cast<std::ptrdiff_t>(begin_of(i)),
+                 first + static_cast<std::ptrdiff_t>(end - static_cast<std::size_t>(i) * length));
+      return candidate;
+    };
+    auto hit = first((end + length - 1) / length, without);
+    if (!hit) break;
+    spared = true;
+    end = begin_of(hit->index);
+    trace = std::move(hit->trace);
+    failure = std::move(hit->failure);
+    end = std::min(end, list_of(trace).size());
+    best_.elapsed_to_best = elapsed();
+  }
+  return spared;
 }
 
 /// What was made simpler may have more to spare.
@@ -239,7 +333,7 @@ bool Minimizer::delete_again() {
 /// Deletes from the trace with concrete placements, and keeps the result if it is shorter.
 bool Minimizer::delete_concretised() {
   if (!time_is_left()) return false;
-  const Trace concrete = concretised(best_.trace, placements(best_.trace, make_, isolated_.limits));
+  const Trace concrete = concretised(best_.trace, placed(best_.trace));
   if (concrete == best_.trace) return false;
   auto hit = first(1, [&](std::uint64_t) { return concrete; });
   if (!hit) return false;
@@ -255,11 +349,11 @@ bool Minimizer::delete_concretised() {
 /// Numbers less, each alone or with all that are linked to it, until each is as small as it can be. True if any was
 /// not.
 bool Minimizer::simplify_numbers() {
-  if (best_.trace.ops.size() > simplified_ops_max || best_.numbers_smallest) return false;
+  if (ops_and_blocks(best_.trace) > simplified_length_max || best_.numbers_smallest) return false;
   for (bool any = false; time_is_left(); any = true) {
     const Trace trace = best_.trace;  // what the dials refer to
-    const Placements placed = placements(trace, make_, isolated_.limits);
-    const std::vector<Dial> all = dials(trace, placed);
+    const Placements where = placed(trace);
+    const std::vector<Dial> all = dials(trace, where);
     if (turn(all, first_values) || turn(all, odd_values)) continue;
     best_.numbers_smallest = time_is_left();
     return any;
@@ -313,8 +407,8 @@ void Minimizer::bisect(const Dial& dial, Hit& hit, std::uint64_t n, std::optiona
 
 /// The best move that there is.
 bool Minimizer::simplify() {
-  if (best_.trace.ops.size() > simplified_ops_max || !time_is_left()) return false;
-  const std::vector<Trace> candidates = simpler(best_.trace, placements(best_.trace, make_, isolated_.limits));
+  if (ops_and_blocks(best_.trace) > simplified_length_max || !time_is_left()) return false;
+  const std::vector<Trace> candidates = simpler(best_.trace, placed(best_.trace));
   auto hit = first(candidates.size(), [&](std::uint64_t i) { return candidates[i]; });
   return hit && take(*std::move(hit));
 }
@@ -326,7 +420,7 @@ bool Minimizer::simplify() {
 bool Minimizer::find_shorter() {
   const std::size_t length = length_of(best_.trace);
   best_.minimality = Minimality::time_is_up;
-  if (!options_.search || length > searched_ops_max) {
+  if (!options_.search || length > searched_ops_max || ops_and_blocks(best_.trace) > simplified_length_max) {
     if (time_is_left()) best_.minimality = Minimality::too_many;
     return false;
   }
@@ -338,8 +432,8 @@ bool Minimizer::find_shorter() {
                              .breadth_first_max = options_.sequences_max,
                              .exhaustive_max = options_.exhaustive_max,
                              .run = isolated_};
-  const Placements placed = placements(best_.trace, make_, isolated_.limits);
-  const Vocabulary vocabulary(best_.trace, placed, Vocabulary::Begin::empty);
+  const Placements where = placed(best_.trace);
+  const Vocabulary vocabulary(best_.trace, where, Vocabulary::Begin::empty);
   const auto is_shorter = [&](const std::optional<Hit>& hit) { return hit && length_of(hit->trace) < length; };
   if (!time_is_left()) return false;
   if (auto hit = search_randomly(vocabulary, length, wanted_, make_, search); is_shorter(hit)) {
@@ -351,7 +445,7 @@ bool Minimizer::find_shorter() {
   bool all = true, states = true;
   for (const auto begin : {Vocabulary::Begin::as_it_is, Vocabulary::Begin::empty}) {
     if (begin == Vocabulary::Begin::as_it_is && best_.trace.space.busy.empty()) continue;
-    const Vocabulary words(best_.trace, placed, begin);
+    const Vocabulary words(best_.trace, where, begin);
     const std::size_t below = begin == Vocabulary::Begin::as_it_is ? best_.trace.ops.size() : length;
     if (!time_is_left()) return false;
     Explored explored = search_breadth_first(words, below, wanted_, make_, search);
@@ -378,7 +472,8 @@ Minimized minimize(const Trace& trace, const Failure& failure, const SubjectFact
   return Minimizer(trace, failure, make, options).run();
 }
 
-Placements placements(const Trace& trace, const SubjectFactory& make, const Limits& limits) {
+Placements placements(const Trace& trace, const SubjectFactory& make, const Limits& limits,
+                      const std::function<bool()>& keep_going) {
   const SharedArray<Range> placed(trace.ops.size());
   const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
     auto executor = Executor::create(trace.space, make, Checking::amortized);
@@ -400,7 +495,7 @@ Placements placements(const Trace& trace, const SubjectFactory& make, const Limi
     }
     return "";
   };
-  (void)walk(1, work, {.limits = limits, .on_death = {}, .keep_going = {}});
+  (void)walk(1, work, {.limits = limits, .on_death = {}, .keep_going = keep_going});
   Placements copy(trace.ops.size());
   for (std::size_t i = 0; i < copy.size(); ++i) copy[i] = placed[i];
   return copy;

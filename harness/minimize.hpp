@@ -2,8 +2,8 @@
 //
 // The smallest trace that still fails in the same way.
 //
-//   1. Delete: runs of ops, halves first, down to single ones. Every subsequence of a trace is a trace (model/op.hpp),
-//      so deletion needs no repair. Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input"
+//   1. Delete: of a long trace all but the last ops and what they use, if that is enough; then runs of ops, halves
+//      first, down to single ones. Every subsequence of a trace is a trace (model/op.hpp), so deletion needs no repair. Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input"
 //      (2002).
 //   2. Make placements concrete, and delete again: an area that stays where it was needs no others to get there.
 //   3. Simplify: all single moves of simplify.hpp, the best first; and bisect each number, alone and with those that
@@ -51,13 +51,18 @@ enum class Minimality : std::uint8_t {
 };
 
 struct MinimizeProgress {
-  std::string_view stage;  ///< what is going on: "deleting ops"
-  std::size_t length = 0;  ///< of the best so far, in ops
+  std::string_view stage;        ///< what is going on: "deleting ops"
+  std::size_t at_once = 0;       ///< ops or busy lines that a candidate lacks, while they are deleted; else 0
+  std::size_t length = 0;        ///< of the best so far, in ops
+  std::uint64_t candidates = 0;  ///< that were run
 };
 
 struct MinimizeOptions {
   std::uint64_t seed = 20240229;
+  /// All ends when it has passed. A candidate may take an eighth of what is left of it: one that takes longer counts as
+  /// not failing.
   std::optional<std::chrono::nanoseconds> time = std::chrono::seconds(30);
+  std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
   Kept keep = Kept::signature;  ///< of the first failure
   bool fall_back = true;        ///< keep less where the signature moves
   bool search = true;  ///< below the length, too; else only what simplification reaches
@@ -74,9 +79,9 @@ struct Minimized {
   Trace trace;      ///< relabelled, without comments; ends with the op that fails
   Failure failure;  ///< of that trace
   Minimality minimality = Minimality::time_is_up;
-  std::uint64_t states = 0;     ///< that were visited breadth first, below the length
-  std::uint64_t sequences = 0;  ///< that were run for that
-  std::size_t granules = 0;     ///< of the space that was searched
+  std::uint64_t states = 0;      ///< that were visited breadth first, below the length
+  std::uint64_t sequences = 0;   ///< that were run for that
+  std::size_t granules = 0;      ///< of the space that was searched
   std::uint64_t candidates = 0;  ///< traces that were run before that search
   /// With the next smaller value, no number of the trace lets it fail so: each was tried.
   bool numbers_smallest = false;
@@ -90,6 +95,7 @@ struct Minimized {
                                  const MinimizeOptions& options = {});
 
 /// Where each op of a run places something, up to the op that fails or kills it.
-[[nodiscard]] Placements placements(const Trace& trace, const SubjectFactory& make, const Limits& limits = {});
+[[nodiscard]] Placements placements(const Trace& trace, const SubjectFactory& make, const Limits& limits = {},
+                                    const std::function<bool()>& keep_going = {});
 
 }  // namespace vmapcheck

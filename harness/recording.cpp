@@ -2,6 +2,7 @@
 #include "harness/recording.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "model/reference_model.hpp"
@@ -18,9 +19,10 @@ void label_answer(Snapshot& snapshot, const Op& op, const Answer& answer);
 
 std::expected<void, std::string> record(const Trace& trace, const SubjectFactory& make, const RecordOptions& options,
                                         const Sink& sink) {
-  auto created = Executor::create(trace.space, make, options.checking);
+  auto created = Executor::create(trace.space, make, options.checking.value_or(checking_of(trace)));
   if (!created) return std::unexpected(std::move(created.error()));
   Executor& executor = **created;
+  executor.report_to(options.beacon);
   Ended ended;
   for (std::size_t step = 0; step < trace.ops.size(); ++step) {
     Beacon(options.beacon).at(Phase::op, step);
@@ -36,6 +38,10 @@ std::expected<void, std::string> record(const Trace& trace, const SubjectFactory
     if (violation) {
       ended.violation = std::move(violation);
       ended.step = step;
+      sink(ended);
+      return {};
+    }
+    if (step == options.run_to && step + 1 < trace.ops.size()) {
       sink(ended);
       return {};
     }
@@ -94,8 +100,13 @@ void label_answer(Snapshot& snapshot, const Op& op, const Answer& answer) {
   const auto* base = std::get_if<Base>(&answer);
   const auto* areas = std::get_if<Congruent>(&op);
   if (base == nullptr || areas == nullptr) return;
+  std::unordered_map<Address, std::uint32_t> blocks;
   for (std::size_t i = 0; i < areas->blocks.size(); ++i)
-    label_at(base->address + areas->blocks[i].offset, Label{areas->label.id, static_cast<std::uint32_t>(i)});
+    blocks.emplace(base->address + areas->blocks[i].offset, static_cast<std::uint32_t>(i));
+  for (MapItem& item : snapshot.actual)
+    if (const auto block = blocks.find(item.range.begin);
+        block != blocks.end() && item.kind == ItemKind::busy && !item.label)
+      item.label = Label{areas->label.id, block->second};
 }
 
 }  // namespace

@@ -28,9 +28,10 @@ namespace vmapcheck {
 struct RecordOptions {
   std::size_t from = 0;                                      ///< the first step that is recorded
   std::size_t to = std::numeric_limits<std::size_t>::max();  ///< and the last; all others are performed, but not told
-  Checking checking = Checking::every_step;
-  std::size_t items_max = 20'000;  ///< of each list of a snapshot
-  Beacon beacon = {};              ///< is told where the run is
+  std::size_t run_to = std::numeric_limits<std::size_t>::max();  ///< the last step that is performed
+  std::optional<Checking> checking{};                            ///< none: as checking_of() has it
+  std::size_t items_max = 20'000;                                ///< of each list of a snapshot
+  Beacon beacon = {};                                            ///< is told where the run is
 };
 
 /// Before the first recorded step.
@@ -48,7 +49,8 @@ struct Held {
   std::size_t step = 0;
   Snapshot after;
 };
-/// The last piece: of the whole run, whatever part of it was recorded.
+/// The last piece: of the whole run, whatever part of it was recorded. A run that ends before the end of the trace is
+/// not checked there.
 struct Ended {
   std::size_t steps = 0;  ///< performed; the last may have broken an invariant
   std::optional<vmap::Violation> violation;

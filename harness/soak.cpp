@@ -278,9 +278,9 @@ std::expected<CheckReport, std::string> soak(const SubjectFactory& make, const S
       if (step % 1024 == 1023) {
         tally[0].coverage = executor.coverage();
         tally[0].live = executor.live().size();
-        stopped = beacon.stop_wanted() || (options.time && Clock::now() - begin >= *options.time);
-        if (stopped) break;
       }
+      if (step % 16 == 15) stopped = beacon.stop_wanted() || (options.time && Clock::now() - begin >= *options.time);
+      if (stopped) break;
       Op op = generator.next(executor);
       temperance.temper(op);
       tape.record(op, executor);

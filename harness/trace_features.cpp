@@ -199,11 +199,6 @@ struct Told {
 };
 static_assert(std::is_trivially_copyable_v<Told>);
 
-/// A long trace is checked in the amortized form.
-Checking checking_of(const Trace& trace) {
-  return trace.ops.size() <= 20'000 ? Checking::every_step : Checking::amortized;
-}
-
 std::string pack(std::size_t index, const std::vector<Feature>& features, const Coverage& coverage,
                  const Outcomes& outcomes) {
   const Told told{index, features.size(), coverage, outcomes};

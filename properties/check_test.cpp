@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <expected>
@@ -15,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "harness/check.hpp"
@@ -25,6 +27,32 @@
 
 namespace vmapcheck {
 namespace {
+
+/// As the model, but each op takes ten milliseconds.
+struct Slow {
+  explicit Slow(const Space& space) : model(space) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const auto result = model.predict(request);
+    if (result) model.occupy(result->range, std::nullopt);
+    return result;
+  }
+  vmap::Result<Range> free(Address begin) {
+    if (model.busy_at(begin) == nullptr) return std::unexpected(vmap::Error::not_busy);
+    return model.vacate(begin);
+  }
+  ReferenceModel model;
+};
+
+TEST(Check, EndsWithinACaseOfASlowSubjectWhenTimeIsUp) {
+  CheckOptions options;
+  options.time = std::chrono::milliseconds(100);
+  const CheckReport report =
+      check(factory([](const SubjectConfig& config) { return Slow(config.space); }), options).value();
+  EXPECT_FALSE(report.found);
+  const std::uint64_t allocations = report.coverage.ops[0];
+  EXPECT_LE(allocations, 60u);  // 10 in time, and those up to when the clock is looked at
+}
 
 class EachDying : public testing::TestWithParam<std::string_view> {};
 

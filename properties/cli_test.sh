@@ -33,6 +33,7 @@ main() {
   minimizing_is_interrupted
   flaky
   corpus_add
+  time_limits
   long_traces
   codec
   corpus
@@ -298,6 +299,12 @@ show_in_the_terminal() {
   verdict "steps" 2 "$(grep -c '^step ' out)"
   run 0 show --to 0 all.trace
   verdict "steps" 1 "$(grep -c '^step ' out)"
+  # The run ends there, whatever would come.
+  run 0 show --subject seed_2019 --to 1 fault.trace
+  says out '^ok: 2 steps, no violation$'
+  run 0 show --subject fault_exit_zero --to 0 rescue.trace
+  run 0 show --subject fault_exit_zero --at 0 rescue.trace
+  run 10 show --subject fault_exit_zero --to 1 rescue.trace
   "$binary" show - <all.trace >out 2>err
   verdict "from standard input" 0 "$?"
   if command -v script >/dev/null; then
@@ -843,6 +850,25 @@ what was "kept"! '
   one_line 'it fails on seed_2019 with answer at step 2: the tests will say so'
   run 0 corpus add rescue.trace --subject fault_exit_zero --dir kept --because 'one that dies'
   one_line 'it fails on fault_exit_zero with exit 0 at step 1'
+}
+
+# The limit is the user's: it begins with the command, and a long trace is reproduced and deleted from within it.
+time_limits() {
+  awk 'BEGIN {
+    print "vmapcheck-trace 1\nspace 0x0..0x100000000"
+    for (i = 0; i < 40000; ++i) printf "alloc a%d size=16\n", i
+    print "free a3\nfree a4"
+  }' >grown.trace
+  SECONDS=0
+  run 0 minimize --subject canary_coalescing --time 2s grown.trace -o small.trace
+  verdict "in time" 1 "$((SECONDS < 30))"
+  verdict "made small" 1 "$(($(wc -l <small.trace) < 20))"
+  run 10 replay --json --subject canary_coalescing small.trace
+  says out '"signature":"coalescing"\}$'
+  run 10 replay --json --subject canary_coalescing grown.trace
+  says out '"step":40001,.*"signature":"coalescing"\}$'
+  run 13 minimize --subject canary_coalescing --time 1ms grown.trace -o none
+  one_line 'grown.trace did not fail on canary_coalescing before time was up: --time gives it more'
 }
 
 # A million ops, in bounded memory and time. VMAPCHECK_SLOW was unset with the others: main() has kept it.

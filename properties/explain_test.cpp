@@ -46,6 +46,16 @@ const ArgumentRole& argument(const Explanation& explanation, std::size_t step, s
 }
 bool has(const Strings& values, std::string_view value) { return std::ranges::find(values, value) != values.end(); }
 
+/// Each variant holds the whole op.
+TEST(Explain, VariesOnlyTheFirstOfManyBlocks) {
+  std::string blocks;
+  for (int i = 0; i < 200; ++i) blocks += (i == 0 ? "" : ",") + std::to_string(8 + 2 * i) + "+1";
+  const auto [trace, failure, explanation] = explained(
+      "seed_2019", "space 0x0..0x1000\nbusy 0x2..0x3\ncongruent a0 blocks=" + blocks + "\nalloc a1 size=2 align=2\n");
+  ASSERT_EQ(explanation.ops.size(), 2u);
+  EXPECT_EQ(explanation.ops[0].arguments.size(), 1u + 2 * 16);
+}
+
 TEST(Explain, SaysOfTheSearchOf2019WhatIsNeeded) {
   const auto [trace, failure, explanation] = explained("seed_2019", seed_2019_text);
   ASSERT_EQ(explanation.ops.size(), 1u);

@@ -16,7 +16,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "harness/check.hpp"
 #include "harness/isolated.hpp"
 #include "harness/model_subject.hpp"
 #include "model/trace.hpp"
@@ -233,7 +235,8 @@ TEST(FirstFailing, PassesByWhatIsNoSpace) {
     if (i < 2) trace.space.range = {7, 3};
     return trace;
   };
-  const auto hit = first_failing(3, candidate, [](const Failure&) { return true; }, entry_of("fault_exit_zero").make);
+  const auto hit = first_failing(
+      3, candidate, [](const Failure&) { return true; }, entry_of("fault_exit_zero").make);
   ASSERT_TRUE(hit);
   EXPECT_EQ(hit->index, 2u);
 }
@@ -248,6 +251,100 @@ TEST(FirstFailing, PassesByWhatFailsOnlyBehindOthers) {
   made = 0;
   const auto any = [](const Failure&) { return true; };
   EXPECT_FALSE(first_failing(10, exits_or_not, any, make));
+}
+
+TEST(FirstFailing, PassesByWhatTakesMoreThanItsShare) {
+  // Each may perform as many ops as its index.
+  std::uint64_t item = 0;
+  const auto candidate = [&](std::uint64_t i) {
+    item = i;
+    return trace_of("space 0x0..0x1\nbusy 0x0..0x1\nfree-lazily-at 0x0\nalloc a0 size=1\npurge\n");
+  };
+  IsolatedOptions options;
+  options.share = [&] { return [left = item]() mutable { return left-- != 0; }; };
+  const auto any = [](const Failure&) { return true; };
+  const auto hit = first_failing(10, candidate, any, entry_of("fault_exit_zero").make, options);
+  ASSERT_TRUE(hit);
+  EXPECT_EQ(hit->index, 2u);  // it fails at the second op
+}
+
+// ---- How thoroughly
+// ----------------------------------------------------------------------------------------------------
+
+TEST(CheckingOf, FollowsFromOpsTimesAreas) {
+  const auto grown = [](std::uint32_t busy, std::uint32_t ops, bool freed) {
+    Trace trace{{}, {.range = {0, 1 << 30}, .lazy_limit = {}, .busy = {}}, {}};
+    for (std::uint32_t i = 0; i < busy; ++i) trace.space.busy.push_back({4 * i, 4 * i + 1});
+    for (std::uint32_t i = 0; i < ops; ++i) {
+      trace.ops.emplace_back(Alloc{{i}, {.size = 1}});
+      if (freed) trace.ops.emplace_back(Free{{i}});
+    }
+    return checking_of(trace);
+  };
+  EXPECT_EQ(grown(0, 1000, false), Checking::every_step);
+  EXPECT_EQ(grown(0, 50'002, false), Checking::amortized);      // many live in the end
+  EXPECT_EQ(grown(100'001, 2000, false), Checking::amortized);  // and from the start
+  EXPECT_EQ(grown(0, 500'000, true), Checking::every_step);     // one at a time
+  Trace congruent{{}, {.range = {0, 1 << 30}, .lazy_limit = {}, .busy = {}}, {}};
+  congruent.ops.emplace_back(Congruent{{0}, std::vector<vmap::Block>(20'000, {0, 1}), 1, vmap::everywhere});
+  for (int i = 0; i < 1000; ++i) congruent.ops.emplace_back(Find{0});
+  EXPECT_EQ(checking_of(congruent), Checking::amortized);
+}
+
+/// A stale maximum is seen some steps later where little is checked. A wrong value may be overwritten before that.
+TEST(Named, IsTheStepThatCheckingAtEveryStepNames) {
+  const SubjectFactory& make = find_subject("canary_augment")->make;
+  std::size_t late = 0, right = 0;
+  for (std::uint64_t i = 0; i < 60; ++i) {
+    const Trace trace = generate_trace(seed_default, i, 400);
+    const auto exact = run(trace, make, Checking::every_step).value();
+    Position position;
+    const auto seldom = run(trace, make, RunOptions{.checking = Checking::amortized, .position = &position}).value();
+    if (!exact || !seldom || seldom->step == exact->step) continue;
+    ++late;
+    constexpr std::uint64_t visits_max = 200;
+    std::size_t passes = 0;
+    const auto again = [&](const Closer& closer, Position& now) {
+      const std::uint64_t nodes = now.nodes;
+      const RunOptions options{.checking = Checking::amortized, .closer = closer, .position = &now};
+      auto failure = run(trace, make, options).value();
+      if (++passes == 1) {
+        const std::uint64_t unsure = seldom->step + 1 - position.sound;
+        EXPECT_EQ(closer.stride, 1 + unsure * std::max<std::uint64_t>(nodes, 1) / visits_max);
+      }
+      return failure;
+    };
+    const Failure named_so = named(*seldom, position, again, visits_max);
+    EXPECT_LE(named_so.step, seldom->step);
+    EXPECT_LE(passes, 8u);
+    if (named_so.step == exact->step && signature(named_so) == signature(*exact)) ++right;
+  }
+  EXPECT_GE(late, 5u);
+  EXPECT_GE(right * 4, late * 3) << right << " of " << late;
+}
+
+TEST(RunIsolated, NamesTheStepOfALongTraceWithoutCheckingEverythingAtEach) {
+  // 5,000 areas from the start: what canary_coalescing leaves apart is there at once, some thousand steps before the
+  // end.
+  Trace trace{{}, {.range = {0, 1 << 30}, .lazy_limit = {}, .busy = {}}, {}};
+  for (std::uint32_t i = 0; i < 5000; ++i) trace.space.busy.push_back({4 * i, 4 * i + 2});
+  for (std::uint32_t i = 0; i < 4000; ++i) trace.ops.emplace_back(Find{i});
+  trace.ops.insert(trace.ops.begin() + 2000, {FreeAt{0}, FreeAt{4}});
+  ASSERT_EQ(checking_of(trace), Checking::amortized);
+  const Failure failure = fail(trace, find_subject("canary_coalescing")->make);
+  EXPECT_EQ(failure.step, 2000u) << signature(failure);
+}
+
+/// What the executor itself does within a step is not the subject's time.
+TEST(Run, GivesSignsOfLifeWithinAStep) {
+  Congruent op{{0}, {}, 1, vmap::everywhere};
+  for (std::uint64_t i = 0; i < 100; ++i) op.blocks.push_back({2 * i, 1});
+  const Trace trace{{}, {.range = {0, 1 << 20}, .lazy_limit = {}, .busy = {}}, {op}};
+  Beacon::Shared shared{};
+  ASSERT_FALSE(run(trace, find_subject("vmap")->make, RunOptions{.beacon = Beacon(&shared)}).value());
+  constexpr std::uint64_t phases = 3;  // construction, op, end
+  EXPECT_GE(shared.progress.load(), phases + 5);
+  EXPECT_FALSE(shared.aside.load());
 }
 
 // ---- Bytes

@@ -354,6 +354,99 @@ struct TwoWays {
   ReferenceModel model;
 };
 
+/// A clock that goes on by a millisecond each time that someone looks, in whatever process.
+struct CountedClock {
+  const SharedArray<std::uint64_t> looks{1};
+  std::chrono::steady_clock::time_point now() const {
+    return std::chrono::steady_clock::time_point(milliseconds(++looks[0]));
+  }
+};
+
+/// Has no place for three bytes once it was asked `asked_min` times; counts the requests of all that are made.
+struct FailsLate {
+  FailsLate(const Space& space, std::uint64_t min, std::uint64_t& all)
+      : model(space), asked_min(min), asked_all(&all) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    ++*asked_all;
+    if (++asked > asked_min && request.size == 3) return std::unexpected(vmap::Error::no_space);
+    const auto result = model.predict(request);
+    if (result) model.occupy(result->range, std::nullopt);
+    return result;
+  }
+  vmap::Result<Range> free(Address begin) {
+    if (model.busy_at(begin) == nullptr) return std::unexpected(vmap::Error::not_busy);
+    return model.vacate(begin);
+  }
+  ReferenceModel model;
+  std::uint64_t asked_min, asked = 0;
+  std::uint64_t* asked_all;
+};
+
+Trace allocations(std::uint32_t ops) {
+  Trace trace{{}, {.range = {0, 1 << 20}, .lazy_limit = {}, .busy = {}}, {}};
+  for (std::uint32_t i = 0; i < ops; ++i) trace.ops.emplace_back(Alloc{{i}, {.size = 2}});
+  std::get<Alloc>(trace.ops.back()).request.size = 3;
+  return trace;
+}
+
+TEST(Minimize, GivesEachCandidateAShareOfItsTime) {
+  constexpr std::uint32_t ops = 400;
+  const SharedArray<std::uint64_t> asked(1);
+  const SubjectFactory make =
+      factory([&asked](const SubjectConfig& config) { return FailsLate(config.space, ops - 1, asked[0]); });
+  const Trace trace = allocations(ops);  // each op is needed, and a candidate takes as many milliseconds as it has ops
+  const Failure failure = run_isolated(trace, make)->value();
+  const CountedClock clock;
+  MinimizeOptions options{.time = milliseconds(1000)};
+  options.now = [&clock] { return clock.now(); };
+  asked[0] = 0;
+  const Minimized minimal = minimize(trace, failure, make, options);
+  EXPECT_EQ(minimal.minimality, Minimality::time_is_up);
+  EXPECT_EQ(minimal.trace.ops.size(), ops);
+  EXPECT_GE(minimal.candidates, 8u);
+  EXPECT_LE(asked[0], 1000u + ops);  // and once more at the end
+}
+
+TEST(Minimize, TriesTheLastOpsOfALongTraceFirst) {
+  constexpr std::uint32_t ops = 3000;
+  const SharedArray<std::uint64_t> asked(1);
+  const SubjectFactory make =
+      factory([&asked](const SubjectConfig& config) { return FailsLate(config.space, 0, asked[0]); });
+  const Trace trace = allocations(ops);
+  const Failure failure = run_isolated(trace, make)->value();
+  asked[0] = 0;
+  const Minimized minimal = minimize(trace, failure, make, {.search = false});
+  EXPECT_EQ(print(minimal.trace), "vmapcheck-trace 1\nspace 0x0..0x3\nalloc a0 size=0x3\n");
+  EXPECT_LT(asked[0], ops / 10);  // far fewer than once through the trace
+}
+
+TEST(Minimize, TriesHalvesOfTheOpsBeforeSingleBusyLines) {
+  constexpr std::uint32_t busy = 200, ops = 300;
+  const SharedArray<std::uint64_t> asked(1);
+  const SubjectFactory make = factory([&asked](const SubjectConfig& config) {  // each of them is needed
+    return FailsLate(config.space, config.space.busy.size() == busy ? 0 : ops, asked[0]);
+  });
+  Trace trace = allocations(ops);
+  for (std::uint32_t i = 0; i < busy; ++i) trace.space.busy.push_back({(1 << 19) + 4 * i, (1 << 19) + 4 * i + 1});
+  const Failure failure = run_isolated(trace, make)->value();
+  asked[0] = 0;
+  const Minimized minimal = minimize(trace, failure, make, {.search = false});
+  EXPECT_EQ(minimal.trace.ops.size(), 1u);
+  EXPECT_EQ(minimal.trace.space.busy.size(), busy);
+  EXPECT_LT(asked[0], 30 * ops);  // not once for each busy line
+}
+
+TEST(Minimize, DeletesBlocksOfAVeryLongCongruentOp) {
+  // The seed of 2019 is wrong behind it, whatever it placed.
+  Congruent op{{0}, {}, 1, vmap::everywhere};
+  for (std::uint64_t i = 0; i < 3000; ++i) op.blocks.push_back({0x1000 + 2 * i, 1});
+  const Trace trace{
+      {}, {.range = {0, 0x10000}, .lazy_limit = {}, .busy = {{2, 3}}}, {op, Alloc{{1}, {.size = 2, .align = 2}}}};
+  const Failure failure = run_isolated(trace, subject("seed_2019"))->value();
+  const Minimized minimal = minimize(trace, failure, subject("seed_2019"), {.search = false});
+  EXPECT_LE(minimal.trace.ops.size(), 1u);
+}
+
 TEST(Minimize, MayChangeTheFailureOnlyWhereAnyWillDo) {
   const SubjectFactory make = factory([](const SubjectConfig& config) { return TwoWays(config.space); });
   const Trace trace = trace_of("space 0x0..0x10\nalloc a0 size=2\nalloc a1 size=3\n");

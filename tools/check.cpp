@@ -59,6 +59,7 @@ struct Run {
   std::uint64_t seed;
   Checking checking;
   Saved saved;
+  std::optional<std::chrono::nanoseconds> time;  ///< that is left when the saved traces were replayed
   CheckReport report;
   std::optional<Finding> finding;
   std::string path;  ///< of the saved trace; empty if it could not be saved
@@ -153,12 +154,15 @@ Exit run_check(const Common& common, const Options& options) {
     out(metrics_text());
     return Exit::ok;
   }
+  const auto begin = std::chrono::steady_clock::now();
   const SubjectEntry& subject = subject_named(common.subject);
   refuse_what_contradicts(options);
   Run run{subject, options, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {},
           {},      {}};
   if (!options.no_saved)
     if (const auto status = replay_saved(common, options, subject, run.saved)) return *status;
+  if (options.time)
+    run.time = std::max(*options.time - (std::chrono::steady_clock::now() - begin), std::chrono::nanoseconds(1));
   const bool needed =
       std::ranges::any_of(options.demands, [](const Demand& demand) { return demand.metric->observed; });
   run.report = options.live != 0 ? soak_at_random(run) : check_random(run, options.stats || common.json || needed);
@@ -212,13 +216,12 @@ std::optional<Exit> replay_one_saved(const Common& common, const Options& option
     ++saved.of_others;
     return std::nullopt;
   }
-  const Checking checking = checking_of(trace);
-  const auto failure = replay(trace, subject, checking, {});
+  const auto failure = replay(trace, subject, {}, {});
   if (!failure) {
     ++saved.replayed;
     return std::nullopt;
   }
-  const bool again = replay(trace, subject, checking, {}).has_value();
+  const bool again = replay(trace, subject, checking_of(trace), {}).has_value();
   const std::string command = replay_command(common, subject.name, path);
   if (common.json) {
     ordered_json found = tool::json_of(*failure);
@@ -267,7 +270,7 @@ CheckReport check_random(const Run& run, bool observe) {
   const Options& options = run.options;
   CheckOptions check_options{.seed = run.seed,
                              .ops = options.ops != 0 ? options.ops : ops_usual,
-                             .time = options.time,
+                             .time = run.time,
                              .checking = run.checking,
                              .observe = observe,
                              .on_progress = {}};
@@ -296,7 +299,7 @@ CheckReport check_random(const Run& run, bool observe) {
 CheckReport soak_at_random(const Run& run) {
   const Options& options = run.options;
   SoakOptions soak_options{
-      .seed = run.seed, .live = static_cast<std::uint32_t>(options.live), .ops = {}, .time = options.time};
+      .seed = run.seed, .live = static_cast<std::uint32_t>(options.live), .ops = {}, .time = run.time};
   if (options.ops != 0) soak_options.ops = options.ops;
   Progress progress;
   soak_options.on_progress = [&](const CheckReport& report) {

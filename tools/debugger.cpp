@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -36,7 +37,7 @@ Exit debug(const std::vector<std::string>& files, const SubjectEntry& subject) {
   if (files.size() != 1 || files.front() == "-") throw Stop{Exit::usage, "--gdb takes one trace, from a file"};
   const std::string& file = files.front();
   const Trace trace = read_trace(file);
-  const auto failure = replay(trace, subject, Checking::every_step, {});
+  const auto failure = replay(trace, subject, {}, {});
   if (!failure) {
     say(fmt::format("vmapcheck: {} does not fail on {}: there is nothing to stop at", one_line(file), subject.name));
     return Exit::not_reproduced;
@@ -80,8 +81,9 @@ Exit step_to(const Common& common, const Options& options) {
   const SubjectEntry& subject = subject_named(common.subject);
   const Trace trace = read_trace(options.file);
   if (trace.ops.empty()) vmapcheck_before_failing_op(0);
-  auto executor = Executor::create(trace.space, subject.make, Checking::every_step);
+  auto executor = Executor::create(trace.space, subject.make, checking_of(trace));
   if (!executor) throw Stop{Exit::subject, one_line(executor.error())};
+  (*executor)->look_closer({.from = options.step - std::min<std::uint64_t>(options.step, 1)});
   for (std::size_t step = 0; step < trace.ops.size(); ++step) {
     if (step == options.step) {
       say(fmt::format("vmapcheck: the next is step {}: {}", step, print(trace.ops[step])));

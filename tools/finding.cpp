@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -23,6 +24,9 @@ namespace vmapcheck::tool {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Of the time that minimizing may take.
+constexpr int explanation_share = 10;
 
 std::string report_of(const Finding& finding, const Common& common, const std::string& path);
 
@@ -72,10 +76,17 @@ Finding as_found(const SubjectEntry& subject, const Trace& trace, const Failure&
 }
 
 void minimize_and_explain(Finding& finding, MinimizeOptions options) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto time = options.time;
+  const std::size_t ops = finding.original.ops.size();
   Progress progress;
+  // What is left of the time is for the explanation.
+  if (time) *options.time -= *time / explanation_share;
   options.on_progress = [&](const MinimizeProgress& now) {
     progress.update([&] {
-      return fmt::format("minimizing {} ops: {} so far, {}", finding.original.ops.size(), now.length, now.stage);
+      return fmt::format("minimizing {} ops: {} so far, {}{}, {}", ops, now.length, now.stage,
+                         now.at_once == 0 ? "" : fmt::format(", {} at once", now.at_once),
+                         count_of(now.candidates, "candidate"));
     });
     return !interrupted();
   };
@@ -84,8 +95,15 @@ void minimize_and_explain(Finding& finding, MinimizeOptions options) {
   finding.trace = std::exchange(finding.minimized->trace, {});
   finding.failure = std::exchange(finding.minimized->failure, {});
   if (!interrupted()) {
-    Explanation explanation = explain(finding.trace, finding.failure, make,
-                                      {.limits = options.limits, .keep_going = [] { return !interrupted(); }});
+    ExplainOptions explaining{.limits = options.limits, .kept = finding.minimized->kept};
+    if (time)
+      explaining.time =
+          std::min<std::chrono::nanoseconds>(explaining.time, begin + *time - std::chrono::steady_clock::now());
+    explaining.keep_going = [&] {
+      progress.update([&] { return fmt::format("explaining {} ops", finding.trace.ops.size()); });
+      return !interrupted();
+    };
+    Explanation explanation = explain(finding.trace, finding.failure, make, explaining);
     if (!explanation.ops.empty()) finding.explanation = std::move(explanation);
   }
   say_in_comments(finding);

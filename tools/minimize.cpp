@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -21,12 +22,14 @@
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
 #include "tools/interruption.hpp"
+#include "tools/progress.hpp"
 #include "tools/report.hpp"
 
 namespace vmapcheck::tool {
 namespace {
 
 using nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
 
 struct Options {
   std::string file;
@@ -44,7 +47,7 @@ struct Reproduced {
 
 Exit minimize_file(const Common& common, const Options& options);
 std::vector<std::string> comments_of(const Finding& finding, const Trace& trace);
-Reproduced reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options);
+Reproduced reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options, Clock::time_point end);
 
 }  // namespace
 
@@ -64,7 +67,8 @@ void add_minimize(CLI::App& app, Session& session) {
       ->required()
       ->type_name("OUT")
       ->take_last();
-  add_duration(command, "--time", options->time, "End when this has passed, with the best so far (default: 30s)");
+  add_duration(command, "--time", options->time,
+               "End when this has passed since the command began, with the best so far (default: 30s)");
   auto* const same = command.add_flag("--same-invariant", options->same,
                                       "Keep the signature (the invariant, or how it died), even where it moves");
   command.add_flag("--any", options->any, "Take whatever fails")->excludes(same);
@@ -75,6 +79,7 @@ void add_minimize(CLI::App& app, Session& session) {
 namespace {
 
 Exit minimize_file(const Common& common, const Options& options) {
+  const Clock::time_point begin = Clock::now();
   const SubjectEntry& subject = subject_named(common.subject);
   std::error_code ignored;
   if (options.file != "-" && options.output != "-" &&
@@ -82,16 +87,18 @@ Exit minimize_file(const Common& common, const Options& options) {
     throw Stop{Exit::usage,
                fmt::format("{} would be overwritten: name another file with -o", one_line(options.output))};
   const Trace trace = read_trace(options.file);
-  const auto [failure, kept] = reproduce(trace, subject, options);
+  Minimizing minimizing;
+  if (options.time) minimizing.options.time = options.time;
+  const Clock::time_point end = begin + *minimizing.options.time;
+  const auto [failure, kept] = reproduce(trace, subject, options, end);
   if (options.output != "-") check_writable(options.output);  // before the work is done
 
-  Minimizing minimizing;
   minimizing.options.seed = seed_of(common, seed_default);
   minimizing.options.keep = kept;
   minimizing.options.fall_back = !options.same;
   minimizing.options.sequences_max = std::numeric_limits<std::uint64_t>::max();  // until proved, or time is up
   minimizing.options.exhaustive_max = 2'000'000;
-  if (options.time) minimizing.options.time = options.time;
+  minimizing.options.time = std::max(end - Clock::now(), Clock::duration::zero());
   Trace up_to_failure = trace;
   cut_behind(up_to_failure, failure);
   Finding finding =
@@ -150,17 +157,42 @@ std::vector<std::string> comments_of(const Finding& finding, const Trace& trace)
 }
 
 /// Twice: what does not fail again cannot be minimized. A death of the same kind is the same, unless it is said
-/// otherwise.
-Reproduced reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options) {
-  const auto first = replay(trace, subject, Checking::every_step, {});
-  const auto second = replay(trace, subject, Checking::every_step, {});
+/// otherwise. Of a run that is checked in the amortized form the first names the step, and the second only has to break
+/// something. Not after `end`.
+Reproduced reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options, Clock::time_point end) {
+  Progress progress;
+  const auto time_is_left = [end] { return Clock::now() < end; };
+  const IsolatedOptions isolated{.keep_going = [&] { return time_is_left() && !interrupted(); },
+                                 .on_progress =
+                                     [&](std::uint64_t step) {
+                                       progress.update([&] {
+                                         return fmt::format("reproducing {}: step {} of {}", one_line(options.file),
+                                                            step, trace.ops.size());
+                                       });
+                                     }};
+  const auto run = [&](const IsolatedOptions& how) {
+    auto outcome = run_isolated(trace, subject.make, how);
+    if (!outcome) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(outcome.error()))};
+    if (interrupted()) throw Stop{Exit::interrupted, "interrupted"};
+    return *std::move(outcome);
+  };
+  const auto first = run(isolated);
+  if (!first && !time_is_left())
+    throw Stop{Exit::not_reproduced, fmt::format("{} did not fail on {} before time was up: --time gives it more",
+                                                 one_line(options.file), subject.name)};
+  IsolatedOptions shallow = isolated;
+  shallow.checking = checking_of(trace);
+  const auto second = run(shallow);
   if (!first && !second)
     throw Stop{Exit::not_reproduced, fmt::format("{} does not fail on {}", one_line(options.file), subject.name)};
+  if (first && !second && !time_is_left()) return {*first, options.any ? Kept::anything : Kept::signature};
   if (!first || !second)
     throw Stop{Exit::flaky, fmt::format("{} fails on {} in one of two runs, with {}", one_line(options.file),
                                         subject.name, signature(first ? *first : *second))};
   if (options.any) return {*first, Kept::anything};
-  if (alike(*first, *second, Kept::signature)) return {*first, Kept::signature};
+  const bool both_break = first->kind == FailureKind::violation && second->kind == FailureKind::violation;
+  if (alike(*first, *second, Kept::signature) || (both_break && shallow.checking == Checking::amortized))
+    return {*first, Kept::signature};
   if (!options.same && first->kind != FailureKind::violation && alike(*first, *second, Kept::kind))
     return {*first, Kept::kind};
   throw Stop{Exit::flaky, fmt::format("{} fails on {} with {}, then with {}: --any takes whatever fails",

@@ -31,12 +31,12 @@ struct Options {
 
 Exit replay_all(const Common& common, const Options& options);
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options);
-Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntry& subject, Checking checking,
-                  const Common& common, const Options& options);
+Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntry& subject, const Common& common,
+                  const Options& options);
 void print_test(const std::string& file, const SubjectEntry& subject, std::map<std::string, int>& tests);
 int weight(Exit status);
-std::optional<Failure> as_json(const Trace& trace, const SubjectEntry& subject, Checking checking);
-std::optional<Failure> as_text(const Trace& trace, const SubjectEntry& subject, Checking checking);
+std::optional<Failure> as_json(const Trace& trace, const SubjectEntry& subject, std::optional<Checking> checking);
+std::optional<Failure> as_text(const Trace& trace, const SubjectEntry& subject, std::optional<Checking> checking);
 
 }  // namespace
 
@@ -58,7 +58,8 @@ void add_replay(CLI::App& app, Session& session) {
   command.add_option("FILE", options->files, "Traces; - is standard input")->required()->type_name("");
   add_checking(command, options->checking,
                "every-step: check the whole state at every step; amortized: what the step touched,\n"
-               "and the whole state now and then. Default: every-step up to 100000 ops, amortized above");
+               "and the whole state now and then. Default: every-step where ops and areas are few enough,\n"
+               "else amortized, and every-step around the failure");
   add_count(command, "-n,--times", options->times, "Run each so often, and say only how often it failed", 1, 1'000'000);
   command
       .add_option("--format", options->format, "text (default); json, as --json; cpp: a GoogleTest case of each trace")
@@ -121,26 +122,25 @@ int weight(Exit status) {
 
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options) {
   const Trace trace = read_trace(file);
-  const Checking checking = options.checking.value_or(checking_of(trace));
-  if (options.times != 0) return replay_times(file, trace, subject, checking, common, options);
-  if (common.json) return as_json(trace, subject, checking) ? Exit::violation : Exit::ok;
+  if (options.times != 0) return replay_times(file, trace, subject, common, options);
+  if (common.json) return as_json(trace, subject, options.checking) ? Exit::violation : Exit::ok;
   out(fmt::format("{}: {} in {}, subject {}\n", one_line(file), count_of(trace.ops.size(), "op"),
                   print(trace.space.range), subject.name));
-  if (!as_text(trace, subject, checking)) return Exit::ok;
+  if (!as_text(trace, subject, options.checking)) return Exit::ok;
   out(fmt::format("  {:<10} {}{}\n", "replay", replay_command(common, subject.name, file),
-                  options.checking ? fmt::format(" --checking {}", name(checking)) : ""));
-  if (checking == Checking::amortized)
+                  options.checking ? fmt::format(" --checking {}", name(*options.checking)) : ""));
+  if (options.checking == Checking::amortized)
     out("  It was checked in the amortized form: --checking every-step may name an earlier step.\n");
   return Exit::violation;
 }
 
 /// Fails each time in the same way, or never, or is flaky.
-Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntry& subject, Checking checking,
-                  const Common& common, const Options& options) {
+Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntry& subject, const Common& common,
+                  const Options& options) {
   std::map<std::string, std::uint64_t> failed;  // by signature
   std::uint64_t failures = 0;
   for (std::uint64_t n = 0; n < options.times; ++n)
-    if (const auto failure = replay(trace, subject, checking, {})) ++failed[signature(*failure)], ++failures;
+    if (const auto failure = replay(trace, subject, options.checking, {})) ++failed[signature(*failure)], ++failures;
   const Exit status = failures == 0                                     ? Exit::ok
                       : failures == options.times && failed.size() == 1 ? Exit::violation
                                                                         : Exit::flaky;
@@ -157,7 +157,7 @@ Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntr
   return status;
 }
 
-std::optional<Failure> as_json(const Trace& trace, const SubjectEntry& subject, Checking checking) {
+std::optional<Failure> as_json(const Trace& trace, const SubjectEntry& subject, std::optional<Checking> checking) {
   std::string line;
   const auto failure = replay(trace, subject, checking, [&](std::size_t step, const Op& op, const Answer& answer) {
     line.clear();
@@ -170,7 +170,7 @@ std::optional<Failure> as_json(const Trace& trace, const SubjectEntry& subject, 
 
 //   step  op                       answer
 //      0  alloc a0 size=0x1000     0x1000..0x2000 left_edge
-std::optional<Failure> as_text(const Trace& trace, const SubjectEntry& subject, Checking checking) {
+std::optional<Failure> as_text(const Trace& trace, const SubjectEntry& subject, std::optional<Checking> checking) {
   constexpr std::size_t width_max = 60;
   std::size_t width = 2;
   for (const Op& op : trace.ops) {

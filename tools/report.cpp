@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -54,33 +55,44 @@ Address focus_of(const Failure& failure, Range space);
 // ---- Running
 // -----------------------------------------------------------------------------------------------------------
 
-Checking checking_of(const Trace& trace) {
-  constexpr std::size_t every_step_ops_max = 100'000;
-  return trace.ops.size() <= every_step_ops_max ? Checking::every_step : Checking::amortized;
-}
-
-std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, Checking checking,
+std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, std::optional<Checking> checking,
                               const OnStep& on_step) {
-  const auto run_all = [&](Beacon& beacon) {
-    auto executor = Executor::create(trace.space, subject.make, checking);
-    if (!executor) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(executor.error()))};
-    std::optional<Failure> failure;
-    for (std::size_t step = 0; step < trace.ops.size() && !failure; ++step) {
-      const Op& op = trace.ops[step];
-      beacon.at(Phase::op, step);
-      if (auto violation = (*executor)->step(op)) failure = Failure{step, op, *std::move(violation)};
-      if (!on_step) continue;
-      beacon.aside(true);  // who reads what is printed may take his time
-      on_step(step, op, (*executor)->answer());
-      beacon.aside(false);
-    }
-    beacon.at(Phase::end, trace.ops.size());
-    if (!failure)
-      if (auto violation = (*executor)->finish())
-        failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
+  const Checking how = checking.value_or(checking_of(trace));
+  const auto run_once = [&](const Closer& closer, Position& position, const OnStep& tell) {
+    const SharedArray<Position> shared(1);
+    const auto run_all = [&](Beacon& beacon) {
+      auto executor = Executor::create(trace.space, subject.make, how);
+      if (!executor) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(executor.error()))};
+      (*executor)->look_closer(closer);
+      (*executor)->report_to(beacon);
+      std::optional<Failure> failure;
+      for (std::size_t step = 0; step < trace.ops.size() && !failure; ++step) {
+        const Op& op = trace.ops[step];
+        beacon.at(Phase::op, step);
+        shared[0] = (*executor)->position();
+        if (auto violation = (*executor)->step(op)) failure = Failure{step, op, *std::move(violation)};
+        if (!tell) continue;
+        beacon.aside(true);  // who reads what is printed may take his time
+        tell(step, op, (*executor)->answer());
+        beacon.aside(false);
+      }
+      beacon.at(Phase::end, trace.ops.size());
+      if (!failure) {
+        shared[0] = (*executor)->position();
+        if (auto violation = (*executor)->finish())
+          failure = Failure{trace.ops.size(), std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
+      }
+      return failure;
+    };
+    auto failure = run_in_child(trace, run_all).failure;
+    position = shared[0];
     return failure;
   };
-  return run_in_child(trace, run_all).failure;
+  Position position;
+  auto failure = run_once({}, position, on_step);
+  if (checking || how == Checking::every_step || !failure) return failure;
+  return named(*std::move(failure), position,
+               [&](const Closer& closer, Position& now) { return run_once(closer, now, {}); });
 }
 
 std::string count_of(std::size_t number, std::string_view what) {
@@ -280,8 +292,12 @@ std::string draw_before(const Failure& failure, const Trace& trace, const Subjec
     const ReferenceModel& model = (*executor)->model();
     return draw_around(model, focus_of(failure, model.space().range));
   };
+  // A picture is not worth much time, however slow the subject is.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  WalkOptions options;
+  options.keep_going = [end] { return std::chrono::steady_clock::now() < end; };
   try {
-    return walk(1, work).answer.value_or("");
+    return walk(1, work, options).answer.value_or("");
   } catch (const ChildrenKilled&) {
     return "";
   }

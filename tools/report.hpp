@@ -51,12 +51,10 @@ struct Row {
 /// Called in the child for each step, also for the one that shows a violation.
 using OnStep = std::function<void(std::size_t step, const Op& op, const Answer& answer)>;
 
-/// How a trace is checked unless it is said how: a long one in the amortized form.
-[[nodiscard]] Checking checking_of(const Trace& trace);
-
 /// Runs a trace in a child, to its end or its first failure. What `on_step` says through out() is not lost when the
-/// subject dies. Stops with Exit::subject if the subject cannot be made, with Exit::interrupted if the user wants it.
-[[nodiscard]] std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, Checking checking,
-                                            const OnStep& on_step);
+/// subject dies. Without `checking`: as checking_of() has it, and a failure is that of checking at every step (see
+/// named()). Stops with Exit::subject if the subject cannot be made, with Exit::interrupted if the user wants it.
+[[nodiscard]] std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject,
+                                            std::optional<Checking> checking, const OnStep& on_step);
 
 }  // namespace vmapcheck::tool

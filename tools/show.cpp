@@ -75,11 +75,11 @@ void add_show(CLI::App& app, Session& session) {
       ->take_last();
   add_step(command, "--at", options->at, "Only this step, with the tree of free blocks");
   add_step(command, "--from", options->from, "The first step that is shown");
-  add_step(command, "--to", options->to, "The last one");
+  add_step(command, "--to", options->to, "The last one: the run ends there");
   command.get_option("--at")->excludes("--from")->excludes("--to");
   add_checking(command, options->checking,
                "every-step: check the whole state at every step; amortized: what the step touched,\n"
-               "and the whole state now and then. Default: every-step up to 100000 ops, amortized above");
+               "and the whole state now and then. Default: every-step where ops and areas are few enough");
   command.callback(
       [&session, options] { session.run = [&session, options] { return show(session.common, *options); }; });
 }
@@ -95,8 +95,10 @@ Exit show(const Common& common, const Options& options) {
               .replay = replay_command(common, subject.name, options.file) +
                         (options.checking ? fmt::format(" --checking {}", name(*options.checking)) : ""),
               .trace = trace};
-  const RecordOptions recording{
-      .from = steps.from, .to = steps.to, .checking = options.checking.value_or(checking_of(trace))};
+  const RecordOptions recording{.from = steps.from,
+                                .to = steps.to,
+                                .run_to = steps.to,
+                                .checking = options.checking.value_or(checking_of(trace))};
   if (recording.checking == Checking::amortized)
     shown.notes.push_back("Checked in the amortized form: what is found may have been broken by an earlier step.");
   return options.html ? as_page(shown, subject, recording, options) : as_text(shown, subject, recording, options);

@@ -22,7 +22,7 @@ constexpr std::size_t page_bytes_max = std::size_t{48} << 20;
 
 Ran record_with(const Trace& trace, const SubjectEntry& subject, RecordOptions options,
                 const std::function<void(const Piece& piece, Beacon& beacon)>& sink) {
-  return run_in_child(trace, [&](Beacon& beacon) {
+  Ran ran = run_in_child(trace, [&](Beacon& beacon) {
     options.beacon = beacon;
     std::optional<Failure> failure;
     const auto recorded = record(trace, subject.make, options, [&](const Piece& piece) {
@@ -37,6 +37,8 @@ Ran record_with(const Trace& trace, const SubjectEntry& subject, RecordOptions o
     if (!recorded) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(recorded.error()))};
     return failure;
   });
+  if (options.run_to < ran.steps) ran.steps = options.run_to + 1;
+  return ran;
 }
 
 Lines record_lines(Shown& shown, const SubjectEntry& subject, const RecordOptions& recording) {

@@ -112,7 +112,7 @@ std::string drawing_of(const Shown& shown, const SubjectEntry& subject, const Ve
   std::string written;
   TextShow text(shown, {.columns = 100, .always_draws = true, .tree_lines = 60},
                 [&](std::string_view lines) { written += lines; });
-  const RecordOptions recording{.from = step, .to = step, .checking = checking_of(shown.trace)};
+  const RecordOptions recording{.from = step, .to = step};
   Ran ran = record_with(shown.trace, subject, recording, [&](const Piece& piece, Beacon& beacon) {
     text(piece);
     beacon.tell(written);
@@ -131,7 +131,7 @@ void run_again(ReportedFinding& one, const Trace& trace, const State& state) {
   Shown shown{.file = one.path, .subject = subject->name, .replay = one.replay, .trace = trace};
   const std::size_t from = trace.ops.size() > page_steps_max ? trace.ops.size() - page_steps_max : 0;
   try {
-    Lines lines = record_lines(shown, *subject, {.from = from, .checking = checking_of(trace)});
+    Lines lines = record_lines(shown, *subject, {.from = from});
     one.verdict = verdict_of(lines.ran);
     one.lines = std::move(lines.text);
     one.drawn = drawing_of(shown, *subject, one.verdict);
