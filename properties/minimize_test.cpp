@@ -438,7 +438,7 @@ TEST(Minimize, TriesHalvesOfTheOpsBeforeSingleBusyLines) {
 
 TEST(Minimize, DeletesBlocksOfAVeryLongCongruentOp) {
   // The seed of 2019 is wrong behind it, whatever it placed.
-  Congruent op{{0}, {}, 1, vmap::everywhere};
+  Congruent op{.label = {0}, .blocks = {}};
   for (std::uint64_t i = 0; i < 3000; ++i) op.blocks.push_back({0x1000 + 2 * i, 1});
   const Trace trace{
       {}, {.range = {0, 0x10000}, .lazy_limit = {}, .busy = {{2, 3}}}, {op, Alloc{{1}, {.size = 2, .align = 2}}}};
