@@ -266,11 +266,12 @@ void Minimizer::keep_last() {
 /// down to single ones until none can be spared.
 void Minimizer::delete_ops(Trace& trace, Failure& failure) {
   const std::size_t longest = std::max(trace.space.busy.size(), ops_and_blocks(trace));
+  const bool is_long = ops_and_blocks(trace) > simplified_length_max;
   for (std::size_t length = std::max<std::size_t>(1, longest / 2); time_is_left() && !signature_moves();) {
     progress_.at_once = length;
     const bool busy = delete_runs(trace, failure, length, [](Trace& t) -> std::vector<Range>& { return t.space.busy; });
     const bool ops = delete_runs(trace, failure, length, [](Trace& t) -> std::vector<Op>& { return t.ops; });
-    const bool blocks = ops_and_blocks(trace) > simplified_length_max && delete_blocks(trace, failure, length);
+    const bool blocks = is_long && delete_blocks(trace, failure, length);
     if (length == 1 && !busy && !ops && !blocks) break;
     length = std::max<std::size_t>(1, length / 2);
   }
