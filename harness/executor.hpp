@@ -54,7 +54,7 @@ enum class Checking : std::uint8_t {
   amortized,   ///< what the op touched at every step; everything so often that it costs as much again, and at the end
 };
 
-/// Nodes that a run may visit in checks of everything before that is too much: some seconds.
+/// Nodes that a run may visit in checks of everything before that is too much: about a second of work.
 inline constexpr std::uint64_t visits_affordable = 20'000'000;
 
 /// Nodes that checking everything at every step would visit, as far as a trace tells without being run: at each step
