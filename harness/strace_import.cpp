@@ -122,7 +122,7 @@ bool Importer::run_events() {
     run(log_.events[i]);
     line_ = log_.events[i].line;
   }
-  line_ = log_.report.lines;
+  line_ = log_.report.lines - log_.report.cut_off;
   return true;
 }
 

@@ -13,8 +13,8 @@
 // Which logs. `strace -f -e trace=memory`, to a file or to the terminal, with or without pids, time stamps (-t -tt -ttt
 // -r -T), instruction pointers, stack traces, decoded descriptors, flags as symbols or as numbers (those of x86-64);
 // calls cut in two by other threads (`<unfinished ...>`), lines cut in two by strace's own messages. Other calls may be
-// in the log. A last line without its newline is taken as cut off and is not interpreted: half an address is an
-// address.
+// in the log. A last line without its newline is taken as cut off and is not interpreted, unless it is
+// an exit: half an address is an address.
 //
 // What a call becomes. Sizes are rounded up to pages; the page is the granule.
 //

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <optional>
 #include <unordered_map>
@@ -132,7 +133,7 @@ void each_flag(std::string_view text, Symbol symbol, Bits bits) {
     if (!word.empty()) {
       const bool shifted = text.substr(end).starts_with("<<");
       if (const std::optional<std::uint64_t> value = number(word))
-        shifted ? symbol(text.substr(i, 2)) : bits(*value);
+        shifted ? symbol(word) : bits(*value);
       else
         symbol(word);
     }
@@ -141,6 +142,16 @@ void each_flag(std::string_view text, Symbol symbol, Bits bits) {
 }
 
 inline constexpr Size huge_page_default = Size{2} << 20;
+
+/// The binary logarithm of the "64KB" in MAP_HUGE_64KB; 0 if it is none.
+unsigned log2_of_huge(std::string_view size) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), value);
+  const std::string_view unit = size.substr(static_cast<std::size_t>(end - size.data()));
+  const unsigned shift = unit == "KB" ? 10 : unit == "MB" ? 20 : unit == "GB" ? 30 : 0;
+  if (error != std::errc{} || shift == 0 || !std::has_single_bit(value)) return 0;
+  return shift + static_cast<unsigned>(std::countr_zero(value));
+}
 
 void read_mmap_flags(std::string_view text, Event& event) {
   unsigned log2_huge = 0;
@@ -152,8 +163,8 @@ void read_mmap_flags(std::string_view text, Event& event) {
         if (word == "MAP_GROWSDOWN") event.flags |= grows_down;
         if (word == "MAP_32BIT") event.flags |= low;
         if (word == "MAP_HUGETLB") event.flags |= huge;
-        if (word == "30" || word == "MAP_HUGE_1GB") log2_huge = 30;
-        if (word == "MAP_HUGE_16GB") log2_huge = 34;
+        if (word.starts_with("MAP_HUGE_")) log2_huge = log2_of_huge(word.substr(9));
+        if (is_digit(word.front())) log2_huge = static_cast<unsigned>(number(word).value_or(0));
       },
       [&](std::uint64_t bits) {
         if (bits & 0x10) event.flags |= fixed;
@@ -161,9 +172,11 @@ void read_mmap_flags(std::string_view text, Event& event) {
         if (bits & 0x100) event.flags |= grows_down;
         if (bits & 0x40) event.flags |= low;
         if (bits & 0x40000) event.flags |= huge;
-        if ((bits >> 26 & 0x3f) == 30) log2_huge = 30;
+        if (bits >> 26 & 0x3f) log2_huge = bits >> 26 & 0x3f;
       });
-  if (event.flags & huge) event.size_new = log2_huge ? Size{1} << log2_huge : huge_page_default;
+  constexpr unsigned log2_huge_max = 40;  // more than any machine has
+  if (event.flags & huge)
+    event.size_new = log2_huge != 0 && log2_huge <= log2_huge_max ? Size{1} << log2_huge : huge_page_default;
 }
 
 void read_mremap_flags(std::string_view text, Event& event) {
@@ -216,6 +229,7 @@ constexpr std::size_t cuts_max = 64;
 Log LogReader::read(std::string_view text, const KeepImporting& keep_going) {
   constexpr std::size_t lines_at_once = 4096;
   const std::size_t bytes = text.size();
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   while (!text.empty()) {
     if (line_ % lines_at_once == 0 && keep_going &&
         !keep_going({ImportProgress::reading, bytes - text.size(), bytes})) {
@@ -225,7 +239,10 @@ Log LogReader::read(std::string_view text, const KeepImporting& keep_going) {
     ++line_;
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) {
-      log_.report.cut_off = 1;
+      if (text.ends_with(" +++"))  // nothing of an exit is missing
+        read_line(text);
+      else
+        log_.report.cut_off = 1;
       break;
     }
     read_line(text.substr(0, end));
@@ -239,6 +256,7 @@ Log LogReader::read(std::string_view text, const KeepImporting& keep_going) {
 }
 
 void LogReader::read_line(std::string_view line) {
+  while (line.starts_with("> ")) line.remove_prefix(2);  // quoted in a letter
   std::string joined;
   if (!cut_.empty()) {
     joined = std::exchange(cut_, {});
@@ -459,7 +477,9 @@ LogReader::Parsed LogReader::parse_call(std::string_view text, Event& event) {
     return Parsed::cut;
   }
   const std::string_view arguments = text.substr(length + 1, close - length - 1);
-  if (!parse_result(trim(text.substr(equals + 1)), event) || !parse_arguments(arguments, event)) return Parsed::no;
+  if (!parse_result(trim(text.substr(equals + 1)), event)) return Parsed::no;
+  // Of a call without a result the arguments may be cut off: "munmap(0x1000, 4096 <unfinished ...>) = ?".
+  if (!parse_arguments(arguments, event) && event.returned) return Parsed::no;
   event.name = name_index(text.substr(0, length));
   if (is_range_call(event.kind)) log_.any_range_call = true;
   return Parsed::whole;

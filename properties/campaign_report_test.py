@@ -370,7 +370,7 @@ def nothing_yet(checks, tool):
 
 
 def hostile_text(checks, tool):
-    trace = NOT_LOWEST.replace("\n", "\n# </pre><script>window.hostile=2</script> \u2028 ]]> <!--body-->\n", 1)
+    trace = NOT_LOWEST.replace("\n", "\n# \x1b[2J \u009b2J \x07 </pre><script>window.hostile=2</script> \u2028 ]]> <!--body-->\n", 1)
     directory = campaign(tool, "hostile", subject="seed_2019",
                          findings=[finding("new", HOSTILE, "h&\"'<b>.trace", aliases=["<i>", "\ufffe"]),
                                    finding("new", HOSTILE[::-1], "", input="\"><img src=x>")],
@@ -391,6 +391,10 @@ def hostile_text(checks, tool):
     log = json.loads((directory / "report.sarif").read_text())
     checks.equal("rule", log["runs"][0]["results"][0]["ruleId"], "sigsegv")
     json.loads((directory / "report.json").read_text())
+    for form in ("text", "json", "sarif"):
+        text = tool("report", "hostile", "--format", form).stdout
+        found = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff]", text)
+        checks.that(f"no command for a terminal in {form}", found is None, repr(text[found.start() - 50:][:99]) if found else "")
     for line in tool("status", "hostile", status=10).stdout.split("\n"):
         checks.that("no line is too long", len(line) < 600 and "\x01" not in line)
 

@@ -14,6 +14,8 @@ main() {
   import_from_everywhere
   import_of_bad_input
   import_of_archives
+  import_of_a_log
+  passes_by_what_is_no_file
   export_archive
   export_folders
   stats
@@ -161,6 +163,13 @@ import_of_archives() {
   verdict "whence" 0 "$?"
   run 0 corpus import nested.zip -o from-nested
   verdict "traces of an archive in an archive" 3 "$(traces_in from-nested)"
+  run 2 corpus import deep.zip -o from-deep
+  says err '^vmapcheck: deep.zip: inner.zip: in[^ ]*: an archive in an archive in an archive: expected at most one in another$'
+  verdict "what is beside it" 1 "$(traces_in from-deep)"
+  run 2 corpus import foreign.zip fuzz.tar.xz -o from-foreign
+  says err 'foreign.zip: all.7z: an archive of a kind that is not read: expected zip, tar or tar.gz$'
+  says err 'fuzz.tar.xz: an archive of a kind'
+  verdict "no junk" 1 "$(traces_in from-foreign)"
   run 2 corpus import escape.zip -o from-escape
   says err "escape.zip: entry '../../escaped': leads out of the archive"
   verdict "the others" 1 "$(traces_in from-escape)"
@@ -175,6 +184,58 @@ import_of_archives() {
   run 2 corpus import crc.zip -o from-crc
   says err "crc.zip: entry 'crash-1'"
   verdict "no trace of wrong bytes" 0 "$(grep -rl 'crash-1' from-crc | wc -l)"
+}
+
+# What was read before an interrupt is kept.
+import_of_a_log() {
+  mkfifo log.fifo
+  for i in {10000..29999}; do
+    printf 'mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f%s000\n' "$i"
+  done >whole.strace
+  ( cat whole.strace; : >written; sleep 20 ) >log.fifo &
+  local writer=$!
+  "$binary" corpus import --strace log.fifo -o begun.trace >out 2>err &
+  local importing=$! lines
+  for _ in {1..100}; do [ -e written ] && break; sleep 0.1; done
+  kill -TERM "$importing"
+  wait "$importing"
+  verdict "status of an import that was interrupted" 5 $?
+  kill "$writer" 2>/dev/null
+  lines="$(sed -n 's/^vmapcheck: interrupted: the trace says what was done up to line \(.*\) of log.fifo$/\1/p' err)"
+  verdict "almost all was read" yes "$([ "${lines:-0}" -gt 15000 ] && echo yes)"
+  verdict "ops" "$lines" "$(grep -c '^alloc-at' begun.trace)"
+  run 0 replay begun.trace
+  : >empty.strace
+  mkdir directory.strace
+  refuses 2 '^empty.strace:1:1: expected the log of an strace' corpus import --strace empty.strace -o x
+  refuses 4 'cannot read directory.strace: Is a directory' corpus import --strace directory.strace -o x
+}
+
+# Nothing is opened that may block, and a directory that links lead to is listed once.
+passes_by_what_is_no_file() {
+  mkdir -p round/sub round/queue
+  cp one.trace round/sub/
+  ln -s .. round/sub/up
+  ln -s sub round/also
+  ln -s one.trace round/sub/again.trace
+  mkfifo round/pipe.trace round/sub/pipe round/queue/id:000000
+  cp one.bytes round/queue/id:000001
+  run_soon 0 corpus list round
+  verdict "each once" 'sub/again.trace sub/one.trace' "$(awk '{print $1}' out | xargs)"
+  run_soon 0 corpus stats round
+  run_soon 0 corpus import round -o from-round
+  verdict "traces" 1 "$(traces_in from-round)"
+  run_soon 0 corpus export --format traces round -o out-round
+  run_soon 0 corpus import round/queue -o from-queue
+}
+
+# Like run, but it must not wait for anybody.
+run_soon() {
+  local expected="$1"
+  shift
+  command=("$@")
+  timeout 10 "$binary" "$@" >out 2>err </dev/null
+  verdict "exit status" "$expected" "$?"
 }
 
 has_archives() { ! "$binary" corpus export --oss-fuzz -o /dev/null one.trace 2>&1 | grep -q 'without libarchive'; }
@@ -196,6 +257,16 @@ with tarfile.open(fileobj=tar, mode='w:gz') as t:
         info.size = len(data)
         t.addfile(info, io.BytesIO(data))
 zipped('nested.zip', ('cifuzz-corpus.tar.gz', tar.getvalue()), ('c', three))
+def bytes_of(name):
+    return open(name, 'rb').read()
+nameless = io.BytesIO()
+with tarfile.open(fileobj=nameless, mode='w', format=tarfile.USTAR_FORMAT) as t:
+    info = tarfile.TarInfo('a'); info.size = len(one); t.addfile(info, io.BytesIO(one))
+zipped('innermost.zip', ('a', one))
+zipped('inner.zip', ('innermost.zip', bytes_of('innermost.zip')), ('in', nameless.getvalue()))
+zipped('deep.zip', ('inner.zip', bytes_of('inner.zip')), ('b', two))
+zipped('foreign.zip', ('all.7z', b'7z rubbish'), ('c', three))
+open('fuzz.tar.xz', 'wb').write(b'xz rubbish')
 zipped('escape.zip', ('../../escaped', one), ('fine', two))
 zipped('bomb.zip', ('zeros', b'\0' * (270 << 20)), ('fine', two))
 whole = open('fuzz.zip', 'rb').read()

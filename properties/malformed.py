@@ -360,6 +360,60 @@ class Tester:
         if mention and mention not in done.stderr.decode("utf-8", "replace"):
             return self.fail(name, "does not name %r" % mention, done)
 
+    def hostile_text(self):
+        """No command sends what a terminal takes for a command, wherever in its input that stands; and the replay line
+        of a file with such a name works when it is pasted."""
+        folder = os.path.join(self.folder, "hostile \x1b]0;x\x07\u009b2J")
+        os.mkdir(folder)
+        path = os.path.join(folder, "a'b\\ \x1b[2J\r\x07\u009b\u202e\x7f.trace")
+        fault = "space 0x100000..0x140000 granule=0x1000\n" + "".join(
+            "alloc a%d size=0x1000 align=0x%x\n" % (i, 0x2000 if i == 1 else 0x1000) for i in range(3))
+        with open(path, "wb") as file:
+            file.write("vmapcheck-trace 1\n# \x1b]0;y\x07 \u009b2J \r \u202e \x7f ".encode() + b"\x9b2J \xff.\n" + fault.encode())
+        broken = os.path.join(self.folder, "broken \x1b[2J\u009b.trace")
+        with open(broken, "w", encoding="utf-8") as file:
+            file.write(lines("alloc \x1b[2J\u009b size=1"))
+        log = os.path.join(self.folder, "log \x1b[2J\u009b.strace")
+        with open(log, "w", encoding="utf-8") as file:
+            file.write("mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\nmad\x1b[2J\u009bvise(1) = 0\n")
+        small, gone = os.path.join(folder, "small.trace"), "gone \x1b[2J\u009b\u202e"
+        seed = ["--subject", "seed_2019"]
+        commands = [["replay"] + seed + [path], ["replay", "--json"] + seed + [path], ["replay", "-n", "2"] + seed + [path],
+                    ["replay", "--format", "cpp"] + seed + [path], ["show"] + seed + [path], ["show", "--at", "2"] + seed + [path],
+                    ["show", "--html", path + ".html"] + seed + [path], ["minimize"] + seed + [path, "-o", small],
+                    ["minimize", "--json"] + seed + [path, "-o", small], ["minimize"] + seed + [path, "-o", gone + "/x"],
+                    ["check", "--cases", "1", "--ops", "10", "--save-dir", folder] + seed,
+                    ["check", "--json", "--cases", "1", "--ops", "10", "--save-dir", folder] + seed,
+                    ["corpus", "list", folder], ["corpus", "list", "--json", folder], ["corpus", "stats", folder],
+                    ["corpus", "stats", "--json", folder], ["corpus", "add", path, "--because", gone, "--dir", folder],
+                    ["corpus", "import", path, broken, "-o", os.path.join(folder, "new")],
+                    ["corpus", "import", "--json", path, broken, "-o", os.path.join(folder, "new")],
+                    ["corpus", "minimize"] + seed + [folder], ["corpus", "minimize", "--json"] + seed + [folder],
+                    ["corpus", "export", "--format", "traces", folder, "-o", os.path.join(folder, "out")],
+                    ["corpus", "import", "--strace", log, "--program", gone, "-o", small],
+                    ["encode", broken], ["decode", gone], ["explore", "--subject", gone], ["campaign", "status", folder],
+                    ["campaign", "report", gone], ["campaign", "--dir", broken], ["coverage", "--from", broken],
+                    ["replay", broken], ["replay", gone], ["replay", "--subject", gone, path], [gone], ["replay", gone, "--" + gone]]
+        dangerous = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ufffd]")
+        for command in commands:
+            name = "hostile text: " + " ".join(command[:2])
+            done = self.run(name, command)
+            if not self.wanted(name) or done is None or self.crashed(name, done):
+                continue
+            for stream in (done.stdout, done.stderr):
+                found = dangerous.search(stream.decode("utf-8", "replace"))
+                if found:
+                    at = max(found.start() - 60, 0)
+                    self.fail(name, "prints %r" % stream.decode("utf-8", "replace")[at:found.end() + 20], done)
+        done = self.run("hostile replay line", ["show"] + seed + [path])
+        said = re.search(rb"^  replay +(.*)$", done.stdout, re.MULTILINE)
+        if not said:
+            return self.fail("hostile replay line", "there is none", done)
+        pasted = subprocess.run(["bash", "-c", said.group(1)], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=10, check=False)
+        if pasted.returncode != 10:
+            self.fail("hostile replay line", "does not work: %r" % said.group(1), pasted)
+
     def all(self):
         for case in malformed_cases():
             self.malformed(*case)
@@ -456,6 +510,8 @@ class Tester:
         self.usage("corpus add without a reason", ["corpus", "add", good], 2, "--because", one_line=True)
         self.usage("--because nothing", ["corpus", "add", good, "--because", "\n\t \x1b"], 2, "--because", one_line=True)
         self.usage("--json with a value", ["replay", "--json=maybe", good], 2)
+
+        self.hostile_text()
 
         print("malformed: %d cases, %d failed" % (self.count, self.bad))
         print("left open by the contract: " + "; ".join(self.odd))

@@ -28,6 +28,7 @@
 
 #include <fmt/format.h>
 
+#include "harness/forked_map.hpp"
 #include "harness/strace_import.hpp"
 #include "model/reference_model.hpp"
 
@@ -158,6 +159,14 @@ constexpr Translation translations[] = {
      "alloc-at a1 0x7f0000000000..0x7f0000001000\n", "alloc a1 size=0x1000\n"},
     {"huge_pages", "mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_HUGETLB, -1, 0) = 0x7f0000200000\n",
      "alloc-at a1 0x7f0000200000..0x7f0000400000\n", "alloc a1 size=0x200000 align=0x200000\n"},
+    {"huge_pages_of_a_size_in_bits",
+     "mmap(NULL, 4096, PROT_READ, 0x400e2 /* MAP_PRIVATE|MAP_HUGETLB|25<<MAP_HUGE_SHIFT */, -1, 0) = 0x7f0002000000\n",
+     "alloc-at a1 0x7f0002000000..0x7f0004000000\n", "alloc a1 size=0x2000000 align=0x2000000\n"},
+    {"huge_pages_of_a_size_in_words",
+     "mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_HUGETLB|MAP_HUGE_64KB, -1, 0) = 0x7f0002000000\n",
+     "alloc-at a1 0x7f0002000000..0x7f0002010000\n", "alloc a1 size=0x10000 align=0x10000\n"},
+    {"huge_pages_of_a_size_in_flags", "mmap(NULL, 4096, PROT_READ, 0x40040022, -1, 0) = 0x7f0002000000\n",
+     "alloc-at a1 0x7f0002000000..0x7f0002010000\n", "alloc a1 size=0x10000 align=0x10000\n"},
     {"gigantic_pages",
      "mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_HUGETLB|30<<MAP_HUGE_SHIFT, -1, 0) = 0x7f0040000000\n",
      "alloc-at a1 0x7f0040000000..0x7f0080000000\n", "alloc a1 size=0x40000000 align=0x40000000\n"},
@@ -207,6 +216,7 @@ constexpr Translation translations[] = {
     {"another_heap_is_another_program", "brk(NULL) = 0x5000\nbrk(0x6000) = 0x6000\nbrk(NULL) = 0x9000\n",
      "alloc-at a1 0x5000..0x6000\nfree a0\nfree a1\n", "alloc-at a1 0x5000..0x6000\nfree a0\nfree a1\n"},
     {"the_last_exit_frees_everything", "+++ exited with 0 +++\n", "free a0\n", "free a0\n"},
+    {"an_exit_needs_no_newline", "+++ exited with 0 +++", "free a0\n", "free a0\n"},
     {"the_kernel_is_right", "mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000010000\n",
      "free a0\nalloc-at a1 0x7f0000011000..0x7f0000014000\nalloc-at a2 0x7f0000010000..0x7f0000011000\n",
      "alloc a1 size=0x1000\n"},
@@ -245,7 +255,7 @@ TEST(StraceLine, MayHaveAnyOfTheUsualPrefixes) {
                                         "[pid 812] [00007f0cc67629b3] ",
                                         "812 [????????????????] ",
                                         "[   9] ",
-                                        "2026-01-31T12:30:01+0100 "}) {
+                                        "2026-01-31T12:30:01+0100 ", "> ", "> > 812 ", "\xef\xbb\xbf"}) {
     EXPECT_EQ(ops(fmt::format("{}{}", prefix, four_pages)), "alloc-at a0 0x7f0000010000..0x7f0000014000\n") << prefix;
   }
 }
@@ -310,8 +320,10 @@ TEST(StraceLine, WithoutAResultIsCounted) {
   const StraceImport imported = import(
       "7 brk(NULL) = 0x5000\n7 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = ?\n7 munmap(0x5000, 4096 <unfinished "
       "...>\n"
+      "7 <... munmap resumed> <unfinished ...>) = ?\n7 mremap(0x5000, 4096 <unfinished ...>) = ?\n"
       "7 exit_group(0) = ?\n7 +++ exited with 0 +++\n");
-  EXPECT_EQ(imported.processes.at(0).report.unfinished, (Counts{{"mmap", 1}, {"munmap", 1}}));
+  EXPECT_EQ(imported.log.unparsable, 0u);
+  EXPECT_EQ(imported.processes.at(0).report.unfinished, (Counts{{"mmap", 1}, {"mremap", 1}, {"munmap", 1}}));
   EXPECT_EQ(imported.processes.at(0).report.process_calls, (Counts{{"exit_group", 1}}));
 }
 
@@ -741,6 +753,135 @@ TEST(StracePython3, IsExactAfterEveryLine) {
   }
   EXPECT_GT(most, 10'000u);
   EXPECT_EQ(replay_first_fit(import(log, Placement::first_fit).processes[0].trace), 0u);
+}
+
+// ---- what it costs -------------------------------------------------------------------------------------------------
+
+std::string mmap_line(std::uint32_t pid, std::size_t number) {
+  return fmt::format("{} mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x{:x}\n", pid,
+                     0x7f0000000000 + 2 * page * number);
+}
+
+/// A parent of `mappings` forks `children`; each does what `child` says.
+template <class Child>
+StraceImport family(std::size_t mappings, std::uint32_t children, Child child,
+                    Placement placement = Placement::recorded) {
+  std::string log;
+  for (std::size_t i = 0; i < mappings; ++i) log += mmap_line(7, i);
+  for (std::uint32_t pid = 100; pid < 100 + children; ++pid) {
+    log += fmt::format("7 fork() = {}\n{}{} +++ exited with 0 +++\n", pid, child(pid), pid);
+    log += fmt::format("7 munmap(0x{:x}, 4096) = 0\n{}", 0x7f0000000000, mmap_line(7, 0));
+  }
+  const auto imported = import_strace(log, {.placement = placement, .choose = [](const auto&) { return 0u; }});
+  if (imported) return *imported;
+  ADD_FAILURE() << imported.error().expected;
+  return {};
+}
+
+TEST(StraceCost, AForkThatIsFollowedByExecveCopiesNothing) {
+  const auto exec = [](std::uint32_t pid) { return fmt::format("{} execve(\"/bin/true\", [], 0) = 0\n", pid); };
+  const StraceImport imported = family(5000, 500, exec);
+  EXPECT_EQ(imported.processes.size(), 501u);
+  EXPECT_EQ(imported.processes[0].op_count, 6000u);
+  EXPECT_EQ(imported.work, 0u);
+}
+
+TEST(StraceCost, AForkedChildThatChangesSomethingCopiesLittle) {
+  const auto change = [](std::uint32_t pid) { return mmap_line(pid, 9000); };
+  for (const Placement placement : {Placement::recorded, Placement::first_fit}) {
+    const StraceImport imported = family(5000, 200, change, placement);
+    ASSERT_EQ(imported.processes.size(), 201u);
+    EXPECT_EQ(std::ranges::count(imported.processes, 10'002u, &ImportedProcess::op_count), 200);
+    EXPECT_LT(imported.work, 200u * 2000);  // not 200 * 5000
+  }
+}
+
+TEST(StraceCost, AGuessLooksAtFewProcesses) {
+  std::string log;
+  for (std::uint32_t pid = 1000; pid < 3000; ++pid) log += fmt::format("{} brk(NULL) = 0x{:x}\n", pid, pid * page);
+  for (std::uint32_t pid = 3000; pid < 5000; ++pid) log += fmt::format("{} munmap(0x1000, 4096) = 0\n", pid);
+  EXPECT_LE(import(log).work, 2000u * 257);  // not 2000 * 2000
+}
+
+TEST(StraceCost, ACallThatIsCutTooOftenHasNoResult) {
+  const auto cut = [](int times) {
+    std::string log = "7 brk(NULL) = 0x5000\n7 mmap(NULL, 4096 <unfinished ...>\n8 brk(NULL) = 0x9000\n";
+    for (int i = 1; i < times; ++i) log += "7 <... mmap resumed> <unfinished ...>\n";
+    return log + "7 <... mmap resumed>, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n";
+  };
+  EXPECT_EQ(import(cut(60)).processes[0].report.translated, 1u);
+  EXPECT_EQ(import(cut(70)).processes[0].report.translated, 0u);
+  const auto joined = [](int times) {
+    std::string log = "brk(NULL) = 0x5000\n";
+    for (int i = 0; i < times; ++i) log += fmt::format("brk( strace: Process {} attached\n", 100 + i);
+    return import(log + "0x6000) = 0x6000\n").log.unparsable;
+  };
+  EXPECT_EQ(joined(1), 0u);
+  EXPECT_GT(joined(70), 0u);
+}
+
+TEST(StraceCost, OnlyTheTraceThatIsChosenIsWritten) {
+  const std::string log = mmap_line(7, 0) + "7 fork() = 8\n" + mmap_line(8, 1) + mmap_line(8, 2);
+  const StraceImport all = import(log);
+  const auto chosen = import_strace(log, {.program = "test", .choose = [](const auto& processes) {
+                                            EXPECT_EQ(processes.size(), 2u);
+                                            return 1u;
+                                          }});
+  ASSERT_TRUE(chosen);
+  ASSERT_EQ(chosen->processes.size(), 2u);
+  EXPECT_TRUE(chosen->processes[0].trace.ops.empty());
+  EXPECT_EQ(chosen->processes[0].op_count, 3u);
+  EXPECT_EQ(chosen->processes[1].trace, all.processes[1].trace);
+  EXPECT_EQ(chosen->processes[1].lines, all.processes[1].lines);
+}
+
+TEST(StraceCost, AnImportThatIsEndedKeepsWhatItHas) {
+  std::string log;
+  for (std::size_t i = 0; i < 20'000; ++i) log += mmap_line(7, i);
+  for (const auto stage : {ImportProgress::reading, ImportProgress::translating}) {
+    const auto imported =
+        import_strace(log, {.keep_going = [&](const ImportProgress& at) { return at.stage != stage || at.done == 0; }});
+    ASSERT_TRUE(imported);
+    EXPECT_TRUE(imported->interrupted);
+    EXPECT_EQ(imported->last_line, 4096u);
+    EXPECT_EQ(imported->processes[0].trace.ops.size(), 4096u);
+    const auto again = parse_trace(print(imported->processes[0].trace));
+    EXPECT_TRUE(again && *again == imported->processes[0].trace);
+  }
+}
+
+RC_GTEST_PROP(ForkedMap, ACopyIsItsOwn, ()) {
+  std::vector<std::pair<ForkedMap<unsigned, unsigned>, std::map<unsigned, unsigned>>> maps(1);
+  for (unsigned i = 0; i < 1000; ++i) maps[0].first.set(3 * i, i), maps[0].second[3 * i] = i;
+  const auto steps = *rc::gen::container<std::vector<std::array<unsigned, 3>>>(
+      rc::gen::container<std::array<unsigned, 3>>(rc::gen::inRange(0u, 3000u)));
+  for (const auto& [what, where, value] : steps) {
+    auto& [forked, plain] = maps[value % maps.size()];
+    if (what % 8 == 0 && maps.size() < 5) {
+      maps.push_back(maps[value % maps.size()]);
+    } else if (what % 8 < 4) {
+      forked.set(where, value);
+      plain[where] = value;
+    } else {  // a run of keys, so that blocks become empty
+      for (unsigned k = where; k < where + what % 300; ++k) forked.erase(k), plain.erase(k);
+    }
+  }
+  for (const auto& [forked, plain] : maps) {
+    RC_ASSERT(forked.size() == plain.size());
+    std::map<unsigned, unsigned> listed;
+    forked.each([&](unsigned k, unsigned value) { listed[k] = value; });
+    RC_ASSERT(listed == plain);
+    for (unsigned k = 0; k < 3100; k += 7) {
+      const auto after = plain.upper_bound(k);
+      const auto* const next = forked.first_after(k);
+      RC_ASSERT((next != nullptr) == (after != plain.end()));
+      RC_ASSERT((!next || next->key == after->first));
+      const auto* const last = forked.last_to(k);
+      RC_ASSERT((last != nullptr) == (after != plain.begin()));
+      RC_ASSERT((!last || last->key == std::prev(after)->first));
+      RC_ASSERT((forked.find(k) != nullptr) == plain.contains(k));
+    }
+  }
 }
 
 // ---- damage --------------------------------------------------------------------------------------------------------

@@ -168,7 +168,7 @@ Exit run_check(const Common& common, const Options& options) {
   run.report = options.live != 0 ? soak_at_random(run) : check_random(run, options.stats || common.json || needed);
   if (!common.json) out(summary_of(run));
   if (run.report.found) return report_found(common, options, run);
-  if (common.json) out(json_of(run, common).dump() + "\n");
+  if (common.json) out(json_of(run, common).dump(-1, ' ', true) + "\n");
   for (const std::string& warning : health_warnings(run.report)) say("vmapcheck: warning: " + warning);
   if (run.report.interrupted) say("vmapcheck: interrupted");
   return status_of(run);
@@ -230,7 +230,7 @@ std::optional<Exit> replay_one_saved(const Common& common, const Options& option
     found["replay"] = command;
     const ordered_json json{
         {"subject", subject.name}, {"verdict", again ? "violation" : "flaky"}, {"saved", true}, {"found", found}};
-    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
     return again ? Exit::violation : Exit::flaky;
   }
   const std::string is = signature_in_comment(*failure);
@@ -261,7 +261,7 @@ Exit report_found(const Common& common, const Options& options, Run& run) {
       keep_finding(run.subject, found.trace, found.failure, minimizing, found_by(run), common, options.save_dir);
   run.finding = std::move(kept.finding);
   run.path = std::move(kept.path);
-  if (common.json) out(json_of(run, common).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  if (common.json) out(json_of(run, common).dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
   return status_of(run);
 }
 

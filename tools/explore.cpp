@@ -362,7 +362,7 @@ Exit run_explore(const Common& common, const Options& options) {
   if (!common.json) out(summary_of(plan, options, report));
   if (report.found) return report_found(common, options, plan, report);
   if (common.json)
-    out(json_of(plan, options, report).dump() + "\n");
+    out(json_of(plan, options, report).dump(-1, ' ', true) + "\n");
   else
     out("\n" + claim_of(plan, options, report) + "\n");
   if (!report.complete && report.saved)
@@ -389,7 +389,7 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
     // A trace of whole areas does not show it. What was found is no less true.
     json["found"] = {{"moves", found.moves.size()}, {"detail", what}, {"trace", print(trace)}, {"reproduced", false}};
     if (common.json)
-      out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+      out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
     else
       out(fmt::format("{}:\n\n{}\n",
                       options.index_only ? "the same, done by whole areas, does not fail; it is"
@@ -408,7 +408,7 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
     json["found"] = tool::json_of(kept.finding);
     json["found"]["moves"] = found.moves.size();
     json["found"]["file"] = kept.path.empty() ? ordered_json() : ordered_json(kept.path);
-    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
   }
   return Exit::violation;
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -159,12 +160,28 @@ Trace read_trace(const std::string& path) {
 
 std::vector<std::string> traces_below(const std::string& directory) {
   std::vector<std::string> names;
-  std::error_code error;
-  fs::recursive_directory_iterator entry(directory, fs::directory_options::follow_directory_symlink, error);
-  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
-    if (entry->path().extension() == ".trace" && !entry->is_directory(error))
-      names.push_back(entry->path().lexically_relative(directory).string());
-  if (error) throw Stop{Exit::io, fmt::format("cannot read {}: {}", one_line(directory), error.message())};
+  std::vector<fs::path> linked;  // behind all that are not: a directory that is in the tree has its own name
+  std::set<std::pair<dev_t, ino_t>> visited;
+  const auto visit = [&](const auto& below, const fs::path& path) -> void {
+    struct stat about{};
+    if (::stat(path.c_str(), &about) != 0) cannot("read", path.string());
+    if (!visited.insert({about.st_dev, about.st_ino}).second) return;
+    std::error_code error;
+    fs::directory_iterator entry(path, error);
+    for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+      std::error_code ignored;
+      const fs::file_status status = entry->status(ignored);
+      if (fs::is_directory(status) && entry->is_symlink(ignored))
+        linked.push_back(entry->path());
+      else if (fs::is_directory(status))
+        below(below, entry->path());
+      else if (entry->path().extension() == ".trace" && (fs::is_regular_file(status) || !fs::exists(status)))
+        names.push_back(entry->path().lexically_relative(directory).string());
+    }
+    if (error) throw Stop{Exit::io, fmt::format("cannot read {}: {}", one_line(path.string()), error.message())};
+  };
+  visit(visit, directory);
+  for (std::size_t i = 0; i < linked.size(); ++i) visit(visit, fs::path(linked[i]));
   std::ranges::sort(names);
   return names;
 }
@@ -179,7 +196,7 @@ std::vector<std::string> traces_in(const std::string& directory) {
 // -----------------------------------------------------------------------------------------------------------
 
 void write_file(const std::string& path, std::string_view contents) {
-  if (path == "-") return out(contents);
+  if (path == "-") return out_is_terminal() ? out(contents) : out_data(contents);
   struct stat about{};
   const bool exists = ::stat(path.c_str(), &about) == 0;
   if (exists && !S_ISREG(about.st_mode)) {
@@ -225,6 +242,11 @@ void make_directory(const std::string& path) {
 // --------------------------------------------------------------------------------
 
 void out(std::string_view text) {
+  const auto plain = [](char c) { return (c >= ' ' && c <= '~') || c == '\n'; };
+  std::ranges::all_of(text, plain) ? out_data(text) : out_data(visible(text));
+}
+
+void out_data(std::string_view text) {
   if (out_failed) return;
   OutBuffer& buffer = out_buffer();
   if (text.size() > OutBuffer::capacity - buffer.size) flush_out();
@@ -256,7 +278,7 @@ bool out_is_terminal() { return ::isatty(1) == 1; }
 
 void say(std::string_view line) {
   flush_out();
-  (void)write_all(2, fmt::format("{}\n", line));
+  (void)write_all(2, fmt::format("{}\n", visible(line)));
 }
 
 void report(const Stop& stop) {
@@ -265,15 +287,69 @@ void report(const Stop& stop) {
   say(has_place ? stop.line : "vmapcheck: " + stop.line);
 }
 
+// ---- Text from outside
+// -----------------------------------------------------------------------------------------------------------
+
+std::size_t character_size(std::string_view text, char32_t& character) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : '\0'); };
+  const unsigned char first = byte(0);
+  const std::size_t size = first < 0x80   ? 1
+                           : first < 0xc2 ? 0
+                           : first < 0xe0 ? 2
+                           : first < 0xf0 ? 3
+                           : first < 0xf5 ? 4
+                                          : 0;
+  if (size < 2) {
+    character = first;
+    return size;
+  }
+  character = first & (0xffu >> (size + 1));
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+    character = character << 6 | (byte(i) & 0x3fu);
+  }
+  constexpr char32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_character =
+      character >= least[size] && character <= 0x10ffff && (character < 0xd800 || character > 0xdfff);
+  return is_character ? size : 0;
+}
+
+namespace {
+
+bool is_visible(char32_t c) {
+  const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+  const bool turns_or_breaks = c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+                               (c >= 0x2066 && c <= 0x2069);
+  return !control && !turns_or_breaks;
+}
+
+/// Appends what `text` begins with, escaped unless it is visible or one of `kept`, and takes it away.
+void append_visible(std::string& safe, std::string_view& text, std::string_view kept) {
+  char32_t c = 0;
+  const std::size_t size = character_size(text, c);
+  if (size == 0 || (c < 0x80 && !is_visible(c) && kept.find(text.front()) == kept.npos))
+    fmt::format_to(std::back_inserter(safe), "\\x{:02x}", static_cast<unsigned char>(text.front()));
+  else if (c >= 0x80 && !is_visible(c))
+    fmt::format_to(std::back_inserter(safe), "\\u{:04x}", static_cast<std::uint32_t>(c));
+  else
+    safe += text.substr(0, size);
+  text.remove_prefix(std::max<std::size_t>(size, 1));
+}
+
+}  // namespace
+
+std::string visible(std::string_view text) {
+  std::string safe;
+  safe.reserve(text.size());
+  while (!text.empty()) append_visible(safe, text, "\n\t");
+  return safe;
+}
+
 std::string one_line(std::string_view text, std::size_t bytes_max) {
   std::string line;
-  for (const char c : text) {
+  while (!text.empty()) {
     if (line.size() >= bytes_max) return line + "...";
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f)
-      fmt::format_to(std::back_inserter(line), "\\x{:02x}", byte);
-    else
-      line += c;
+    append_visible(line, text, "");
   }
   return line;
 }
@@ -281,14 +357,24 @@ std::string one_line(std::string_view text, std::size_t bytes_max) {
 std::string shell_word(std::string_view text) {
   constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:=+@%";
   if (!text.empty() && text.find_first_not_of(plain) == std::string_view::npos) return std::string(text);
-  std::string word = "'";
-  for (const char c : text) {
-    if (c == '\'')
-      word += "'\\''";
+  std::string quoted = "'", octal = "$'";
+  bool all_visible = true;
+  while (!text.empty()) {
+    char32_t c = 0;
+    const std::string_view one = text.substr(0, std::max<std::size_t>(character_size(text, c), 1));
+    const bool as_it_is = character_size(text, c) != 0 && is_visible(c);
+    all_visible = all_visible && as_it_is;
+    quoted += one == "'" ? "'\\''" : one;
+    if (as_it_is && (one == "'" || one == "\\"))
+      octal += '\\';
+    if (as_it_is)
+      octal += one;
     else
-      word += c;
+      for (const char byte : one)
+        fmt::format_to(std::back_inserter(octal), "\\{:03o}", static_cast<unsigned char>(byte));
+    text.remove_prefix(one.size());
   }
-  return word + "'";
+  return (all_visible ? quoted : octal) + "'";
 }
 
 void prepare_standard_files() {

@@ -29,8 +29,8 @@ enum class when_interrupted : bool { stop, keep };
 /// Reads and parses; a malformed text is a Stop "FILE:LINE:COLUMN: expected ...".
 [[nodiscard]] Trace read_trace(const std::string& path);
 
-/// All or nothing: the file appears, or is replaced, when all of it was written. "-" is standard output; what is not a
-/// regular file (a pipe, a device) is written directly.
+/// All or nothing: the file appears, or is replaced, when all of it was written. "-" is standard output: every byte as
+/// it is, but for a terminal visible(). What is not a regular file (a pipe, a device) is written directly.
 void write_file(const std::string& path, std::string_view contents);
 
 /// Stops with Exit::io if write_file() could not write there; changes nothing.
@@ -39,14 +39,19 @@ void check_writable(const std::string& path);
 /// With its parents, unless it is there.
 void make_directory(const std::string& path);
 
-/// Every *.trace below a directory, as paths relative to it, in the order of their names.
+/// Every *.trace below a directory, as paths relative to it, in the order of their names. Links are followed, and each
+/// directory is visited once; what is no file (a pipe, a device) is passed by.
 [[nodiscard]] std::vector<std::string> traces_below(const std::string& directory);
 /// The same without those in its subdirectories.
 [[nodiscard]] std::vector<std::string> traces_in(const std::string& directory);
 
 /// Standard output, buffered, also across a fork: what a child has said before it died is written by its parent. A
 /// failed write is a Stop with Exit::io; it is silent where nobody reads any more.
+///
+/// out() is for people: it writes visible(text), so that no name, comment or message from outside reaches a terminal
+/// as anything but text. out_data() is for programs and for what has colours of ours: it writes every byte as it is.
 void out(std::string_view text);
+void out_data(std::string_view text);
 void flush_out();
 [[nodiscard]] bool out_is_terminal();
 /// A write has failed; nothing more is written.
@@ -62,16 +67,25 @@ struct OutOfChildren {
   ~OutOfChildren();
 };
 
-/// One line for standard error, after what standard output has so far.
+/// One line for standard error, after what standard output has so far; visible().
 void say(std::string_view line);
 /// The line of a Stop: a place in a file comes first, else the name of the program.
 void report(const Stop& stop);
 
-/// The text as part of one line: control characters escaped, what is long cut off.
+/// The text with what a terminal may take for a command, or shows other than it stands there, as \x1b or \u009b:
+/// control characters but newline and tab, bytes that are no UTF-8, marks that turn or break lines (U+061C, U+200E,
+/// U+200F, U+2028 to U+202E, U+2066 to U+2069).
+[[nodiscard]] std::string visible(std::string_view text);
+
+/// The same as part of one line: newline and tab are escaped, too, and what is long is cut off.
 [[nodiscard]] std::string one_line(std::string_view text, std::size_t bytes_max = 1000);
 
-/// The text as one word of a shell.
+/// The text as one word of a shell: where something in it is not visible, $'...' with that in octal.
 [[nodiscard]] std::string shell_word(std::string_view text);
+
+/// Bytes of the UTF-8 character that begins there, 0 if none does. Sequences that are too long, surrogates and what is
+/// above the last character are none.
+[[nodiscard]] std::size_t character_size(std::string_view text, char32_t& character);
 
 /// 0, 1 and 2 are open, so that no file that is opened later is taken for one of them; a write to a closed pipe is an
 /// error like any other.

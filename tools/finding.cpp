@@ -254,7 +254,7 @@ std::string save(const Finding& finding, const Common& common, const std::string
     write_durably(originals / (base_name(finding) + ".trace"), print(finding.original));
   }
   const std::string path = save_trace(finding, directory);
-  write_durably(fs::path(path).replace_extension(".md"), report_of(finding, common, path));
+  write_durably(fs::path(path).replace_extension(".md"), visible(report_of(finding, common, path)));
   return path;
 }
 

@@ -119,7 +119,7 @@ Exit minimize_file(const Common& common, const Options& options) {
   } else if (common.json) {
     ordered_json json = json_of(finding);
     json["file"] = unwritten ? ordered_json() : ordered_json(options.output);
-    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
   } else {
     out(text_of(finding));
     if (!unwritten) out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, subject.name, options.output)));

@@ -49,7 +49,7 @@ class Progress {
     next_ = now + period_;
     if (!terminal_) return say(line());
     clear();
-    show(block());
+    show(visible(block()));
   }
 
   /// Takes what is shown off the terminal.

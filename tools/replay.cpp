@@ -148,7 +148,7 @@ Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntr
   if (common.json) {
     nlohmann::ordered_json json{{"file", file}, {"runs", options.times}, {"failed", failures}, {"verdict", verdict}};
     json["signatures"] = nlohmann::ordered_json(failed);
-    out(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    out(json.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n");
     return status;
   }
   out(fmt::format("{}: failed {} of {} times, subject {}{}\n", one_line(file), failures, options.times, subject.name,

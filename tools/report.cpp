@@ -215,7 +215,7 @@ std::string verdict_json(const std::optional<Failure>& failure) {
   verdict["step"] = failure->step;
   verdict["detail"] = failure->violation.detail;
   verdict["signature"] = signature(*failure);
-  return verdict.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return verdict.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n";
 }
 
 ordered_json json_of(const Failure& failure) {

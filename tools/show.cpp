@@ -132,7 +132,7 @@ Steps selected(const Trace& trace, const Options& options) {
 Exit as_text(Shown& shown, const SubjectEntry& subject, const RecordOptions& recording, const Options& options) {
   TextStyle style{.columns = columns(), .coloured = out_is_terminal() && !environment("NO_COLOR")};
   if (options.at) style.always_draws = true, style.tree_lines = 4000;
-  TextShow text(shown, style, [](std::string_view lines) { out(lines); });
+  TextShow text(shown, style, [&](std::string_view lines) { style.coloured ? out_data(lines) : out(lines); });
   text.begin();
   const Ran ran = record_with(shown.trace, subject, recording, [&](const Piece& piece, Beacon&) { text(piece); });
   if (ran.steps <= recording.from && ran.steps > 0)

@@ -26,7 +26,7 @@ void TextShow::begin() {
                      shown_.trace.ops.size(), print(shown_.trace.space.range), shown_.subject));
   for (const std::string& comment : shown_.trace.comments)
     write_(fmt::format("{}  # {}{}\n", c.dim, one_line(comment), c.end));
-  for (const std::string& note : shown_.notes) write_(fmt::format("  {}\n", note));
+  for (const std::string& note : shown_.notes) write_(fmt::format("  {}\n", one_line(note)));
   write_(fmt::format("  {}# busy{}  {}~ lazily freed{}  {}. free{}  {}^ changed by the step{}\n", c.busy, c.end, c.lazy,
                      c.end, c.free, c.end, c.mark, c.end));
 }

@@ -105,7 +105,7 @@ Exit list_subjects(const Common& common) {
                       names_of(row.features)));
     }
   }
-  if (common.json) out(list.dump() + "\n");
+  if (common.json) out(list.dump(-1, ' ', true) + "\n");
   return Exit::ok;
 }
 

@@ -128,8 +128,8 @@ Exit status(const std::string& directory, const Common& common, bool watch) {
   const auto period = 1s;
   while (true) {
     const Standing standing = standing_of(directory);
-    if (watch && out_is_terminal() && !common.json) out("\033[H\033[2J");
-    out(common.json ? json_of(standing).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n"
+    if (watch && out_is_terminal() && !common.json) out_data("\033[H\033[2J");
+    out(common.json ? json_of(standing).dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n"
                     : text_of(standing));
     flush_out();
     if (!watch || standing.condition != Condition::running) return verdict_of(standing.state);

@@ -188,7 +188,7 @@ std::vector<Sample> ascending(std::vector<Sample> samples, const State& state) {
 
 std::string written_as(ReportFormat format, const CampaignReport& report, const std::string& path) {
   const auto dumped = [](const ordered_json& json) {
-    return json.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+    return json.dump(1, ' ', true, ordered_json::error_handler_t::replace) + "\n";
   };
   switch (format) {
     case ReportFormat::html: return html_of(report, path);
@@ -236,7 +236,7 @@ std::string text_of(const CampaignReport& report) {
     for (const Row& row : one.verdict.rows) text += fmt::format("  {:<10} {}\n", row.title, one_line(row.text, 2000));
     text += fmt::format("  {:<10} {}\n\n{}", "replay", one.replay, one.drawn);
   }
-  return text;
+  return visible(text);
 }
 
 std::string meaning_of(vmap::Invariant invariant) {
@@ -249,32 +249,6 @@ std::string meaning_of(vmap::Invariant invariant) {
 // -----------------------------------------------------------------------------------------------------------
 
 namespace {
-
-/// Bytes of the character that begins there, 0 if none does. Sequences that are too long, surrogates and what is above
-/// the last character are none.
-std::size_t character_size(std::string_view text, char32_t& character) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : '\0'); };
-  const unsigned char first = byte(0);
-  const std::size_t size = first < 0x80   ? 1
-                           : first < 0xc2 ? 0
-                           : first < 0xe0 ? 2
-                           : first < 0xf0 ? 3
-                           : first < 0xf5 ? 4
-                                          : 0;
-  if (size < 2) {
-    character = first;
-    return size;
-  }
-  character = first & (0xffu >> (size + 1));
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-    character = character << 6 | (byte(i) & 0x3fu);
-  }
-  constexpr char32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool is_character =
-      character >= least[size] && character <= 0x10ffff && (character < 0xd800 || character > 0xdfff);
-  return is_character ? size : 0;
-}
 
 /// Neither XML nor HTML has them: control characters but newline and tab, and the two that stand for nothing.
 bool is_forbidden(char32_t c) {

@@ -598,7 +598,7 @@ Exit Supervisor::conclude() {
     json["executions"] = state_.now.executions;
     json["ops"] = state_.now.ops;
     json["verdict"] = verdict_name(status);
-    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
   } else {
     out(fmt::format("{:.1f} s, {} executions, {:.0f} per second, {} ops, {} edges, {} features, {} inputs kept in {}\n",
                     state_.now.seconds, state_.now.executions, per_second, state_.now.ops, state_.edges,

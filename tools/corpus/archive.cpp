@@ -23,7 +23,9 @@ bool looks_like_archive(std::string_view name, std::string_view bytes) {
   using namespace std::string_view_literals;
   for (const std::string_view ending : {".zip"sv, ".tar"sv, ".tar.gz"sv, ".tgz"sv})
     if (name.ends_with(ending)) return true;
-  return bytes.starts_with("PK\x03\x04"sv) || bytes.starts_with("PK\x05\x06"sv);
+  constexpr std::size_t tar_magic_at = 257;
+  return bytes.starts_with("PK\x03\x04"sv) || bytes.starts_with("PK\x05\x06"sv) ||
+         (bytes.size() > tar_magic_at && bytes.substr(tar_magic_at).starts_with("ustar"));
 }
 
 #ifndef VMAPCHECK_HAS_ARCHIVES
@@ -95,8 +97,8 @@ void read_archive(std::string_view bytes, const ArchiveReading& reading) {
   archive_read_support_filter_gzip(a.get());
   if (archive_read_open_memory(a.get(), bytes.data(), bytes.size()) != ARCHIVE_OK)
     return reading.left_out(fmt::format("no archive that can be read: {}", why(a.get())));
-  std::size_t total = 0;
   while (true) {
+    if (interrupted()) throw Stop{Exit::interrupted, "interrupted"};
     archive_entry* entry = nullptr;
     const int status = archive_read_next_header(a.get(), &entry);
     if (status == ARCHIVE_EOF) return;
@@ -114,16 +116,14 @@ void read_archive(std::string_view bytes, const ArchiveReading& reading) {
       continue;
     }
     ArchiveEntry one{name, {}};
-    const std::size_t room = reading.bytes_max - total;
-    const Read read = read_entry(a.get(), one.contents, std::min(reading.entry_bytes_max, room));
+    const Read read = read_entry(a.get(), one.contents, std::min(reading.entry_bytes_max, reading.room));
+    reading.room -= std::min(one.contents.size(), reading.room);
     if (read == Read::broken) {
       reading.left_out(fmt::format("{}: {}", shown, why(a.get())));
       continue;
     }
-    total += std::min(one.contents.size(), room);
-    if (read == Read::too_large && total >= reading.bytes_max)
-      return reading.left_out(
-          fmt::format("{} and all behind it: more than {} MiB in one archive", shown, reading.bytes_max >> 20));
+    if (read == Read::too_large && reading.room == 0)
+      return reading.left_out(fmt::format("{} and all behind it: more than can be read of one archive", shown));
     if (read == Read::too_large)
       reading.left_out(fmt::format("{}: expected at most {} MiB", shown, reading.entry_bytes_max >> 20));
     else

@@ -25,7 +25,7 @@ struct ArchiveEntry {
 
 struct ArchiveReading {
   std::size_t entry_bytes_max;  ///< what is larger is left out
-  std::size_t bytes_max;        ///< of all entries; behind that nothing more is read
+  std::size_t& room;            ///< bytes that all entries may have, less those that were read; then nothing more is
   /// Each file, in the order of the archive.
   std::function<void(ArchiveEntry&&)> entry;
   /// What is not read, in one line: "entry '../x': leads out of the archive".

@@ -114,7 +114,7 @@ Exit list_traces(const Common& common, const std::string& directory) {
       status = std::max(status, stop.status);
     }
   }
-  if (common.json) out(list.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  if (common.json) out(list.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
   return status;
 }
 

@@ -110,7 +110,7 @@ Exit export_corpus(const Common& common, Options options) {
     json["traces"] = exported.entries.size();
     json["bytes"] = bytes;
     json["duplicates"] = exported.duplicates;
-    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
   } else {
     out(fmt::format(
         "{}: {}, {} bytes{}\n", one_line(options.output), count_of(exported.entries.size(), "trace"), bytes,

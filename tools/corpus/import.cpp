@@ -139,7 +139,7 @@ Exit Import::conclude() const {
     json["left_out"] = ordered_json::array();
     for (const auto& [why, line] : left_out_) json["left_out"].push_back(line);
     json["passed_by"] = passed_by_;
-    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
     return status;
   }
   std::string origins;

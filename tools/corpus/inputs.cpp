@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::string_view_literals;
 
-constexpr std::size_t archive_bytes_max = std::size_t{1} << 30;  ///< that are read of one archive
+constexpr std::size_t archive_bytes_max = std::size_t{1} << 30;  ///< that are read of one archive, and of those in it
 constexpr int archive_depth_max = 2;  ///< an artifact of a CI service is a zip archive, which may hold one of a fuzzer
 
 struct AflFolder {
@@ -49,6 +49,13 @@ std::string_view origin_of(std::string_view name) {
   if (is_afl_input(name)) return "AFL queue";
   if (name.size() == 40 && name.find_first_not_of("0123456789abcdef") == name.npos) return "libFuzzer corpus";
   return "bytes";
+}
+
+/// A name that says what no program of fuzzers has: its bytes would make a trace of no meaning.
+bool is_foreign_archive(std::string_view name) {
+  for (const auto ending : {".7z"sv, ".rar"sv, ".gz"sv, ".xz"sv, ".bz2"sv, ".zst"sv, ".lz4"sv, ".tbz2"sv, ".txz"sv})
+    if (name.ends_with(ending)) return !name.ends_with(".tar.gz");
+  return false;
 }
 
 bool is_passed_by(std::string_view name) {
@@ -107,7 +114,7 @@ class Finder {
     for (const fs::directory_entry& entry : entries) {
       std::error_code ignored;
       if (entry.is_directory(ignored)) continue;
-      if (is_afl_entry(entry))
+      if (is_afl_entry(entry) && (entry.is_regular_file(ignored) || !entry.exists(ignored)))
         take(entry.path(), origin);
       else
         ++found_.passed_by;
@@ -154,21 +161,24 @@ struct Bytes {
   std::string contents;
 };
 
-void read_bytes(Bytes&& bytes, const InputReading& reading, int depth) {
+/// `room` is for all that is unpacked of the file that was named, at any depth.
+void read_bytes(Bytes&& bytes, const InputReading& reading, int depth, std::size_t& room) {
   const std::string base = fs::path(bytes.name).filename().string();
-  const bool may_unpack = depth < archive_depth_max && bytes.origin.empty();
-  if (may_unpack && looks_like_archive(base, bytes.contents)) {
-    const auto left_out = [&](std::string&& line) {
-      reading.left_out({Exit::usage, fmt::format("{}: {}", one_line(bytes.shown), line)});
-    };
+  const auto left_out = [&](std::string&& line) {
+    reading.left_out({Exit::usage, fmt::format("{}: {}", one_line(bytes.shown), line)});
+  };
+  if (bytes.origin.empty() && is_foreign_archive(base))
+    return left_out("an archive of a kind that is not read: expected zip, tar or tar.gz");
+  if (bytes.origin.empty() && looks_like_archive(base, bytes.contents)) {
+    if (depth == archive_depth_max)
+      return left_out("an archive in an archive in an archive: expected at most one in another");
     const auto entry = [&](ArchiveEntry&& one) {
       if (is_passed_by(fs::path(one.name).filename().string())) return;
       read_bytes({one.name, fmt::format("{}: {}", bytes.shown, one.name), "", std::move(one.contents)}, reading,
-                 depth + 1);
+                 depth + 1, room);
     };
-    return read_archive(
-        bytes.contents,
-        {.entry_bytes_max = trace_bytes_max, .bytes_max = archive_bytes_max, .entry = entry, .left_out = left_out});
+    return read_archive(bytes.contents,
+                        {.entry_bytes_max = trace_bytes_max, .room = room, .entry = entry, .left_out = left_out});
   }
   if (bytes.contents.empty()) return reading.left_out({Exit::ok, fmt::format("{}: empty", one_line(bytes.shown))});
   Input input{.name = std::move(bytes.name),
@@ -216,7 +226,8 @@ void read_input(const InputFile& file, const InputReading& reading) {
     if (stop.status == Exit::interrupted) throw;
     return reading.left_out(stop);
   }
-  read_bytes(std::move(bytes), reading, 0);
+  std::size_t room = archive_bytes_max;
+  read_bytes(std::move(bytes), reading, 0, room);
 }
 
 Trace read_input_trace(const InputFile& file) {

@@ -311,7 +311,7 @@ Exit Minimizer::conclude() const {
     }
     json["malformed"] = corpus_.malformed.size();
     if (options_.keep_old) json["old"] = kept_old_.string();
-    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
     return status;
   }
   out(fmt::format("{} of {} in {}\n", chosen_.size(), count_of(all.size(), "trace"), one_line(target_.string())));

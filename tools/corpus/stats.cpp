@@ -99,7 +99,7 @@ Exit show_stats(const Common& common, const Options& options) {
     status = std::max(status, stop.status);
   }
   if (common.json)
-    out(json_of(corpus, summary, subject.name).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    out(json_of(corpus, summary, subject.name).dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
   else
     out(text_of(corpus, summary, subject.name));
   return summary.failing.empty() ? status : Exit::violation;

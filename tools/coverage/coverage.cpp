@@ -190,7 +190,7 @@ Exit Measuring::run() {
     measure_everything();
   }
   if (!options_.html.empty()) write_pages();
-  out(common_.json ? tool::json_of(report_).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n"
+  out(common_.json ? tool::json_of(report_).dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n"
                    : text_of(report_));
   return conclude();
 }

@@ -166,7 +166,7 @@ Exercised run_random_traces(std::uint64_t seed) {
 Exit run_traces(const Common& common, const RunOptions& options) {
   const Exercised exercised =
       options.random ? run_random_traces(seed_of(common, seed_default)) : run_files(files_in(options));
-  out(json_of(exercised).dump() + "\n");
+  out(json_of(exercised).dump(-1, ' ', true) + "\n");
   return exercised.failed == 0 ? Exit::ok : Exit::violation;
 }
 
