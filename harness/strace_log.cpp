@@ -163,7 +163,7 @@ void read_mmap_flags(std::string_view text, Event& event) {
         if (word == "MAP_GROWSDOWN") event.flags |= grows_down;
         if (word == "MAP_32BIT") event.flags |= low;
         if (word == "MAP_HUGETLB") event.flags |= huge;
-        if (word.starts_with("MAP_HUGE_")) log2_huge = log2_of_huge(word.substr(9));
+        if (word.starts_with("MAP_HUGE_") && word != "MAP_HUGE_SHIFT") log2_huge = log2_of_huge(word.substr(9));
         if (is_digit(word.front())) log2_huge = static_cast<unsigned>(number(word).value_or(0));
       },
       [&](std::uint64_t bits) {
@@ -417,8 +417,7 @@ bool LogReader::read_resumed(TaskId task, std::string_view rest) {
   entry.line = entry_line;
   entry.phase = Phase::entry;
   if (parsed == Parsed::cut) {  // cut again: wait for the rest
-    if (pending.cuts < cuts_max)
-      pending_[task] = {pending.event, text.substr(0, text.rfind(" <")), pending.cuts + 1};
+    if (pending.cuts < cuts_max) pending_[task] = {pending.event, text.substr(0, text.rfind(" <")), pending.cuts + 1};
     return true;
   }
   event.phase = Phase::exit;

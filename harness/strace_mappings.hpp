@@ -48,7 +48,7 @@ class Mappings {
   [[nodiscard]] ImportReport& report() { return report_; }
   [[nodiscard]] std::size_t op_count() const { return ops_.size() + ops_in_batches_; }
   [[nodiscard]] std::size_t entries_copied() const;
-  [[nodiscard]] ImportedProcess finish();         ///< without its trace
+  [[nodiscard]] ImportedProcess finish();       ///< without its trace
   void write_trace(ImportedProcess& to) const;  ///< the trace of what finish() gave
 
   std::set<std::pair<TaskId, TaskId>> members;  ///< who runs in it now, each behind the leader of its process

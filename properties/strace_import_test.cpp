@@ -255,7 +255,10 @@ TEST(StraceLine, MayHaveAnyOfTheUsualPrefixes) {
                                         "[pid 812] [00007f0cc67629b3] ",
                                         "812 [????????????????] ",
                                         "[   9] ",
-                                        "2026-01-31T12:30:01+0100 ", "> ", "> > 812 ", "\xef\xbb\xbf"}) {
+                                        "2026-01-31T12:30:01+0100 ",
+                                        "> ",
+                                        "> > 812 ",
+                                        "\xef\xbb\xbf"}) {
     EXPECT_EQ(ops(fmt::format("{}{}", prefix, four_pages)), "alloc-at a0 0x7f0000010000..0x7f0000014000\n") << prefix;
   }
 }

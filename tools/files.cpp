@@ -163,7 +163,7 @@ std::vector<std::string> traces_below(const std::string& directory) {
   std::vector<fs::path> linked;  // behind all that are not: a directory that is in the tree has its own name
   std::set<std::pair<dev_t, ino_t>> visited;
   const auto visit = [&](const auto& below, const fs::path& path) -> void {
-    struct stat about{};
+    struct stat about {};
     if (::stat(path.c_str(), &about) != 0) cannot("read", path.string());
     if (!visited.insert({about.st_dev, about.st_ino}).second) return;
     std::error_code error;
@@ -318,8 +318,8 @@ namespace {
 
 bool is_visible(char32_t c) {
   const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
-  const bool turns_or_breaks = c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
-                               (c >= 0x2066 && c <= 0x2069);
+  const bool turns_or_breaks =
+      c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
   return !control && !turns_or_breaks;
 }
 
@@ -365,8 +365,7 @@ std::string shell_word(std::string_view text) {
     const bool as_it_is = character_size(text, c) != 0 && is_visible(c);
     all_visible = all_visible && as_it_is;
     quoted += one == "'" ? "'\\''" : one;
-    if (as_it_is && (one == "'" || one == "\\"))
-      octal += '\\';
+    if (as_it_is && (one == "'" || one == "\\")) octal += '\\';
     if (as_it_is)
       octal += one;
     else

@@ -171,7 +171,8 @@ Exit import_any(const Common& common, const ImportOptions& options) {
   return import_inputs(common, options.paths, options.output);
 }
 
-/// An interrupt ends the reading of the log, and soon after the translation of what was read: the trace of that is kept.
+/// An interrupt ends the reading of the log, and soon after the translation of what was read: the trace of that is
+/// kept.
 Exit import_log(const ImportOptions& options) {
   if (!vmap::is_power_of_two(options.page))
     throw Stop{Exit::usage, fmt::format("--page is a power of two, not {}", options.page)};
@@ -199,8 +200,8 @@ Exit import_log(const ImportOptions& options) {
   if (imported->processes.size() > 1)
     say(fmt::format("vmapcheck: this is the trace of pid {}; --pid chooses another", process.pid));
   if (interrupted())
-    throw Stop{Exit::interrupted,
-               fmt::format("interrupted: the trace says what was done up to line {} of {}", imported->last_line, shown)};
+    throw Stop{Exit::interrupted, fmt::format("interrupted: the trace says what was done up to line {} of {}",
+                                              imported->last_line, shown)};
   return Exit::ok;
 }
 

@@ -122,6 +122,7 @@ Exit export_corpus(const Common& common, Options options) {
 Export collect(const std::string& directory, const std::string& format) {
   Export exported;
   std::map<std::string, std::string> by_name;
+  std::map<std::string, int> numbers;  // by stem: that behind the last name
   std::set<TraceKey> keys;
   const auto take = [&](Input&& input) {
     if (!keys.insert(key_of(input.trace)).second) {
@@ -140,7 +141,8 @@ Export collect(const std::string& directory, const std::string& format) {
     const std::string ending = format == "traces" ? ".trace" : "";
     const std::string stem = entry_name(input.name);
     std::string name = stem + ending;
-    for (int n = 2; by_name.contains(name); ++n) name = fmt::format("{}-{}{}", stem, n, ending);
+    int& number = numbers.try_emplace(stem, 1).first->second;
+    while (by_name.contains(name)) name = fmt::format("{}-{}{}", stem, ++number, ending);
     by_name.emplace(std::move(name), std::move(contents));
   };
   const auto left_out = [&](const Stop& stop) {

@@ -31,12 +31,13 @@ class Import {
   void know_what_is_there();
   void keep(Input&& input);
   void leave_out(const Stop& stop);
-  [[nodiscard]] fs::path free_path(const Input& input, const TraceKey& key) const;
+  [[nodiscard]] fs::path free_path(const Input& input, const TraceKey& key);
   [[nodiscard]] Exit conclude() const;
 
   const Common& common_;
   const std::string& directory_;
-  std::map<TraceKey, bool> known_;  ///< true: it was in the directory before
+  std::map<TraceKey, bool> known_;      ///< true: it was in the directory before
+  std::map<std::string, int> numbers_;  ///< by name of a file: the number behind the last that was written
   std::map<std::string, std::size_t> read_;
   std::vector<std::string> written_;
   std::vector<std::pair<Exit, std::string>> left_out_;
@@ -106,7 +107,7 @@ void Import::leave_out(const Stop& stop) {
 }
 
 /// A readable trace keeps its name, bytes have one by what they say: the same traces have the same names each time.
-fs::path Import::free_path(const Input& input, const TraceKey& key) const {
+fs::path Import::free_path(const Input& input, const TraceKey& key) {
   std::string stem = fmt::format("{:016x}", key.first);
   if (input.is_text) {
     std::string own = fs::path(input.name).filename().string();
@@ -117,8 +118,9 @@ fs::path Import::free_path(const Input& input, const TraceKey& key) const {
   }
   fs::path path = fs::path(directory_) / (stem + ".trace");
   std::error_code ignored;
-  for (int n = 2; fs::exists(fs::symlink_status(path, ignored)); ++n)
-    path = fs::path(directory_) / fmt::format("{}-{}.trace", stem, n);
+  int& number = numbers_.try_emplace(stem, 1).first->second;
+  while (fs::exists(fs::symlink_status(path, ignored)))
+    path = fs::path(directory_) / fmt::format("{}-{}.trace", stem, ++number);
   return path;
 }
 
