@@ -192,7 +192,7 @@ import_of_a_log() {
   for i in {10000..29999}; do
     printf 'mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f%s000\n' "$i"
   done >whole.strace
-  ( cat whole.strace; : >written; sleep 20 ) >log.fifo &
+  ( cat whole.strace; : >written; exec sleep 20 ) >log.fifo &
   local writer=$!
   "$binary" corpus import --strace log.fifo -o begun.trace >out 2>err &
   local importing=$! lines
