@@ -164,7 +164,7 @@ import_of_archives() {
   run 0 corpus import nested.zip -o from-nested
   verdict "traces of an archive in an archive" 3 "$(traces_in from-nested)"
   run 2 corpus import deep.zip -o from-deep
-  says err '^vmapcheck: deep.zip: inner.zip: in[^ ]*: an archive in an archive in an archive: expected at most one in another$'
+  says err '^deep.zip: inner.zip: in[^ ]*: an archive in an archive in an archive: expected at most one in another$'
   verdict "what is beside it" 1 "$(traces_in from-deep)"
   run 2 corpus import foreign.zip fuzz.tar.xz -o from-foreign
   says err 'foreign.zip: all.7z: an archive of a kind that is not read: expected zip, tar or tar.gz$'

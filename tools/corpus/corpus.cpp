@@ -171,8 +171,7 @@ Exit import_any(const Common& common, const ImportOptions& options) {
   return import_inputs(common, options.paths, options.output);
 }
 
-/// An interrupt ends the reading of the log, and soon after the translation of what was read: the trace of that is
-/// kept.
+/// An interrupt soon ends the reading of the log and the translation of what was read: the trace of that is kept.
 Exit import_log(const ImportOptions& options) {
   if (!vmap::is_power_of_two(options.page))
     throw Stop{Exit::usage, fmt::format("--page is a power of two, not {}", options.page)};
@@ -205,14 +204,14 @@ Exit import_log(const ImportOptions& options) {
   return Exit::ok;
 }
 
+/// After an interrupt what is there already goes on a little: it may have come while a pipe was read.
 bool keep_importing(const ImportProgress& at, Progress& progress) {
-  constexpr double seconds_to_translate = 0.4;  // what was read before an interrupt
   const bool reading = at.stage == ImportProgress::reading;
   progress.update([&] {
     return reading ? fmt::format("import: {} of {} MiB read", at.done >> 20, at.all >> 20)
                    : fmt::format("import: {} of {} calls translated", at.done, at.all);
   });
-  return !interrupted() || (!reading && seconds_since_interrupt() < seconds_to_translate);
+  return !interrupted() || seconds_since_interrupt() < (reading ? 0.25 : 0.5);
 }
 
 std::size_t chosen(const std::vector<ImportedProcess>& processes, const ImportOptions& options) {
