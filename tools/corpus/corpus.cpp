@@ -45,7 +45,7 @@ void add_import(CLI::App& corpus, Session& session);
 Exit list_traces(const Common& common, const std::string& directory);
 Exit import_any(const Common& common, const ImportOptions& options);
 Exit import_log(const ImportOptions& options);
-bool keep_importing(const ImportProgress& at, Progress& progress);
+bool keep_importing(const ImportProgress& at, Progress& progress, bool& cut_reading);
 std::size_t chosen(const std::vector<ImportedProcess>& processes, const ImportOptions& options);
 
 }  // namespace
@@ -177,12 +177,13 @@ Exit import_log(const ImportOptions& options) {
     throw Stop{Exit::usage, fmt::format("--page is a power of two, not {}", options.page)};
   const std::string log = read_file(options.log, log_bytes_max, when_interrupted::keep);
   Progress progress;
+  bool cut_reading = false;
   const StraceOptions how{
       .placement = *placement_named(options.placement),
       .page = options.page,
       .program = options.program,
       .choose = [&](const std::vector<ImportedProcess>& processes) { return chosen(processes, options); },
-      .keep_going = [&](const ImportProgress& at) { return keep_importing(at, progress); }};
+      .keep_going = [&](const ImportProgress& at) { return keep_importing(at, progress, cut_reading); }};
   const auto imported = import_strace(log, how);
   progress.clear();
   const std::string shown = options.log == "-" ? "standard input" : one_line(options.log);
@@ -204,14 +205,15 @@ Exit import_log(const ImportOptions& options) {
   return Exit::ok;
 }
 
-/// After an interrupt what is there already goes on a little: it may have come while a pipe was read.
-bool keep_importing(const ImportProgress& at, Progress& progress) {
+/// After an interrupt that cut the reading what was read goes on a little: so much of it can be translated.
+bool keep_importing(const ImportProgress& at, Progress& progress, bool& cut_reading) {
   const bool reading = at.stage == ImportProgress::reading;
   progress.update([&] {
     return reading ? fmt::format("import: {} of {} MiB read", at.done >> 20, at.all >> 20)
                    : fmt::format("import: {} of {} calls translated", at.done, at.all);
   });
-  return !interrupted() || seconds_since_interrupt() < (reading ? 0.25 : 0.5);
+  if (reading) cut_reading = interrupted();
+  return !interrupted() || (cut_reading && seconds_since_interrupt() < (reading ? 0.2 : 0.4));
 }
 
 std::size_t chosen(const std::vector<ImportedProcess>& processes, const ImportOptions& options) {
