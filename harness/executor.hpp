@@ -155,6 +155,11 @@ class Executor {
   [[nodiscard]] std::uint64_t visible_state() const;
   /// True if the subject shows its tree of free blocks.
   [[nodiscard]] bool sees_tree() const { return features_.inspectable; }
+  /// What the subject says of state that it does not show: that there is none, or a digest of it (subject.hpp).
+  [[nodiscard]] bool subject_shows_all() const { return features_.transparent; }
+  [[nodiscard]] bool subject_has_digest() const { return features_.digest; }
+  /// 0 without one.
+  [[nodiscard]] std::uint64_t subject_digest() const { return subject_->digest(); }
   /// The form of the subject's tree when it was last checked in full (TreeFinding::outline); 0 without one.
   [[nodiscard]] std::uint64_t tree_outline() const { return outline_; }
   /// What the subject's stats() said after the last step.

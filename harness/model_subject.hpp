@@ -26,6 +26,8 @@ class ModelSubject {
   }
 
  public:
+  using Transparent = ModelSubject;
+
   explicit ModelSubject(const SubjectConfig& config) : model_(config.space) {}
 
   vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {

@@ -13,6 +13,12 @@
 //     Promises promises() const           what the answers may be; without it, all of the contract
 //     using Rewindable = itself           all its state lies in its own bytes and in its metadata resource, none behind pointers
 //                                         to elsewhere: a state can be kept and put back as bytes (explore is faster with it)
+//     using Transparent = itself          what it will answer and do is decided by what it shows: busy, lazily freed and free
+//                                         ranges, the tree, and how many nodes are spare. No counter, hint or cache decides.
+//     std::uint64_t digest() const        of what else decides: equal only where that is equal
+//
+// With one of the last two, a state that `explore` has met before is known to be the same one, and it can prove something.
+// Without, a subject may always hold more than is seen. Both are tried on a sample, and convicted where they are not so.
 //
 // This is all that a subject needs (this one says no to everything, and promises no more):
 //
@@ -28,6 +34,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <functional>
 #include <memory>
@@ -102,6 +109,14 @@ concept Accountable = requires(const S& subject) {
 template <class S>
 concept Rewinds = requires { requires std::same_as<typename S::Rewindable, S>; };
 
+/// Says of itself, not of what it derives from, that what it shows decides what it does.
+template <class S>
+concept ShowsAllState = requires { requires std::same_as<typename S::Transparent, S>; };
+template <class S>
+concept Digestible = requires(const S& subject) {
+  { subject.digest() } -> std::same_as<std::uint64_t>;
+};
+
 /// Which of the functions a subject has.
 struct Features {
   bool allocate_at = false;
@@ -112,6 +127,8 @@ struct Features {
   bool observable = false;
   bool inspectable = false;
   bool stats = false;
+  bool transparent = false;  ///< says that it shows all its state
+  bool digest = false;
 };
 
 /// A subject of any type. A function may be called only where features() has it.
@@ -143,6 +160,8 @@ class AnySubject {
   /// Where all of its state lies, besides what it has in its metadata resource: bytes that may be copied away and back.
   /// Empty where that cannot be said.
   [[nodiscard]] virtual std::span<std::byte> memory() { return {}; }
+  /// Of the state that decides what the subject does and that it does not show.
+  [[nodiscard]] virtual std::uint64_t digest() const { return 0; }
   /// What the subject's own check says; nullopt without one.
   [[nodiscard]] virtual std::optional<vmap::Violation> verify() const = 0;
 };
@@ -164,7 +183,9 @@ class Erased final : public AnySubject {
             .hooks = HasHooks<S>,
             .observable = Observable<S> && (ObservableLazy<S> || !FreesLazily<S>),
             .inspectable = Inspectable<S>,
-            .stats = Accountable<S>};
+            .stats = Accountable<S>,
+            .transparent = ShowsAllState<S>,
+            .digest = Digestible<S>};
   }
   [[nodiscard]] Promises promises() const override {
     if constexpr (requires { subject_.promises(); }) return subject_.promises();
@@ -244,6 +265,10 @@ class Erased final : public AnySubject {
   [[nodiscard]] std::span<std::byte> memory() override {
     if constexpr (Rewinds<S>) return std::as_writable_bytes(std::span(&subject_, 1));
     return {};
+  }
+  [[nodiscard]] std::uint64_t digest() const override {
+    if constexpr (Digestible<S>) return subject_.digest();
+    return 0;
   }
   [[nodiscard]] std::optional<vmap::Violation> verify() const override {
     if constexpr (requires { subject_.verify(); }) return subject_.verify();

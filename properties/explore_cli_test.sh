@@ -11,6 +11,7 @@ main() {
   begin "$@"
   usage
   sound
+  unseen_state
   numbers
   interrupted_runs
   state_files
@@ -57,9 +58,28 @@ sound() {
   says out 'proved: .* with every search in each, keeps every invariant'
   run 0 explore --subject model --granules 3
   says out 'shows no tree'
+  says out '^proved: '
   run 0 explore --granules 4 --base 0x40 --granule 0x10 --lazy-limit 0x20 --ops lazy
   says out 'ops: first-fit, lazy:'
   verdict "nothing is left behind" "err out" "$(echo *)"
+}
+
+# What a subject may hold that is not seen is not proved.
+unseen_state() {
+  run 0 explore --subject worn_out --granules 1 --depth 3 --json -o found
+  says out '"claim":"no_violation_seen"'
+  rm -rf vmapcheck-explore
+  run 0 explore --subject seed_2019 --index-only --granules 2 --json
+  says out '"complete":true.*"verdict":"ok","claim":"no_violation_seen"'
+  run 0 explore --subject seed_2019 --index-only --granules 2
+  says out '^no violation in [0-9]+ states that differ in what is seen: in a space of 2 granules'
+  says out '^no proof: the subject may hold state that is not seen'
+  if grep -q '^proved' out; then verdict 'not proved' no yes; fi
+  run 0 explore --granules 2 --json
+  says out '"claim":"proved"'
+  run 10 explore --subject worn_out --granules 3 -o found
+  says out '^found after [0-9]+ ops, on another way to a state than its first: answer: '
+  rm -rf found
 }
 
 numbers() {

@@ -412,6 +412,178 @@ TEST(Explore, ASubjectThatComesToAnotherStateTheSecondTimeIsFound) {
   EXPECT_TRUE(explored(whole_territory(around<Forgetful>(), {.granules = 6, .lazy_limit = {}, .ops = {}})).found);
 }
 
+// ---- State that is not seen
+// ----------------------------------------------------------------------------------------
+
+/// Sound, but for what it holds beside: allocations so far, of which none is forgotten.
+struct Counts : VmapSubject<vmap::FreeSpace> {
+  explicit Counts(VmapSubject<vmap::FreeSpace> inner) : VmapSubject<vmap::FreeSpace>(std::move(inner)) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    if (allocations >= lifetime) return std::unexpected(vmap::Error::no_space);
+    auto result = VmapSubject<vmap::FreeSpace>::allocate(request);
+    if (result) ++allocations;
+    return result;
+  }
+  int allocations = 0;
+  int lifetime = 6;
+};
+
+template <class S>
+Territory counting(std::size_t granules = 3) {
+  return whole_territory(around<S>(), {.granules = granules, .lazy_limit = {}, .ops = {}});
+}
+
+TEST(ExploreHidden, NothingIsClaimedOfASubjectThatDoesNotSayWhatItsStateIs) {
+  struct Outlives : Counts {
+    explicit Outlives(VmapSubject<vmap::FreeSpace> inner) : Counts(std::move(inner)) { lifetime = 1000; }
+  };
+  const ExploreReport report = explored(counting<Outlives>());
+  EXPECT_FALSE(report.found);
+  EXPECT_TRUE(report.complete);
+  EXPECT_FALSE(report.exercised.keys_decide());
+  EXPECT_GT(report.exercised.again, 0u);
+  EXPECT_TRUE(explored(whole_of(3, {})).exercised.shows_all);
+  EXPECT_TRUE(explored(index_of(3)).exercised.shows_all);
+  EXPECT_FALSE(explored(index_of(3, "seed_2019")).exercised.keys_decide());
+}
+
+TEST(ExploreHidden, OtherWaysToTheSameStatesShowACounter) {
+  const Territory territory = counting<Counts>();
+  const ExploreReport report = explored(territory);
+  ASSERT_TRUE(report.found);
+  EXPECT_TRUE(report.found->astray);
+  const auto failure = run_isolated(territory.trace(report.found->moves), around<Counts>());
+  ASSERT_TRUE(failure && *failure);
+  EXPECT_EQ((*failure)->violation.invariant, vmap::Invariant::answer);
+}
+
+TEST(ExploreHidden, ADigestTellsStatesApartSoThatACounterIsFoundInTheFewestMoves) {
+  struct Digest : Counts {
+    explicit Digest(VmapSubject<vmap::FreeSpace> inner) : Counts(std::move(inner)) {}
+    [[nodiscard]] std::uint64_t digest() const { return static_cast<std::uint64_t>(allocations); }
+  };
+  for (const unsigned jobs : {1u, 3u}) {
+    const Territory territory = counting<Digest>(2);
+    const ExploreReport report = explored(territory, {.jobs = jobs});
+    ASSERT_TRUE(report.found);
+    EXPECT_TRUE(report.exercised.has_digest);
+    EXPECT_FALSE(report.found->astray);
+    // With room for two, every third op is a free: six allocations, two or more frees of both, and one that is refused.
+    EXPECT_EQ(report.found->moves.size(), 12u);
+    EXPECT_TRUE(*run_isolated(territory.trace(report.found->moves), around<Digest>()));
+  }
+}
+
+/// Takes the highest place after an odd number of frees, the lowest after an even one; promises neither.
+struct Alternates {
+  explicit Alternates(const SubjectConfig& config) : model(config.space) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    auto found = model.predict(request);
+    if (found && odd)
+      for (Address begin = model.space().range.end - request.size; begin > found->range.begin; --begin)
+        if (model.predict(Range{begin, begin + request.size})) {
+          found->range = {begin, begin + request.size};
+          break;
+        }
+    if (found) model.occupy(found->range, std::nullopt);
+    return found;
+  }
+  vmap::Result<Range> free(Address begin) {
+    if (model.busy_at(begin) == nullptr) return std::unexpected(vmap::Error::not_busy);
+    odd = !odd;
+    return model.vacate(begin);
+  }
+  static Promises promises() { return {.lowest = false, .fit_type = false}; }
+  ReferenceModel model;
+  bool odd = false;
+};
+
+struct Lies : Alternates {
+  using Alternates::Alternates;
+  using Transparent = Lies;
+};
+
+/// The model allows each answer: it is the subject's own word that is broken.
+TEST(ExploreHidden, ASubjectThatSaysThatItShowsAllAndDoesNotIsConvicted) {
+  struct Told : Alternates {
+    using Alternates::Alternates;
+    [[nodiscard]] std::uint64_t digest() const { return odd ? 1 : 0; }
+  };
+  const auto run = [](auto make, unsigned jobs) {
+    return explored(whole_territory(factory(make), {.granules = 3, .lazy_limit = {}, .ops = {}}), {.jobs = jobs});
+  };
+  const auto lies = [](const SubjectConfig& config) { return Lies(config); };
+  const ExploreReport convicted = run(lies, 1);
+  ASSERT_TRUE(convicted.found);
+  EXPECT_EQ(convicted.found->violation->invariant, vmap::Invariant::answer);
+  EXPECT_FALSE(convicted.found->other.empty());
+  EXPECT_NE(convicted.found->other, convicted.found->moves);
+  const ExploreReport again = run(lies, 3);
+  ASSERT_TRUE(again.found);
+  EXPECT_EQ(again.found->moves, convicted.found->moves) << "whatever the number of threads";
+  EXPECT_EQ(again.found->other, convicted.found->other);
+
+  const ExploreReport silent = run([](const SubjectConfig& config) { return Alternates(config); }, 1);
+  EXPECT_FALSE(silent.found);
+  EXPECT_FALSE(silent.exercised.keys_decide());
+  const ExploreReport told = run([](const SubjectConfig& config) { return Told(config); }, 1);
+  EXPECT_FALSE(told.found);
+  EXPECT_TRUE(told.complete);
+  EXPECT_EQ(told.layouts, silent.layouts);
+  EXPECT_GT(told.states, silent.states);
+}
+
+/// First fit that begins where the last search of that kind ended: forgotten by a free and by a purge, not by the purge
+/// that a lazy limit begins.
+struct Remembers : VmapSubject<vmap::FreeSpace> {
+  explicit Remembers(VmapSubject<vmap::FreeSpace> inner) : VmapSubject<vmap::FreeSpace>(std::move(inner)) {}
+  using Transparent = Remembers;
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    vmap::Request later = request;
+    const bool anywhere = request.within == vmap::everywhere;
+    if (anywhere && size != 0 && request.size >= size && request.align >= align) later.within.begin = from;
+    auto result = VmapSubject<vmap::FreeSpace>::allocate(later);
+    if (result && anywhere) from = result->range.begin, size = request.size, align = request.align;
+    return result;
+  }
+  vmap::Result<Range> free(Address begin) {
+    size = 0;
+    return VmapSubject<vmap::FreeSpace>::free(begin);
+  }
+  Size purge() {
+    size = 0;
+    return VmapSubject<vmap::FreeSpace>::purge();
+  }
+  Address from = 0;
+  Size size = 0;
+  Size align = 0;
+};
+
+TEST(ExploreHidden, AFirstFitCacheThatSurvivesAPurgeIsFoundOnAnotherWay) {
+  for (const std::size_t granules : {2u, 4u}) {
+    const Territory territory =
+        whole_territory(around<Remembers>(), {.granules = granules, .lazy_limit = 0, .ops = {.lazy = true}});
+    const ExploreReport report = explored(territory, {.jobs = 2});
+    ASSERT_TRUE(report.found) << granules;
+    EXPECT_TRUE(*run_isolated(territory.trace(report.found->moves), around<Remembers>()));
+  }
+}
+
+TEST(ExploreHidden, WalksAreTheSameWhateverTheThreadsAndInterruptions) {
+  const ExploreReport whole = explored(index_of(11));
+  EXPECT_GT(whole.exercised.again, 0u);
+  EXPECT_LT(whole.exercised.again, whole.transitions / 2);
+  EXPECT_EQ(explored(index_of(11), {.jobs = 3}).exercised.again, whole.exercised.again);
+  const StateFile file;
+  ExploreReport report;
+  do {
+    ExploreOptions options = kept_in(file);
+    options.time = std::chrono::milliseconds(20);
+    report = explored(index_of(11), options);
+  } while (!report.complete);
+  EXPECT_EQ(report.exercised.again, whole.exercised.again);
+}
+
 // ---- The set of states
 // ------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -70,6 +71,7 @@ class IndexSubject final : public AnyFreeIndex {
   }
   [[nodiscard]] std::uint64_t visited() const override { return state_.index.visited(); }
   [[nodiscard]] const vmap::TreeCaseCounts& cases() const override { return state_.index.tree().cases(); }
+  [[nodiscard]] bool transparent() const override { return std::same_as<Index, vmap::FreeSpace>; }
   TreeFinding check_tree(std::size_t blocks_max, std::vector<Range>& blocks) override {
     return checker_.check_all(FreeTreeView(state_.index.tree()), blocks_max, blocks);
   }

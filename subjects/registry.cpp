@@ -13,6 +13,7 @@
 #include "subjects/seed_2019.hpp"
 #include "subjects/vmap_entry.hpp"
 #include "subjects/vmap_subject.hpp"
+#include "subjects/worn_out.hpp"
 
 namespace vmapcheck {
 namespace {
@@ -28,6 +29,7 @@ std::vector<SubjectEntry> make_entries() {
   for (const FaultySubject& fault : faulty_subjects()) entries.push_back(fault.entry);
   entries.push_back(five_faults_subject());
   entries.push_back(flaky_subject());
+  entries.push_back(worn_out_subject());
 #endif
   return entries;
 }

@@ -43,6 +43,9 @@ class VmapSubject {
   using AddressSpace = vmap::BasicAddressSpace<Index>;
   /// Unless the index keeps something elsewhere. Hooks do, but they are no part of what is rewound.
   using Rewindable = std::conditional_t<std::is_trivially_destructible_v<Index>, VmapSubject, void>;
+  /// Of our own index only: it keeps counters, which decide nothing, and the tree. Which tree the busy areas have, and
+  /// where nodes lie in memory, decides nothing either.
+  using Transparent = std::conditional_t<std::same_as<Index, vmap::FreeSpace>, VmapSubject, void>;
 
   static std::expected<VmapSubject, std::string> create(const SubjectConfig& config) {
     auto space = AddressSpace::create({.range = config.space.range,

@@ -86,7 +86,7 @@ void add_explore(CLI::App& app, Session& session) {
       app, session, "explore", "Every state of a small space, and every op from each of them", uses_subject | uses_json,
       "vmapcheck explore                                  the whole allocator, all ops, 5 granules\n"
       "vmapcheck explore --ops first-fit --granules 12    sizes and frees alone reach farther\n"
-      "vmapcheck explore --index-only --granules 16       the tree of free blocks: every shape that it can have\n"
+      "vmapcheck explore --index-only --granules 16       the tree of free blocks alone\n"
       "vmapcheck explore --index-only --searches          and every search in each of them\n"
       "vmapcheck explore --base top --granules 4          where addresses end\n"
       "vmapcheck explore --subject canary_tree            a shortest sequence that breaks it\n"
@@ -292,14 +292,27 @@ std::string_view verdict_of(const ExploreReport& report) {
   return report.interrupted ? "interrupted" : "incomplete";
 }
 
+/// True if all there is to see was seen, and the subject says that it holds no more.
+bool is_proved(const ExploreReport& report) {
+  return report.complete && !report.found && report.exercised.keys_decide();
+}
+
 /// What is known now. Only what was run is claimed.
 std::string claim_of(const Plan& plan, const Options& options, const ExploreReport& report) {
   const std::string what = options.index_only ? fmt::format("any sequence of carves and adds{}",
                                                             options.searches ? ", with every search in each," : "")
                                               : fmt::format("any sequence of ops ({})", fmt::join(plan.ops, ", "));
+  const std::string where = fmt::format("in a space of {} from {:#x}", count_of(plan.granules, "granule"), plan.base);
+  if (is_proved(report))
+    return fmt::format("proved: {}, every state reachable by {} keeps every invariant\n{}", where, what,
+                       report.exercised.has_digest
+                           ? "if states that differ have different digests and hashes, and the digest is of all that "
+                             "decides what the subject does, as it says of itself"
+                           : "if what the subject shows decides what it does, as it says of itself");
   if (report.complete)
-    return fmt::format("proved: in a space of {} from {:#x}, every state reachable by {} keeps every invariant",
-                       count_of(plan.granules, "granule"), plan.base, what);
+    return fmt::format("no violation in {} that differ in what is seen: {}, by {}\nno proof: the subject may hold state "
+                       "that is not seen, for it has no digest and does not say that it shows all",
+                       count_of(report.states, "state"), where, what);
   return fmt::format("incomplete: no violation in the states reached by {}, up to {} of them in a row", what,
                      report.level);
 }
@@ -319,6 +332,8 @@ std::string summary_of(const Plan& plan, const Options& options, const ExploreRe
       report.depth, seconds_of(report.elapsed), seconds_of(report.cpu),
       static_cast<double>(report.transitions) / seconds, bytes_text(report.bytes));
   if (report.found && report.found->death) return text;  // not all was told
+  text += fmt::format("{} more transitions, from states that were entered on another way than their first\n",
+                      grouped(report.exercised.again));
   text += fmt::format("{} layouts differ in what is {}; {}\n", grouped(report.layouts),
                       options.index_only ? "free" : "busy, lazily freed and free",
                       report.exercised.sees_tree ? "states also in the shape and the colours of the tree of free blocks"
@@ -342,6 +357,7 @@ ordered_json json_of(const Plan& plan, const Options& options, const ExploreRepo
   json["states"] = report.states;
   json["layouts"] = report.layouts;
   json["transitions"] = report.transitions;
+  json["transitions_again"] = report.exercised.again;
   json["searches"] = report.exercised.searches;
   json["depth"] = report.depth;
   json["complete"] = report.complete;
@@ -353,6 +369,7 @@ ordered_json json_of(const Plan& plan, const Options& options, const ExploreRepo
   for (std::size_t i = 0; i < vmap::tree_case_count; ++i)
     cases[std::string(vmap::tree_case_names[i])] = report.exercised.coverage.tree_cases[i];
   json["verdict"] = verdict_of(report);
+  if (!report.found) json["claim"] = is_proved(report) ? "proved" : "no_violation_seen";
   return json;
 }
 
@@ -370,6 +387,19 @@ Exit run_explore(const Common& common, const Options& options) {
   return report.interrupted ? Exit::interrupted : Exit::ok;
 }
 
+/// Two ways to a state, from which one op leads to two. The model allows each: neither trace fails by itself.
+Exit report_broken_word(const Common& common, const Plan& plan, const ExploreReport::Found& found, ordered_json json,
+                        const std::string& what) {
+  const std::string trace = print(plan.territory.trace(found.moves)), other = print(plan.territory.trace(found.other));
+  json["found"] = {{"moves", found.moves.size()}, {"detail", what}, {"trace", trace}, {"other", other}};
+  if (common.json)
+    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  else
+    out(fmt::format("each by itself is allowed; replay --json shows what the last op of each does:\n\n{}\n{}\n", trace,
+                    other));
+  return Exit::violation;
+}
+
 /// A shortest sequence, as a trace. That of an index alone is one of whole areas; what only the index shows is said.
 Exit report_found(const Common& common, const Options& options, const Plan& plan, const ExploreReport& report) {
   const ExploreReport::Found& found = *report.found;
@@ -383,8 +413,9 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
       found.violation ? fmt::format("{}: {}", name(found.violation->invariant), one_line(found.violation->detail))
                       : fmt::format("it died: {}", name(found.death->kind));
   if (!common.json)
-    out(fmt::format("\nfound after {}, and there is no way with fewer: {}\n",
-                    count_of(found.moves.size(), options.index_only ? "change" : "op"), what));
+    out(fmt::format("\nfound after {}, {}: {}\n", count_of(found.moves.size(), options.index_only ? "change" : "op"),
+                    found.astray ? "on another way to a state than its first" : "and there is no way with fewer", what));
+  if (!found.other.empty()) return report_broken_word(common, plan, found, std::move(json), what);
   if (!failure || !*failure) {
     // A trace of whole areas does not show it. What was found is no less true.
     json["found"] = {{"moves", found.moves.size()}, {"detail", what}, {"trace", print(trace)}, {"reproduced", false}};

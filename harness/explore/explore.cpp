@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <ctime>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <ranges>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "harness/explore/state_file.hpp"
@@ -23,6 +26,7 @@ struct alignas(64) Count {
   std::atomic<std::uint64_t> states;
   std::atomic<std::uint64_t> transitions;
   std::atomic<std::uint64_t> entered;
+  std::atomic<std::uint64_t> again;  ///< transitions, on walks
 };
 
 /// What the child tells its parent in shared memory.
@@ -51,9 +55,13 @@ nanoseconds processor_time() {
 void add(Exercised& to, const Exercised& from) {
   to.coverage += from.coverage;
   to.searches += from.searches;
+  to.again += from.again;
   to.sees_tree = to.sees_tree || from.sees_tree;
+  to.shows_all = to.shows_all || from.shows_all;
+  to.has_digest = to.has_digest || from.has_digest;
 }
 
+constexpr const char* another_state = "the same ops led to another state than before";
 constexpr char mark_done = 'd', mark_error = 'e', mark_found = 'f';
 
 /// The exploration itself, in the child.
@@ -72,6 +80,13 @@ class Exploration {
     StateSet::Places places;
   };
   class Worker;
+  /// What was found on a walk.
+  struct Astray {
+    std::vector<Move> moves;
+    std::string line;
+    vmap::Violation violation;
+    std::vector<Move> other;
+  };
 
   std::optional<std::string> begin();
   void list_tasks();
@@ -81,6 +96,8 @@ class Exploration {
   std::string save();
   void conclude();
   void found(std::span<const Move> moves, const std::string& line, vmap::Violation violation);
+  void found_astray(Astray astray);
+  bool report_astray(std::uint64_t length_max);
   [[nodiscard]] ExploreProgress progress() const;
 
   const Territory& territory_;
@@ -98,12 +115,66 @@ class Exploration {
   std::atomic<bool> stop_ = false;    ///< no more tasks are begun
   std::atomic<bool> failed_ = false;  ///< a task that is begun is not ended, either
   std::atomic<std::uint64_t> steps_ = 0;
+  std::uint64_t walks_below_ = 0;  ///< a hash of a state, for a walk to begin there
   Clock::time_point began_ = Clock::now();
   Clock::time_point save_due_ = Clock::now();
   std::mutex found_mutex_;
   std::optional<std::string> found_;
+  std::optional<Astray> astray_;             ///< the first in the order of length and then moves, of the levels done
+  std::atomic<bool> astray_waits_ = false;  ///< there is one
   std::exception_ptr trouble_;
 };
+
+/// What is found, for the parent.
+std::string text_of(std::span<const Move> moves, const std::string& line, const vmap::Violation& violation, bool astray,
+                    std::span<const Move> other) {
+  std::string text{mark_found};
+  text += static_cast<char>('0' + static_cast<int>(violation.invariant));
+  text += astray ? 'a' : '-';
+  for (const Move move : moves) text += std::to_string(move) + " ";
+  text += '/';
+  for (const Move move : other) text += std::to_string(move) + " ";
+  return text + '\0' + line + '\0' + violation.detail;
+}
+
+/// Moves of a walk.
+constexpr std::size_t walk_length = 8;
+
+struct Arrival {
+  Move move = 0;
+  StateKey key = 0;
+  friend bool operator==(const Arrival&, const Arrival&) = default;
+};
+
+/// What the moves from a state on a walk lead to.
+class Arrivals final : public Explorer {
+ public:
+  struct Failure {
+    std::optional<Move> move;
+    std::string line;
+    vmap::Violation violation;
+  };
+  void arrived(Move move, StateKey key) override { all.push_back({move, key}); }
+  void failed(Move move, vmap::Violation violation) override {
+    if (!failure) failure = Failure{move, "", std::move(violation)};
+  }
+  void failed(const std::string& line, vmap::Violation violation) override {
+    if (!failure) failure = Failure{{}, line, std::move(violation)};
+  }
+  std::vector<Arrival> all;
+  std::optional<Failure> failure;
+};
+
+/// One that leads to another state: states are drawn, then the moves to one.
+const Arrival* drawn(const std::vector<Arrival>& arrivals, StateKey from, std::uint64_t seed) {
+  const Arrival* best = nullptr;
+  const auto rank = [&](const Arrival& arrival) {
+    return std::pair(StateSet::hash_of(arrival.key ^ seed), StateSet::hash_of(arrival.move ^ seed));
+  };
+  for (const Arrival& arrival : arrivals)
+    if (arrival.key != from && (best == nullptr || rank(arrival) < rank(*best))) best = &arrival;
+  return best;
+}
 
 /// Puts what one state's moves lead to into the set.
 class Exploration::Worker final : public Explorer {
@@ -113,19 +184,23 @@ class Exploration::Worker final : public Explorer {
   /// The way to a state, from the first.
   [[nodiscard]] std::span<const Move> way_to(StateId id) {
     here_.length = 0;
-    std::size_t length = static_cast<std::size_t>(all_.level_);
-    for (std::size_t i = length; i-- > 0;) {
-      const StateSet::State& state = all_.states_[id];
-      here_.moves[i] = state.move;
-      id = state.parent;
-    }
+    std::size_t length = 0;
+    for (StateId at = id; all_.states_[at].parent != at; at = all_.states_[at].parent) ++length;
+    for (std::size_t i = length; i-- > 0; id = all_.states_[id].parent) here_.moves[i] = all_.states_[id].move;
     here_.length = static_cast<std::uint32_t>(length);
     return {here_.moves.data(), length};
   }
-  void at(StateId id) { from_ = {all_.states_[id].key, id}; }
+  void at(StateId id) {
+    from_ = {all_.states_[id].key, id};
+    walks_ = StateSet::hash_of(~from_.key) < all_.walks_below_;
+    arrivals_.clear();
+  }
+  /// On from that state, if it is of the sample.
+  void walk(World& world, std::span<const Move> way);
 
   void arrived(Move move, StateKey key) override {
     count_.transitions.fetch_add(1, std::memory_order_relaxed);
+    if (walks_) arrivals_.push_back({move, key});
     if (all_.states_.insert(key, from_, move)) count_.states.fetch_add(1, std::memory_order_relaxed);
   }
   void failed(Move move, vmap::Violation violation) override {
@@ -137,11 +212,74 @@ class Exploration::Worker final : public Explorer {
   }
 
  private:
+  struct Stop {
+    std::vector<Move> path;
+    StateId id;
+    std::vector<Arrival> arrivals;
+  };
+  void compare(World& world, Stop stop);
+
   Exploration& all_;
   Count& count_;
   Whereabouts& here_;
   StateSet::From from_;
+  bool walks_ = false;
+  std::vector<Arrival> arrivals_;
 };
+
+void Exploration::Worker::walk(World& world, std::span<const Move> way) {
+  if (!walks_ || all_.failed_) return;
+  here_.astray = true;
+  std::vector<Move> path(way.begin(), way.end());
+  std::vector<Arrival> arrivals = arrivals_;
+  StateKey key = from_.key;
+  std::optional<Stop> met;  // before, and last
+  for (std::size_t step = 1; step <= walk_length && path.size() < explore_depth_max; ++step) {
+    const Arrival* const next = drawn(arrivals, key, StateSet::hash_of(from_.key + step));
+    if (next == nullptr) break;
+    path.push_back(next->move);
+    key = next->key;
+    auto violation = world.enter(path);
+    if (!violation && world.key() != key) violation = vmap::Violation{vmap::Invariant::answer, another_state};
+    if (violation) {
+      all_.found_astray({path, "", *std::move(violation), {}});
+      break;
+    }
+    Arrivals now;
+    world.expand(now);
+    count_.again.fetch_add(now.all.size(), std::memory_order_relaxed);
+    if (now.failure) {
+      if (now.failure->move) path.push_back(*now.failure->move);
+      all_.found_astray({path, now.failure->line, std::move(now.failure->violation), {}});
+      break;
+    }
+    arrivals = std::move(now.all);
+    if (const auto id = all_.states_.find(key); id && world.exercised().keys_decide()) met = Stop{path, *id, arrivals};
+  }
+  if (met) compare(world, *std::move(met));
+  here_.astray = false;
+}
+
+/// The same state on its first way: the same moves lead to the same states.
+void Exploration::Worker::compare(World& world, Stop stop) {
+  const std::span<const Move> way = way_to(stop.id);
+  std::vector<Move> other(way.begin(), way.end());
+  Arrivals first;
+  if (world.enter(other) || world.key() != all_.states_[stop.id].key) return;  // found where that state is expanded
+  world.expand(first);
+  count_.again.fetch_add(first.all.size(), std::memory_order_relaxed);
+  if (first.failure || first.all == stop.arrivals) return;
+  const auto [here, there] = std::ranges::mismatch(stop.arrivals, first.all);
+  const Move move = here != stop.arrivals.end() ? here->move : there->move;
+  stop.path.push_back(move);
+  other.push_back(there != first.all.end() ? there->move : move);
+  all_.found_astray({std::move(stop.path), "",
+                     vmap::Violation{vmap::Invariant::answer,
+                                     "expected that what the subject shows (and its digest) decides what it does, as it "
+                                     "says of itself; actual: in this state, met on two ways, the last op does not lead "
+                                     "to the same state"},
+                     std::move(other)});
+}
 
 std::string Exploration::run() {
   if (auto error = begin()) return *error;
@@ -157,6 +295,7 @@ std::string Exploration::run() {
     if (found_) break;
     if (next_task_ < tasks_.size()) {
       const bool end = beacon_.stop_wanted() || (options_.time && Clock::now() - began_ >= *options_.time);
+      if (end && report_astray(explore_depth_max + 1)) break;
       beacon_.aside(true);
       const std::string error = options_.state_file.empty() ? "" : save();
       beacon_.aside(false);
@@ -168,7 +307,9 @@ std::string Exploration::run() {
     next_task_ = 0;
     ++level_;
     for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i].entered = 0;
+    if (report_astray(level_)) break;  // no shorter sequence fails
   }
+  if (!found_) report_astray(explore_depth_max + 1);
   // What was not expanded because of the depth is not lost: a deeper run goes on from here.
   if (!found_ && !shared_.complete && !options_.state_file.empty())
     if (const std::string error = save(); !error.empty()) return std::string{mark_error} + 'i' + error;
@@ -226,6 +367,11 @@ void Exploration::list_tasks() {
   }
   shared_.level = level_;
   shared_.level_states = states;
+  // One transition of a walk for about eight others, and some in a level of few states.
+  const double expanded = static_cast<double>(states) / 8 + 4096.0 / static_cast<double>(territory_.moves_max);
+  const double share = expanded / (walk_length + 1) / static_cast<double>(std::max<std::uint64_t>(states, 1));
+  walks_below_ = share >= 1 ? std::numeric_limits<std::uint64_t>::max()
+                            : static_cast<std::uint64_t>(std::ldexp(share, 64));
 }
 
 void Exploration::run_tasks() {
@@ -252,10 +398,11 @@ void Exploration::work(std::size_t number) {
         const std::span<const Move> way = worker.way_to(id);
         auto violation = world.enter(way);
         if (!violation && world.key() != states_[id].key)
-          violation = vmap::Violation{vmap::Invariant::answer, "the same ops led to another state than before"};
+          violation = vmap::Violation{vmap::Invariant::answer, another_state};
         if (violation) return found(way, "", *std::move(violation));
         worker.at(id);
         world.expand(worker);
+        worker.walk(world, way);
         counts_[number].entered.fetch_add(1, std::memory_order_relaxed);
       }
     }
@@ -269,17 +416,29 @@ void Exploration::work(std::size_t number) {
 bool Exploration::pause_wanted() const {
   const Clock::time_point now = Clock::now();
   return beacon_.stop_wanted() || (options_.time && now - began_ >= *options_.time) ||
-         (!options_.state_file.empty() && now >= save_due_);
+         // What waits to be reported is not in the file: it is found again from the one that was written before.
+         (!options_.state_file.empty() && now >= save_due_ && !astray_waits_);
 }
 
 void Exploration::found(std::span<const Move> moves, const std::string& line, vmap::Violation violation) {
   const std::scoped_lock lock(found_mutex_);
   stop_ = failed_ = true;
   if (found_) return;
-  std::string text{mark_found};
-  text += static_cast<char>('0' + static_cast<int>(violation.invariant));
-  for (const Move move : moves) text += std::to_string(move) + " ";
-  found_ = text + '\0' + line + '\0' + violation.detail;
+  found_ = text_of(moves, line, violation, false, {});
+}
+
+void Exploration::found_astray(Astray astray) {
+  const std::scoped_lock lock(found_mutex_);
+  const auto rank = [](const Astray& a) { return std::tuple<std::size_t, const std::vector<Move>&, const std::string&>(a.moves.size(), a.moves, a.line); };
+  if (!astray_ || rank(astray) < rank(*astray_)) astray_ = std::move(astray);
+  astray_waits_ = true;
+}
+
+/// What a walk found becomes what is found, if it has at most so many moves.
+bool Exploration::report_astray(std::uint64_t length_max) {
+  if (!astray_ || astray_->moves.size() > length_max) return false;
+  found_ = text_of(astray_->moves, astray_->line, astray_->violation, true, astray_->other);
+  return true;
 }
 
 ExploreProgress Exploration::progress() const {
@@ -289,7 +448,10 @@ ExploreProgress Exploration::progress() const {
   now.level_done = 0;
   for (const Task& task : std::span(tasks_).first(static_cast<std::size_t>(now.tasks_done)))
     now.level_done += task.places.end - task.places.begin;
-  for (std::size_t i = 0; i < counts_.size(); ++i) now.transitions += counts_[i].transitions;
+  for (std::size_t i = 0; i < counts_.size(); ++i) {
+    now.transitions += counts_[i].transitions;
+    now.exercised.again += counts_[i].again;
+  }
   now.elapsed += nanoseconds(Clock::now() - began_).count();
   now.cpu += processor_time().count();
   for (const auto& world : worlds_) add(now.exercised, world->exercised());
@@ -352,10 +514,14 @@ ExploreReport::Found read_found(std::string_view text) {
   found.line = text.substr(end + 1, line_end - end - 1);
   found.violation =
       vmap::Violation{static_cast<vmap::Invariant>(text[0] - '0'), std::string(text.substr(line_end + 1))};
+  found.astray = text[1] == 'a';
+  std::vector<Move>* moves = &found.moves;
   Move move = 0;
-  for (const char c : text.substr(1, end - 1)) {
+  for (const char c : text.substr(2, end - 2)) {
     if (c == ' ')
-      found.moves.push_back(std::exchange(move, 0));
+      moves->push_back(std::exchange(move, 0));
+    else if (c == '/')
+      moves = &found.other;
     else
       move = move * 10 + static_cast<Move>(c - '0');
   }
@@ -365,11 +531,13 @@ ExploreReport::Found read_found(std::string_view text) {
 /// Which worker's moves killed the child: those that do it again, in a child of their own.
 ExploreReport::Found find_killer(const Territory& territory, const ExploreOptions& options,
                                  const SharedArray<Whereabouts>& here, Death death) {
-  ExploreReport::Found first{{}, {}, {}, death};
+  ExploreReport::Found first{.moves = {}, .line = {}, .other = {}, .violation = {}, .death = death};
   if (death.phase == Phase::construction && !death.by_other) return first;
   for (std::size_t i = 0; i < here.size(); ++i) {
     const std::size_t length = std::min<std::size_t>(here[i].length + 1, explore_depth_max);
-    ExploreReport::Found found{{here[i].moves.begin(), here[i].moves.begin() + length}, {}, {}, death};
+    ExploreReport::Found found = first;
+    found.moves.assign(here[i].moves.begin(), here[i].moves.begin() + length);
+    found.astray = here[i].astray;
     if (i == 0) first = found;
     const auto again = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
       const SharedArray<Whereabouts> scratch(1);

@@ -7,6 +7,12 @@
 // can rewind (executor.hpp) or makes anew. Whatever the number of workers, the states, their number, the number of
 // transitions, the depth and the violation reported are the same.
 //
+// A state met again is not expanded again: that rests on what tells states apart. So other ways are tried, too: from a
+// sample of the states, a walk of some moves, in each state of which every move is made and checked. What a walk finds is
+// reported when all shorter sequences of moves have been tried. Of a subject that says that what tells states apart
+// decides what it does, the last state of a walk that was met before is expanded on its first way, too: the same moves
+// must lead to the same states. Which walks are made depends on the states alone, too.
+//
 // Everything runs in a child process (isolation.hpp): a subject that dies is a finding, with the moves that killed it.
 //
 // A state file keeps an exploration that was interrupted, or killed: it is written at times and when the run is told to
@@ -64,6 +70,8 @@ struct ExploreReport {
   struct Found {
     std::vector<Move> moves;
     std::string line;                          ///< of a trace, behind the moves; or empty
+    bool astray = false;                       ///< on a walk: there may be a way with fewer moves
+    std::vector<Move> other{};                 ///< leads from the first state to the same one, and then elsewhere
     std::optional<vmap::Violation> violation;  ///< or
     std::optional<Death> death;
   };

@@ -56,6 +56,8 @@ class AnyFreeIndex {
   /// Nodes visited so far.
   [[nodiscard]] virtual std::uint64_t visited() const = 0;
   [[nodiscard]] virtual const vmap::TreeCaseCounts& cases() const = 0;
+  /// True if it says that its blocks and its tree are all that decides what it does.
+  [[nodiscard]] virtual bool transparent() const = 0;
   virtual TreeFinding check_tree(std::size_t blocks_max, std::vector<Range>& blocks) = 0;
 
   /// All of its state: bytes that may be copied away and back.

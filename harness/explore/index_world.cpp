@@ -64,6 +64,7 @@ class IndexWorld final : public World {
   IndexWorld(const FreeIndexFactory& make, const IndexWorldOptions& options, Whereabouts& here)
       : options_(options), granules_(static_cast<unsigned>(options.granules)), here_(here) {
     index_ = make(space(), options.granules / 2 + 2);
+    exercised_.shows_all = index_->transparent();
     free_ = Run{0, granules_}.bits();
     marks_.resize(explore_depth_max + 1);
   }
@@ -419,6 +420,7 @@ Territory index_territory(FreeIndexFactory make, const IndexWorldOptions& option
             return std::make_unique<IndexWorld>(make, options, here);
           },
           .trace = [options](std::span<const Move> moves) { return trace_of(moves, options); },
+          .moves_max = options.granules * (options.granules + 1) / 2,
           .layout = [options](StateKey key) { return key & ((std::uint64_t{1} << options.granules) - 1); }};
 }
 

@@ -31,22 +31,34 @@ bool StateSet::insert(StateKey key, From from, Move move) {
   const std::uint64_t hash = hash_of(key);
   Shard& shard = shards_[shard_of(hash)];
   const std::scoped_lock lock(shard.mutex);
-  if (!shard.table.empty()) {
-    const std::size_t mask = shard.table.size() - 1;
-    for (std::size_t i = hash & mask; shard.table[i] != 0; i = (i + 1) & mask) {
-      const std::size_t place = shard.table[i] - 1;
-      State& state = shard.at(place);
-      if (state.key != key) continue;
-      // One of this level: its parent is of the last, and can be read.
-      if (place >= shard.level_end && std::tuple(from.key, move) < std::tuple((*this)[state.parent].key, state.move)) {
-        state.parent = from.id;
-        state.move = move;
-      }
-      return false;
+  if (const auto place = shard.find(key, hash)) {
+    State& state = shard.at(*place);
+    // One of this level: its parent is of the last, and can be read.
+    if (*place >= shard.level_end && std::tuple(from.key, move) < std::tuple((*this)[state.parent].key, state.move)) {
+      state.parent = from.id;
+      state.move = move;
     }
+    return false;
   }
   shard.append({key, from.id, move}, hash);
   return true;
+}
+
+std::optional<StateId> StateSet::find(StateKey key) {
+  const std::uint64_t hash = hash_of(key);
+  Shard& shard = shards_[shard_of(hash)];
+  const std::scoped_lock lock(shard.mutex);
+  const auto place = shard.find(key, hash);
+  if (!place || *place >= shard.level_end) return std::nullopt;
+  return StateId::of(shard_of(hash), *place);
+}
+
+std::optional<std::size_t> StateSet::Shard::find(StateKey key, std::uint64_t hash) const {
+  if (table.empty()) return std::nullopt;
+  const std::size_t mask = table.size() - 1;
+  for (std::size_t i = hash & mask; table[i] != 0; i = (i + 1) & mask)
+    if (at(table[i] - 1).key == key) return table[i] - 1;
+  return std::nullopt;
 }
 
 void StateSet::Shard::append(const State& state, std::uint64_t hash) {

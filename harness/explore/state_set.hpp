@@ -19,13 +19,15 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <vector>
 
 namespace vmapcheck {
 
-/// A state in its canonical form, exactly: equal for equal states only.
+/// A state in its canonical form, exactly: equal for equal states only. (With a digest a part of it is a hash:
+/// whole_world.hpp.)
 using StateKey = std::uint64_t;
 /// What leads from a state to another. Its meaning is the explored world's.
 using Move = std::uint32_t;
@@ -69,6 +71,10 @@ class StateSet {
   /// True if it is new. Safe from many threads. Throws std::bad_alloc, also where a shard is full.
   bool insert(StateKey key, From from, Move move);
 
+  [[nodiscard]] static std::uint64_t hash_of(StateKey key);
+  /// A state of a level that was ended. Safe while others insert.
+  [[nodiscard]] std::optional<StateId> find(StateKey key);
+
   /// What was inserted since is the next level. Not while others insert.
   void end_level();
   /// Of the level that was ended last: places in a shard.
@@ -106,11 +112,11 @@ class StateSet {
     std::size_t level_end = 0;
 
     [[nodiscard]] State& at(std::size_t place) const { return chunks[place / chunk_states][place % chunk_states]; }
+    /// Where a state with that key is. Requires the lock.
+    [[nodiscard]] std::optional<std::size_t> find(StateKey key, std::uint64_t hash) const;
     void append(const State& state, std::uint64_t hash);
     void grow();
   };
-
-  static std::uint64_t hash_of(StateKey key);
 
   std::array<Shard, shards> shards_;
 };

@@ -179,7 +179,8 @@ void WholeWorld::count_tree_cases() {
   for (std::size_t i = 0; i < after.size(); ++i) exercised_.coverage.tree_cases[i] += after[i] - cases_before_[i];
 }
 
-/// Two bits a granule: free, the begin of a busy or of a lazily freed area, or the same area as the granule before.
+/// Two bits a granule: free, the begin of a busy or of a lazily freed area, or the same area as the granule before. The
+/// rest holds the tree and the spare nodes, exactly; or, with a digest, a hash of the three.
 StateKey WholeWorld::key_now() const {
   constexpr StateKey free = 0, busy = 1, lazy = 2, same = 3;
   static_assert(free == 0);
@@ -191,7 +192,9 @@ StateKey WholeWorld::key_now() const {
     while (++granule < end) areas |= same << 2 * granule;
   }
   const StateKey spare = options_.ops.failures ? std::min<StateKey>(executor_->stats().nodes_spare, 31) : 0;
-  return ((executor_->tree_outline() << 5 | spare) << 2 * options_.granules) | areas;
+  StateKey unlike = executor_->tree_outline() << 5 | spare;  // of states with the same layout
+  if (executor_->subject_has_digest()) unlike = StateSet::hash_of(StateSet::hash_of(unlike) ^ executor_->subject_digest());
+  return unlike << 2 * options_.granules | areas;
 }
 
 Exercised WholeWorld::exercised() const {
@@ -200,6 +203,8 @@ Exercised WholeWorld::exercised() const {
   if (executor_ != nullptr) {
     all.coverage += executor_->coverage();
     all.sees_tree = executor_->sees_tree();
+    all.shows_all = executor_->subject_shows_all();
+    all.has_digest = executor_->subject_has_digest();
   }
   return all;
 }
@@ -332,6 +337,7 @@ Territory whole_territory(SubjectFactory make, const WholeWorldOptions& options)
                 }
                 return trace;
               },
+          .moves_max = alphabet(options).size(),
           .layout = [options](StateKey key) { return key & ((std::uint64_t{1} << 2 * options.granules) - 1); }};
 }
 

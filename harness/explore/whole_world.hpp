@@ -4,7 +4,8 @@
 //
 // A state is what is busy and lazily freed, area by area, and the shape and colours of the tree of free blocks, where
 // the subject shows one; with metadata failures also how many nodes it has to spare. 64 bits for up to 16 granules.
-// What else a subject keeps (the shape of a tree of busy areas, counters) does not tell states apart.
+// What else a subject keeps (the shape of a tree of busy areas, counters) does not tell states apart, unless it is in
+// its digest: then what is left of the 64 bits beside the areas is a hash of tree, spare nodes and digest.
 //
 // An op for which the subject asks for metadata is tried again once for each request, with that request failing.
 #pragma once

@@ -27,6 +27,7 @@ inline constexpr std::size_t explore_depth_max = 250;
 /// Where a worker is, in memory that outlives its process: written before a move is made.
 struct Whereabouts {
   std::uint32_t length = 0;
+  bool astray = false;  ///< on another way to a state than its first
   std::array<Move, explore_depth_max + 1> moves{};
 };
 
@@ -44,7 +45,11 @@ class Explorer {
 struct Exercised {
   Coverage coverage{};         ///< of all moves made; of the tree's cases, where the subject counts them
   std::uint64_t searches = 0;  ///< that were compared with every answer there could be, and changed nothing
+  std::uint64_t again = 0;     ///< moves made from states that were entered on another way than their first
   bool sees_tree = false;      ///< the subject shows one, which tells states apart
+  bool shows_all = false;      ///< the subject says that what tells states apart decides what it does
+  bool has_digest = false;     ///< it says so of its digest, which tells states apart, too
+  [[nodiscard]] bool keys_decide() const { return shows_all || has_digest; }
 };
 
 class World {
@@ -67,6 +72,7 @@ struct Territory {
   std::function<std::expected<std::unique_ptr<World>, std::string>(Whereabouts& here)> world;
   /// The moves as a trace that any subject with the needed ops can run.
   std::function<Trace(std::span<const Move>)> trace;
+  std::uint64_t moves_max = 1;  ///< from a state, about
   /// Of a key, what is seen without the tree: what is busy, lazily freed, free.
   std::function<std::uint64_t(StateKey)> layout;
 };
