@@ -310,9 +310,10 @@ std::string claim_of(const Plan& plan, const Options& options, const ExploreRepo
                              "decides what the subject does, as it says of itself"
                            : "if what the subject shows decides what it does, as it says of itself");
   if (report.complete)
-    return fmt::format("no violation in {} that differ in what is seen: {}, by {}\nno proof: the subject may hold state "
-                       "that is not seen, for it has no digest and does not say that it shows all",
-                       count_of(report.states, "state"), where, what);
+    return fmt::format(
+        "no violation in {} that differ in what is seen: {}, by {}\nno proof: the subject may hold state "
+        "that is not seen, for it has no digest and does not say that it shows all",
+        count_of(report.states, "state"), where, what);
   return fmt::format("incomplete: no violation in the states reached by {}, up to {} of them in a row", what,
                      report.level);
 }
@@ -414,7 +415,8 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
                       : fmt::format("it died: {}", name(found.death->kind));
   if (!common.json)
     out(fmt::format("\nfound after {}, {}: {}\n", count_of(found.moves.size(), options.index_only ? "change" : "op"),
-                    found.astray ? "on another way to a state than its first" : "and there is no way with fewer", what));
+                    found.astray ? "on another way to a state than its first" : "and there is no way with fewer",
+                    what));
   if (!found.other.empty()) return report_broken_word(common, plan, found, std::move(json), what);
   if (!failure || !*failure) {
     // A trace of whole areas does not show it. What was found is no less true.

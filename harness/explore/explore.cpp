@@ -120,7 +120,7 @@ class Exploration {
   Clock::time_point save_due_ = Clock::now();
   std::mutex found_mutex_;
   std::optional<std::string> found_;
-  std::optional<Astray> astray_;             ///< the first in the order of length and then moves, of the levels done
+  std::optional<Astray> astray_;            ///< the first in the order of length and then moves, of the levels done
   std::atomic<bool> astray_waits_ = false;  ///< there is one
   std::exception_ptr trouble_;
 };
@@ -273,12 +273,13 @@ void Exploration::Worker::compare(World& world, Stop stop) {
   const Move move = here != stop.arrivals.end() ? here->move : there->move;
   stop.path.push_back(move);
   other.push_back(there != first.all.end() ? there->move : move);
-  all_.found_astray({std::move(stop.path), "",
-                     vmap::Violation{vmap::Invariant::answer,
-                                     "expected that what the subject shows (and its digest) decides what it does, as it "
-                                     "says of itself; actual: in this state, met on two ways, the last op does not lead "
-                                     "to the same state"},
-                     std::move(other)});
+  all_.found_astray(
+      {std::move(stop.path), "",
+       vmap::Violation{vmap::Invariant::answer,
+                       "expected that what the subject shows (and its digest) decides what it does, as it "
+                       "says of itself; actual: in this state, met on two ways, the last op does not lead "
+                       "to the same state"},
+       std::move(other)});
 }
 
 std::string Exploration::run() {
@@ -370,8 +371,8 @@ void Exploration::list_tasks() {
   // One transition of a walk for about eight others, and some in a level of few states.
   const double expanded = static_cast<double>(states) / 8 + 4096.0 / static_cast<double>(territory_.moves_max);
   const double share = expanded / (walk_length + 1) / static_cast<double>(std::max<std::uint64_t>(states, 1));
-  walks_below_ = share >= 1 ? std::numeric_limits<std::uint64_t>::max()
-                            : static_cast<std::uint64_t>(std::ldexp(share, 64));
+  walks_below_ =
+      share >= 1 ? std::numeric_limits<std::uint64_t>::max() : static_cast<std::uint64_t>(std::ldexp(share, 64));
 }
 
 void Exploration::run_tasks() {
@@ -429,7 +430,9 @@ void Exploration::found(std::span<const Move> moves, const std::string& line, vm
 
 void Exploration::found_astray(Astray astray) {
   const std::scoped_lock lock(found_mutex_);
-  const auto rank = [](const Astray& a) { return std::tuple<std::size_t, const std::vector<Move>&, const std::string&>(a.moves.size(), a.moves, a.line); };
+  const auto rank = [](const Astray& a) {
+    return std::tuple<std::size_t, const std::vector<Move>&, const std::string&>(a.moves.size(), a.moves, a.line);
+  };
   if (!astray_ || rank(astray) < rank(*astray_)) astray_ = std::move(astray);
   astray_waits_ = true;
 }

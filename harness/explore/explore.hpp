@@ -8,8 +8,8 @@
 // transitions, the depth and the violation reported are the same.
 //
 // A state met again is not expanded again: that rests on what tells states apart. So other ways are tried, too: from a
-// sample of the states, a walk of some moves, in each state of which every move is made and checked. What a walk finds is
-// reported when all shorter sequences of moves have been tried. Of a subject that says that what tells states apart
+// sample of the states, a walk of some moves, in each state of which every move is made and checked. What a walk finds
+// is reported when all shorter sequences of moves have been tried. Of a subject that says that what tells states apart
 // decides what it does, the last state of a walk that was met before is expanded on its first way, too: the same moves
 // must lead to the same states. Which walks are made depends on the states alone, too.
 //

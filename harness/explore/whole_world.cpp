@@ -193,7 +193,8 @@ StateKey WholeWorld::key_now() const {
   }
   const StateKey spare = options_.ops.failures ? std::min<StateKey>(executor_->stats().nodes_spare, 31) : 0;
   StateKey unlike = executor_->tree_outline() << 5 | spare;  // of states with the same layout
-  if (executor_->subject_has_digest()) unlike = StateSet::hash_of(StateSet::hash_of(unlike) ^ executor_->subject_digest());
+  if (executor_->subject_has_digest())
+    unlike = StateSet::hash_of(StateSet::hash_of(unlike) ^ executor_->subject_digest());
   return unlike << 2 * options_.granules | areas;
 }
 
