@@ -77,7 +77,7 @@ unseen_state() {
   if grep -q '^proved' out; then verdict 'not proved' no yes; fi
   run 0 explore --granules 2 --json
   says out '"claim":"proved"'
-  run 10 explore --subject worn_out --granules 3 -o found
+  run 10 explore --subject worn_out --ops first-fit --granules 3 -o found
   says out '^found after [0-9]+ ops, on another way to a state than its first: answer: '
   rm -rf found
 }

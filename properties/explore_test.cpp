@@ -110,6 +110,7 @@ TEST(Explore, AnIndexOfTwelveGranulesIsSoundInEveryStateAndReachesEveryCase) {
   EXPECT_TRUE(report.complete);
   EXPECT_EQ(report.states, 12'585u);  // what another implementation of the same tree came to
   EXPECT_EQ(report.layouts, 4'096u);  // every set of granules
+  EXPECT_LT(report.exercised.again, report.transitions / 2);
   for (std::size_t i = 0; i < vmap::tree_case_count; ++i)
     EXPECT_GT(report.exercised.coverage.tree_cases[i], 0u) << vmap::tree_case_names[i];
 }
@@ -578,7 +579,6 @@ TEST(ExploreHidden, AFirstFitCacheThatSurvivesAPurgeIsFoundOnAnotherWay) {
 TEST(ExploreHidden, WalksAreTheSameWhateverTheThreadsAndInterruptions) {
   const ExploreReport whole = explored(index_of(9));
   EXPECT_GT(whole.exercised.again, 0u);
-  EXPECT_LT(whole.exercised.again, whole.transitions / 2);
   EXPECT_EQ(explored(index_of(9), {.jobs = 3}).exercised.again, whole.exercised.again);
   const StateFile file;
   ExploreReport report;

@@ -115,7 +115,8 @@ class Exploration {
   std::atomic<bool> stop_ = false;    ///< no more tasks are begun
   std::atomic<bool> failed_ = false;  ///< a task that is begun is not ended, either
   std::atomic<std::uint64_t> steps_ = 0;
-  std::uint64_t walks_below_ = 0;  ///< a hash of a state, for a walk to begin there
+  std::uint64_t walks_below_ = 0;  ///< a hash of a state, for walks to begin there
+  unsigned walks_each_ = 1;        ///< so many
   Clock::time_point began_ = Clock::now();
   Clock::time_point save_due_ = Clock::now();
   std::mutex found_mutex_;
@@ -165,11 +166,13 @@ class Arrivals final : public Explorer {
   std::optional<Failure> failure;
 };
 
-/// One that leads to another state: states are drawn, then the moves to one.
+/// One that leads to another state: states are drawn, then the moves to one. Every second time it is the least move,
+/// for that is the plainest of those that lead there.
 const Arrival* drawn(const std::vector<Arrival>& arrivals, StateKey from, std::uint64_t seed) {
   const Arrival* best = nullptr;
   const auto rank = [&](const Arrival& arrival) {
-    return std::pair(StateSet::hash_of(arrival.key ^ seed), StateSet::hash_of(arrival.move ^ seed));
+    return std::pair(StateSet::hash_of(arrival.key ^ seed),
+                     (seed & 1u) != 0 ? arrival.move : StateSet::hash_of(arrival.move ^ seed));
   };
   for (const Arrival& arrival : arrivals)
     if (arrival.key != from && (best == nullptr || rank(arrival) < rank(*best))) best = &arrival;
@@ -192,15 +195,18 @@ class Exploration::Worker final : public Explorer {
   }
   void at(StateId id) {
     from_ = {all_.states_[id].key, id};
-    walks_ = StateSet::hash_of(~from_.key) < all_.walks_below_;
+    walks_ = StateSet::hash_of(~from_.key) < all_.walks_below_ ? all_.walks_each_ : 0;
     arrivals_.clear();
   }
   /// On from that state, if it is of the sample.
-  void walk(World& world, std::span<const Move> way);
+  void walk(World& world, std::span<const Move> way) {
+    const std::vector<Move> begin(way.begin(), way.end());
+    for (unsigned number = 0; number < walks_ && !all_.failed_; ++number) walk(world, begin, number);
+  }
 
   void arrived(Move move, StateKey key) override {
     count_.transitions.fetch_add(1, std::memory_order_relaxed);
-    if (walks_) arrivals_.push_back({move, key});
+    if (walks_ != 0) arrivals_.push_back({move, key});
     if (all_.states_.insert(key, from_, move)) count_.states.fetch_add(1, std::memory_order_relaxed);
   }
   void failed(Move move, vmap::Violation violation) override {
@@ -217,25 +223,24 @@ class Exploration::Worker final : public Explorer {
     StateId id;
     std::vector<Arrival> arrivals;
   };
+  void walk(World& world, std::vector<Move> path, unsigned number);
   void compare(World& world, Stop stop);
 
   Exploration& all_;
   Count& count_;
   Whereabouts& here_;
   StateSet::From from_;
-  bool walks_ = false;
+  unsigned walks_ = 0;  ///< from that state
   std::vector<Arrival> arrivals_;
 };
 
-void Exploration::Worker::walk(World& world, std::span<const Move> way) {
-  if (!walks_ || all_.failed_) return;
+void Exploration::Worker::walk(World& world, std::vector<Move> path, unsigned number) {
   here_.astray = true;
-  std::vector<Move> path(way.begin(), way.end());
   std::vector<Arrival> arrivals = arrivals_;
   StateKey key = from_.key;
   std::optional<Stop> met;  // before, and last
   for (std::size_t step = 1; step <= walk_length && path.size() < explore_depth_max; ++step) {
-    const Arrival* const next = drawn(arrivals, key, StateSet::hash_of(from_.key + step));
+    const Arrival* const next = drawn(arrivals, key, StateSet::hash_of(from_.key + number * walk_length + step));
     if (next == nullptr) break;
     path.push_back(next->move);
     key = next->key;
@@ -369,10 +374,11 @@ void Exploration::list_tasks() {
   shared_.level = level_;
   shared_.level_states = states;
   // One transition of a walk for about eight others, and some in a level of few states.
-  const double expanded = static_cast<double>(states) / 8 + 4096.0 / static_cast<double>(territory_.moves_max);
+  const double expanded = static_cast<double>(states) / 8 + 8192.0 / static_cast<double>(territory_.moves_max);
   const double share = expanded / (walk_length + 1) / static_cast<double>(std::max<std::uint64_t>(states, 1));
   walks_below_ =
       share >= 1 ? std::numeric_limits<std::uint64_t>::max() : static_cast<std::uint64_t>(std::ldexp(share, 64));
+  walks_each_ = static_cast<unsigned>(std::clamp(share, 1.0, 16.0));
 }
 
 void Exploration::run_tasks() {
