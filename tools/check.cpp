@@ -157,7 +157,7 @@ Exit run_check(const Common& common, const Options& options) {
   const auto begin = std::chrono::steady_clock::now();
   const SubjectEntry& subject = subject_named(common.subject);
   refuse_what_contradicts(options);
-  Run run{subject, options, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {},
+  Run run{subject, options, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {}, {},
           {},      {}};
   if (!options.no_saved)
     if (const auto status = replay_saved(common, options, subject, run.saved)) return *status;
@@ -257,7 +257,7 @@ Exit report_found(const Common& common, const Options& options, Run& run) {
   Minimizing minimizing{.wanted = found.reproduced && !options.no_minimize};
   minimizing.options.seed = run.seed;
   if (options.minimize_time) minimizing.options.time = options.minimize_time;
-  Kept kept =
+  SavedFinding kept =
       keep_finding(run.subject, found.trace, found.failure, minimizing, found_by(run), common, options.save_dir);
   run.finding = std::move(kept.finding);
   run.path = std::move(kept.path);

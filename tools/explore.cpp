@@ -63,7 +63,7 @@ struct Plan {
 
 struct OpKind {
   std::string_view name;
-  bool ExploreOps::* flag;
+  bool ExploreOps::*flag;
 };
 constexpr std::array<OpKind, 8> op_kinds{{{"aligned", &ExploreOps::aligned},
                                           {"windows", &ExploreOps::windows},
@@ -169,7 +169,7 @@ Address base_of(const Options& options, std::uint64_t granules) {
 std::string build_stamp(const std::string& subject) {
   std::string stamp;
   for (const std::string& path : {std::string("/proc/self/exe"), subject}) {
-    struct stat status{};
+    struct stat status {};
     if (::stat(path.c_str(), &status) != 0) continue;
     stamp += fmt::format(" {}.{}.{}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
   }
@@ -436,7 +436,8 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
       fmt::format("vmapcheck explore --subject {} --granules {}{}{}", shell_word(plan.subject.name), plan.granules,
                   options.index_only ? " --index-only" : " --ops ",
                   options.index_only ? "" : fmt::format("{}", fmt::join(plan.ops, ",")));
-  const Kept kept = keep_finding(plan.subject, trace, **failure, minimizing, found_by, common, options.save_dir);
+  const SavedFinding kept =
+      keep_finding(plan.subject, trace, **failure, minimizing, found_by, common, options.save_dir);
   if (common.json) {
     json["found"] = tool::json_of(kept.finding);
     json["found"]["moves"] = found.moves.size();

@@ -258,9 +258,10 @@ std::string save(const Finding& finding, const Common& common, const std::string
   return path;
 }
 
-Kept keep_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure, const Minimizing& minimizing,
-                  const std::string& found_by, const Common& common, const std::string& directory) {
-  Kept kept{as_found(subject, trace, failure, found_by), {}};
+SavedFinding keep_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
+                          const Minimizing& minimizing, const std::string& found_by, const Common& common,
+                          const std::string& directory) {
+  SavedFinding kept{as_found(subject, trace, failure, found_by), {}};
   Finding& finding = kept.finding;
   std::string as_it_was_found;
   bool said = false;

@@ -57,7 +57,7 @@ struct Finding {
 /// `directory`; returns the path of the first. Stops with Exit::io if that cannot be.
 [[nodiscard]] std::string save(const Finding& finding, const Common& common, const std::string& directory);
 
-struct Kept {
+struct SavedFinding {
   Finding finding;
   std::string path;  ///< of the saved trace; empty if it could not be saved
 };
@@ -65,9 +65,9 @@ struct Kept {
 /// What a command does with what it has found: saves it as it was found, minimizes and explains it, saves that in its
 /// place, and shows it all unless --json is given. However this process ends, a trace that fails is saved. That it
 /// cannot be saved is said, and nothing else changes.
-[[nodiscard]] Kept keep_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
-                                const Minimizing& minimizing, const std::string& found_by, const Common& common,
-                                const std::string& directory);
+[[nodiscard]] SavedFinding keep_finding(const SubjectEntry& subject, const Trace& trace, const Failure& failure,
+                                        const Minimizing& minimizing, const std::string& found_by, const Common& common,
+                                        const std::string& directory);
 
 /// For what a trace was saved, as its first comment says; empty where it does not.
 struct SavedFor {
