@@ -94,20 +94,21 @@ StraceImport Importer::run() {
   StraceImport imported;
   imported.interrupted = !run_events() || log_.interrupted;
   imported.last_line = line_;
-  std::vector<Mappings*> order;
+  std::vector<std::size_t> order;  // of spaces_
   imported.work = looked_at_;
-  for (const auto& space : spaces_) {
-    imported.work += space->entries_copied();
-    if (space->report().calls != 0) order.push_back(space.get());
+  for (std::size_t i = 0; i < spaces_.size(); ++i) {
+    imported.work += spaces_[i]->entries_copied();
+    if (spaces_[i]->report().calls != 0) order.push_back(i);
   }
-  std::ranges::stable_sort(order, [](Mappings* a, Mappings* b) {
-    return std::tuple{b->op_count(), b->report().calls, a->pid()} <
-           std::tuple{a->op_count(), a->report().calls, b->pid()};
+  std::ranges::sort(order, [this](std::size_t i, std::size_t j) {
+    Mappings &a = *spaces_[i], &b = *spaces_[j];
+    return std::tuple{b.op_count(), b.report().calls, a.pid(), i} <
+           std::tuple{a.op_count(), a.report().calls, b.pid(), j};
   });
-  for (Mappings* const space : order) imported.processes.push_back(space->finish());
+  for (const std::size_t i : order) imported.processes.push_back(spaces_[i]->finish());
   const std::size_t only = options_.choose ? options_.choose(imported.processes) : order.size();
   for (std::size_t i = 0; i < order.size(); ++i)
-    if (!options_.choose || i == only) order[i]->write_trace(imported.processes[i]);
+    if (!options_.choose || i == only) spaces_[order[i]]->write_trace(imported.processes[i]);
   imported.log = std::move(log_.report);
   return imported;
 }
