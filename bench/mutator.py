@@ -38,6 +38,18 @@ def executed(command, **environment):
                           env={**os.environ, **environment})
 
 
+def counts_in(tally):
+    """Executions and ops, as fuzz/tally.hpp says: of the newer of two copies, both whole in a target that has ended."""
+    with open(tally, "rb") as file:
+        head = file.read(1 << 16)
+
+    def word(at):
+        return int.from_bytes(head[at:at + 8], "little")
+
+    newest = max((24, 24 + word(16)), key=word)  # each begins with the number of the write
+    return word(newest + 16), word(newest + 24)
+
+
 def fuzz(target, way, subject, seed, cap):
     with tempfile.TemporaryDirectory() as scratch:
         tally = f"{scratch}/tally"
@@ -47,9 +59,7 @@ def fuzz(target, way, subject, seed, cap):
         done = executed(command, VMAPCHECK_SUBJECT=subject, VMAPCHECK_MUTATOR=way, VMAPCHECK_TALLY=tally,
                         ASAN_OPTIONS="detect_leaks=0")
         try:
-            with open(tally, "rb") as file:  # fuzz/tally.hpp
-                head = file.read(40)
-            executions, ops = (int.from_bytes(head[at:at + 8], "little") for at in (24, 32))
+            executions, ops = counts_in(tally)
         except OSError:
             executions, ops = 0, 0
     failed = re.search(r"^step (\d+), ([^:]+):", done.stderr, re.M)

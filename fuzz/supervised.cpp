@@ -60,6 +60,7 @@ Supervised::Supervised(const std::string& tally, std::string known) : tally_(tal
   if (const auto before = newest(tally_->copies)) session_ = before->session, counts_ = before->counts;
   write(*tally_, session_, counts_);
   tally_->bytes = sizeof(Tally);
+  tally_->copy_bytes = sizeof(Tally::Copy);
   tally_->magic = Tally::magic_value;
 }
 

@@ -107,7 +107,7 @@ TallyFile::~TallyFile() { ::munmap(tally_, sizeof(Tally)); }
 ReadTally read_tally(const std::string& path) {
   using Kind = ReadTally::Kind;
   struct Head {
-    std::uint64_t magic, bytes;
+    std::uint64_t magic, bytes, copy_bytes;
     std::array<Tally::Copy, 2> copies;
   } head{};
   static_assert(offsetof(Tally, copies) == offsetof(Head, copies));

@@ -56,8 +56,9 @@ struct Tally {
     std::uint64_t sum;  ///< of the words before it
   };
 
-  std::uint64_t magic;  ///< 0 until the target has looked at it
-  std::uint64_t bytes;  ///< of this struct: another size is another build's
+  std::uint64_t magic;       ///< 0 until the target has looked at it
+  std::uint64_t bytes;       ///< of this struct: another size is another build's
+  std::uint64_t copy_bytes;  ///< of each copy: for readers that do not know this struct
   std::array<Copy, 2> copies;
 
   std::atomic<std::uint64_t> known_changes;  ///< written by the campaign: look at the file of known signatures again

@@ -211,20 +211,22 @@ bool Minimizer::is_stable() const {
   return true;
 }
 
-/// Keeps less of the signature, where that makes the trace half as long at least. What was kept before is kept where it
-/// does not.
+/// Keeps less of the signature, where that makes the trace shorter: half as long at least where the best fails in the
+/// same way again and again, as another failure may be in it, too. What was kept before is kept where it does not.
 void Minimizer::fall_back() {
-  const bool moves = signature_moves();
-  may_fall_back_ = false;
-  if (!moves || !time_is_left() || (first_.kind == FailureKind::violation && is_stable())) return;
+  const bool moves = signature_moves(), is_refused = refused_[0] != 0;
+  if (!std::exchange(may_fall_back_, false) || !is_refused || !time_is_left()) return;
+  const bool stable = is_stable();
+  if (stable && (!moves || first_.kind == FailureKind::violation)) return;
   stage("deleting ops, its signature moves");
   for (const Kept kept : {Kept::kind, Kept::anything}) {
     const Kept before = best_.kept;
-    if (kept <= before || length_of(best_.trace) <= searched_ops_max) continue;
+    if (kept <= before || (stable && length_of(best_.trace) <= searched_ops_max)) continue;
     keep(kept);
     Hit hit{0, best_.trace, best_.failure};
     delete_ops(hit.trace, hit.failure);
-    keep(2 * length_of(hit.trace) <= length_of(best_.trace) && take(std::move(hit)) ? kept : before);
+    const std::size_t length_max = stable ? length_of(best_.trace) / 2 : length_of(best_.trace) - 1;
+    keep(length_of(hit.trace) <= length_max && take(std::move(hit)) ? kept : before);
   }
 }
 

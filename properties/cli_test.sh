@@ -774,17 +774,17 @@ minimizing_to_nowhere() {
 }
 
 minimizing_is_interrupted() {
-  "$binary" check --subject canary_cost --no-minimize -o costly >out 2>err </dev/null
+  "$binary" check --subject fault_rotation --no-minimize -o costly >out 2>err </dev/null
   local signal trace
-  trace="$(echo costly/canary_cost-*.trace)"
+  trace="$(echo costly/fault_rotation-*.trace)"
   for signal in INT TERM; do
     command=(minimize "and SIG$signal")
     env --default-signal="$signal" timeout --preserve-status -s "$signal" 1 \
-      "$binary" minimize --subject canary_cost --time 5m "$trace" -o best.trace >out 2>err </dev/null
+      "$binary" minimize --subject fault_rotation --time 5m "$trace" -o best.trace >out 2>err </dev/null
     verdict "exit status" 5 "$?"
     one_line 'interrupted; the best so far was written$'
-    run 10 replay --json --subject canary_cost best.trace
-    says out '"signature":"cost"\}$'
+    run 10 replay --json --subject fault_rotation best.trace
+    says out '"signature":"answer"\}$'
     rm -f best.trace
   done
 }

@@ -8,6 +8,7 @@
 // sure: the same trace always dies in the same way. (Of the C library that is only glibc's own check of its heap.)
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -450,6 +451,16 @@ struct PurgeRing : Around<> {
   }
 };
 
+/// Stops its process where a free is refused: what was left in from a day with a debugger.
+struct Stopped : Around<> {
+  using Around<>::Around;
+  Result<Range> free(Address begin) {
+    const auto result = Inner::free(begin);
+    if (!result) (void)std::raise(SIGSTOP);
+    return result;
+  }
+};
+
 /// Locks both allocate() and free(), and calls hooks with the lock held.
 struct Deadlock : Around<> {
   using Around<>::Around;
@@ -548,6 +559,8 @@ std::vector<FaultySubject> faults_that_die() {
            around<PurgeRing>());
   list.add("deadlock", "hang", "waits for its own lock when a hook frees",
            "space 0x0..0x1\nalloc a0 size=1\non-exhaustion a0\nalloc a1 size=1\n", around<Deadlock>());
+  list.add("stopped", "hang", "stops its process where a free is refused", "space 0x0..0x1\nfree-at 0x0\n",
+           around<Stopped>());
   list.add("waiting_list", "memory-limit", "takes memory without end when there is no place for the third time",
            "space 0x0..0x1\nbusy 0x0..0x1\nalloc a0 size=1\nalloc a1 size=1\nalloc a2 size=1\n", around<WaitingList>());
   return std::move(list.faults);
