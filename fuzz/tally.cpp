@@ -120,7 +120,8 @@ ReadTally read_tally(const std::string& path) {
   for (int attempt = 0; attempt < attempts_max && has_size; ++attempt) {
     if (::pread(file, &head, sizeof head, 0) != sizeof head) break;
     if (head.magic == 0) tally.kind = Kind::unused;
-    if (head.magic != Tally::magic_value || head.bytes != sizeof(Tally)) break;
+    if (head.magic != Tally::magic_value || head.bytes != sizeof(Tally) || head.copy_bytes != sizeof(Tally::Copy))
+      break;
     const auto copy = newest_now(head.copies);
     if (!copy) continue;
     tally = {Kind::whole, copy->session, copy->counts};

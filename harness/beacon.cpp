@@ -24,8 +24,13 @@ void Beacon::at(Phase phase, std::uint64_t step) {
   errno = 0;  // an allocation that fails from here on is one of this step
   shared_->step.store(step, std::memory_order_relaxed);
   shared_->phase.store(phase, std::memory_order_relaxed);
+  shared_->times_longer.store(0, std::memory_order_relaxed);
   // Of threads that do this at the same time one may lose its sign of life: the other's is as good.
   shared_->progress.store(shared_->progress.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+void Beacon::allow(std::uint32_t times_longer) {
+  if (shared_ != nullptr) shared_->times_longer.store(times_longer, std::memory_order_relaxed);
 }
 
 void Beacon::aside(bool now) {

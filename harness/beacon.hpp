@@ -31,6 +31,8 @@ class Beacon {
   void answer(std::string_view answer);
   /// From here on, or no longer, it is not the subject that works: it takes as long as it takes.
   void aside(bool now);
+  /// What happens until the next at() may take so many times longer than anything else, in processor time.
+  void allow(std::uint32_t times_longer);
   /// The parent asks for an early end.
   [[nodiscard]] bool stop_wanted() const;
 
@@ -50,6 +52,7 @@ struct Beacon::Shared {
   std::atomic<bool> finished;
   std::atomic<bool> answered;
   std::atomic<bool> aside;
+  std::atomic<std::uint32_t> times_longer;  ///< than its limit says this may take, in processor time
   std::atomic<std::uint64_t> told;         ///< bytes
   std::atomic<std::uint64_t> told_before;  ///< by items before this one
   int answer_to;                    ///< file, in the child

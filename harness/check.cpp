@@ -138,7 +138,9 @@ Trace record_case(const SubjectFactory& make, const CheckOptions& options, std::
     (void)run_case(make, random_of(options.seed, index), case_options, tally, on_space);
     return "";
   };
-  (void)walk(1, work, {.limits = options.limits, .on_death = {}, .keep_going = {}});
+  try {
+    (void)walk(1, work, {.limits = options.limits, .on_death = {}, .keep_going = {}});
+  } catch (const ChildrenKilled&) {}  // what was written down is what there is
   auto trace = parse_trace(record.text());
   return trace ? *std::move(trace) : Trace{};
 }
@@ -171,8 +173,12 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
   };
 
   const auto work = [&](std::uint64_t index, Beacon& beacon) -> std::optional<std::string> {
-    const bool again = std::exchange(begun[0], index + 1) == index + 1;
-    tally[again ? 0 : 1] = tally[again ? 1 : 0];
+    if (begun[0] == index + 1) {  // again, since its child was killed
+      tally[0] = tally[1];
+    } else {
+      tally[1] = tally[0];
+      begun[0] = index + 1;
+    }
     bool stopped = false;
     const auto keep_going = [&] {  // also within a case that is long
       stopped = beacon.stop_wanted() || (options.time && Clock::now() - begin >= *options.time);
@@ -205,7 +211,8 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
   report.interrupted = walked.interrupted;
   report.complete = !walked.interrupted && !walked.answer && !walked.death;
   const bool found = walked.death || (walked.answer && walked.answer->front() == mark_found);
-  if (!found && is_nearly_none(report.cases, report.cases_skipped))
+  const bool has_tried = report.complete || report.cases_skipped >= refusals_min;
+  if (!found && has_tried && is_nearly_none(report.cases, report.cases_skipped))
     return std::unexpected(report.cases == 0
                                ? report.skipped_because
                                : fmt::format("{} of {} spaces were refused: {}", report.cases_skipped,

@@ -277,6 +277,11 @@ std::optional<Violation> Executor::perform(const AllocAt& op) {
 std::optional<Violation> Executor::perform(const Congruent& op) {
   if (!features_.congruent) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   const Result<Address> expected = expect([&] { return predict(op); });
+  // Without memory, blocks in another order are compared each with each. That is slow, and no hang.
+  constexpr std::uint64_t pairs_in_the_usual_time = std::uint64_t{1} << 27;
+  if (!std::ranges::is_sorted(op.blocks, {}, &vmap::Block::offset))
+    beacon_.allow(static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(op.blocks.size() * op.blocks.size() / pairs_in_the_usual_time, 1u << 30)));
   beacon_.aside(false);
   const Result<Address> actual = subject_->allocate_congruent(op.blocks, op.align, op.within);
   if (actual)

@@ -233,6 +233,7 @@ void Explainer::run_variants(std::vector<Variant>& variants) {
     if (!violated[item]) effects[item] = effect_of(failure_of(death, changed(variants[item])));
     return false;
   };
+  if (!options.keep_going()) return;
   const Walked walked = walk(variants.size(), work, options);
   for (std::size_t i = 0; i < walked.items; ++i) variants[i].effect = effects[i];
 }

@@ -68,6 +68,7 @@ class Printed {
   [[nodiscard]] std::string end(std::size_t bytes_max) const {
     if (size_ <= bytes_max) return end_;
     std::string note = "(of what was printed, " + std::to_string(size_) + " bytes, this is the end)\n";
+    if (note.size() >= bytes_max) return note.substr(0, bytes_max);
     return note + end_.substr(end_.size() - std::min(end_.size(), bytes_max - note.size()));
   }
 
@@ -275,7 +276,8 @@ void Child::watch(Clock::time_point now) {
   if (!same_step) cpu_before_ = cpu_of(pid_);
   if (now - asleep_since_ > options_.limits.asleep) kill_it(Killed::hang);
   // The child's own timer comes first, unless the subject has stopped that.
-  if (same_step && cpu_of(pid_) - cpu_before_ > 2 * options_.limits.cpu) kill_it(Killed::hang);
+  const auto cpu_max = 2 * options_.limits.cpu * (std::int64_t{1} + shared_.times_longer.load());
+  if (same_step && cpu_of(pid_) - cpu_before_ > cpu_max) kill_it(Killed::hang);
   if (is_sanitized() && resident(pid_) > options_.limits.memory + resident(::getpid())) kill_it(Killed::large);
   if (!interrupted_ && options_.keep_going && !options_.keep_going()) {
     interrupted_ = true;
@@ -361,7 +363,8 @@ Walked walk(std::uint64_t count, const Work& work, const WalkOptions& options) {
       const Place place{walked.items, death.step, death.phase, child.began()};
       if (!killed.empty() && killed.back().item != place.item) killed.clear();
       killed.push_back(place);
-      if (std::ssize(killed) < options.tries) {
+      // One that never began has done nothing that must not be done twice.
+      if (std::ssize(killed) < (child.began() ? options.tries : std::max(options.tries, WalkOptions{}.tries))) {
         walked.told += told(shared.told_before.load());
         continue;
       }

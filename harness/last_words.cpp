@@ -23,7 +23,7 @@ using Cause = Shared::Cause;
 LastWords words;
 struct sigaction handlers_before[NSIG];
 std::terminate_handler terminate_before = nullptr;
-int ticks = 0;  ///< since the step began
+std::uint64_t ticks = 0;  ///< since the step began
 
 bool wanted() { return words.is_wanted == nullptr || words.is_wanted(); }
 
@@ -67,7 +67,7 @@ void on_cpu_tick(int, siginfo_t*, void* context) {
   const bool works = progress == progress_before && !words.page->aside.load(std::memory_order_relaxed);
   ticks = works ? ticks + 1 : 0;
   progress_before = progress;
-  if (ticks < 4) return;
+  if (ticks < 4 * (std::uint64_t{1} + words.page->times_longer.load(std::memory_order_relaxed))) return;
   ticks = 0;
   words.page->stack.take(pc_of(context));
   leave(Cause::cpu);

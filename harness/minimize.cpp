@@ -146,7 +146,7 @@ void Minimizer::run_last() {
   if (best_.failure.op && best_.failure.step < best_.trace.ops.size())
     best_.failure.op = best_.trace.ops[best_.failure.step];
   const auto keep_going = [this, end = Clock::now() + std::chrono::seconds(1)] {
-    return !ended_ || Clock::now() < end;
+    return time_is_left() || Clock::now() < end;
   };
   const auto last = run_isolated(best_.trace, make_, {.limits = options_.limits, .keep_going = keep_going});
   if (last && *last && wanted_(**last)) best_.failure = **last;
@@ -224,7 +224,12 @@ void Minimizer::fall_back() {
     if (kept <= before || (stable && length_of(best_.trace) <= searched_ops_max)) continue;
     keep(kept);
     Hit hit{0, best_.trace, best_.failure};
-    delete_ops(hit.trace, hit.failure);
+    try {
+      delete_ops(hit.trace, hit.failure);
+    } catch (const ChildrenKilled&) {
+      keep(before);
+      throw;
+    }
     const std::size_t length_max = stable ? length_of(best_.trace) / 2 : length_of(best_.trace) - 1;
     keep(length_of(hit.trace) <= length_max && take(std::move(hit)) ? kept : before);
   }
@@ -358,7 +363,7 @@ bool Minimizer::simplify_numbers() {
     const Placements where = placed(trace);
     const std::vector<Dial> all = dials(trace, where);
     if (turn(all, first_values) || turn(all, odd_values)) continue;
-    best_.numbers_smallest = time_is_left();
+    best_.numbers_smallest = time_is_left() && has_every_dial(trace, where);
     return any;
   }
   return false;

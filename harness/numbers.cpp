@@ -17,11 +17,15 @@ struct Overloaded : Cases... {
   using Cases::operator()...;
 };
 
+/// Of more addresses, what lies between them has no dials.
+constexpr std::size_t marks_max = 64;
+
 class Dials {
  public:
   Dials(const Trace& trace, const Placements& placed) : trace_(trace), placed_(placed), granule_(trace.space.granule) {}
 
   std::vector<Dial> all();
+  [[nodiscard]] std::vector<Address> marks() const;
 
  private:
   using Set = std::function<void(Trace&, std::uint64_t)>;
@@ -37,7 +41,6 @@ class Dials {
   void add(std::uint64_t now, const Set& set);
   void add_in_granules(std::uint64_t value, const Set& set);
   void add_alignment(Size align, const Set& set);
-  [[nodiscard]] std::vector<Address> marks() const;
 
   const Trace& trace_;
   const Placements& placed_;
@@ -115,7 +118,6 @@ void Dials::space() {
 /// Between any two addresses that matter: what lies there is taken out, and all that lies behind it follows.
 void Dials::gaps() {
   const std::vector<Address> marks = this->marks();
-  constexpr std::size_t marks_max = 64;
   if (marks.size() > marks_max) return;
   const Address first = marks[marks.size() > 2 ? 1 : 0];
   // The space begins later, and all else stays where it is.
@@ -284,6 +286,10 @@ void Dials::congruent(std::size_t i, const Congruent& op) {
 }
 
 }  // namespace
+
+bool has_every_dial(const Trace& trace, const Placements& placed) {
+  return Dials(trace, placed).marks().size() <= marks_max;
+}
 
 std::vector<Dial> dials(const Trace& trace, const Placements& placed) { return Dials(trace, placed).all(); }
 

@@ -27,6 +27,9 @@ struct Dial {
 /// All dials of a trace that has placed this. What a dial holds refers to `trace` and `placed`.
 [[nodiscard]] std::vector<Dial> dials(const Trace& trace, const Placements& placed);
 
+/// False of a trace with so many addresses that those between them have no dials.
+[[nodiscard]] bool has_every_dial(const Trace& trace, const Placements& placed);
+
 /// Values below `now` that show at once how far a dial can be turned: 0, 1, half, and the next smaller one. For a
 /// failure that comes from some value up, the last fails if and only if `now` is not the smallest.
 [[nodiscard]] std::vector<std::uint64_t> first_values(std::uint64_t now);

@@ -10,8 +10,10 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -50,6 +52,32 @@ bool shows(const Failure& failure, std::string_view expected) {
   if (expected == "SIGABRT" && failure.kind == FailureKind::exception) return true;
   return failure.kind == FailureKind::signal &&
          (failure.what == expected || (expected == "SIGSEGV" && failure.what == "stack-overflow"));
+}
+
+// ---- Ops that take long
+// ------------------------------------------------------------------------------------------------
+
+/// Compares blocks for 200 ms of processor time.
+struct ComparesForLong : ModelSubject {
+  using ModelSubject::ModelSubject;
+  vmap::Result<Address> allocate_congruent(std::span<const vmap::Block> blocks, Size align, Range within) {
+    for (const std::clock_t begin = std::clock(); std::clock() - begin < CLOCKS_PER_SEC / 5;) {}
+    return ModelSubject::allocate_congruent(blocks, align, within);
+  }
+};
+
+TEST(RunIsolated, GivesBlocksThatDoNotAscendTheTimeToCompareEachWithEach) {
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return ComparesForLong(config); });
+  IsolatedOptions options;
+  options.limits.cpu = milliseconds(40);
+  Trace trace = trace_of("space 0x0..0x100000\n");
+  Congruent op{.label = {0}, .align = 1, .within = vmap::everywhere, .blocks = {}};
+  for (Address offset = 0; offset < 40'000; ++offset) op.blocks.push_back({2 * offset, 1});
+  trace.ops.push_back(op);
+  EXPECT_EQ(signature(fail(trace, make, options)), "hang in congruent");
+  std::ranges::reverse(op.blocks);
+  trace.ops[0] = op;
+  EXPECT_FALSE(run_isolated(trace, make, options).value());
 }
 
 // ---- The catalogue

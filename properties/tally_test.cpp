@@ -35,6 +35,7 @@ class Tallies : public testing::Test {
     write(*file, 3, counts_of(41));
     write(*file, 3, counts_of(42));
     file->bytes = sizeof(Tally);
+    file->copy_bytes = sizeof(Tally::Copy);
     file->magic = Tally::magic_value;
   }
 

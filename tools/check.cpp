@@ -50,6 +50,7 @@ struct Options {
 struct Saved {
   std::size_t replayed = 0;   ///< and did not fail
   std::size_t of_others = 0;  ///< passed by: of another subject
+  std::size_t left = 0;       ///< when --time was up
 };
 
 /// One run, as it is reported.
@@ -188,7 +189,12 @@ std::optional<Exit> replay_saved(const Common& common, const Options& options, c
                                  Saved& saved) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(options.save_dir, ignored)) return std::nullopt;
+  const auto begin = std::chrono::steady_clock::now();
   for (const std::string& name : traces_in(options.save_dir)) {
+    if (options.time && std::chrono::steady_clock::now() - begin >= *options.time) {
+      ++saved.left;
+      continue;
+    }
     const std::string path = (std::filesystem::path(options.save_dir) / name).string();
     try {
       if (const auto status = replay_one_saved(common, options, subject, path, saved)) return status;
@@ -200,6 +206,9 @@ std::optional<Exit> replay_saved(const Common& common, const Options& options, c
   if (common.json) return std::nullopt;
   if (saved.replayed != 0)
     out(fmt::format("{} saved in {} replayed: none fails\n", count_of(saved.replayed, "trace"),
+                    one_line(options.save_dir)));
+  if (saved.left != 0)
+    out(fmt::format("{} in {} not replayed: time was up\n", count_of(saved.left, "saved trace"),
                     one_line(options.save_dir)));
   if (saved.of_others != 0)
     out(fmt::format("{} of other subjects in {} not replayed; --all-saved replays them, too\n",
@@ -381,7 +390,8 @@ ordered_json json_of(const Run& run, const Common& common) {
   if (run.options.stats) json["histograms"] = histograms_json(report);
   json["states_hash"] = states_hash_json(report);
   if (!run.options.demands.empty()) json["demands"] = demands_json(run.options.demands, report);
-  json["saved"] = {{"replayed", run.saved.replayed}, {"of_other_subjects", run.saved.of_others}};
+  json["saved"] = {
+      {"replayed", run.saved.replayed}, {"of_other_subjects", run.saved.of_others}, {"left", run.saved.left}};
   json["warnings"] = report.found ? std::vector<std::string>{} : health_warnings(report);
   json["verdict"] = verdict_of(run);
   if (!run.finding) return json;

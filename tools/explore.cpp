@@ -394,7 +394,7 @@ Exit report_broken_word(const Common& common, const Plan& plan, const ExploreRep
   const std::string trace = print(plan.territory.trace(found.moves)), other = print(plan.territory.trace(found.other));
   json["found"] = {{"moves", found.moves.size()}, {"detail", what}, {"trace", trace}, {"other", other}};
   if (common.json)
-    out(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
   else
     out(fmt::format("each by itself is allowed; replay --json shows what the last op of each does:\n\n{}\n{}\n", trace,
                     other));
@@ -407,8 +407,12 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
   Trace trace = plan.territory.trace(found.moves);
   if (!found.line.empty())
     if (auto longer = parse_trace(print(trace) + found.line + "\n")) trace = *std::move(longer);
-  const auto failure =
-      run_isolated(trace, plan.subject.make, {.checking = Checking::every_step, .limits = {}, .keep_going = {}});
+  std::optional<Failure> failure;
+  try {
+    const auto ran =
+        run_isolated(trace, plan.subject.make, {.checking = Checking::every_step, .limits = {}, .keep_going = {}});
+    if (ran) failure = *ran;
+  } catch (const ChildrenKilled&) {}  // what was found is shown all the same
   ordered_json json = json_of(plan, options, report);
   const std::string what =
       found.violation ? fmt::format("{}: {}", name(found.violation->invariant), one_line(found.violation->detail))
@@ -418,7 +422,7 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
                     found.astray ? "on another way to a state than its first" : "and there is no way with fewer",
                     what));
   if (!found.other.empty()) return report_broken_word(common, plan, found, std::move(json), what);
-  if (!failure || !*failure) {
+  if (!failure) {
     // A trace of whole areas does not show it. What was found is no less true.
     json["found"] = {{"moves", found.moves.size()}, {"detail", what}, {"trace", print(trace)}, {"reproduced", false}};
     if (common.json)
@@ -430,14 +434,13 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
                       print(trace)));
     return options.index_only ? Exit::violation : Exit::flaky;
   }
-  cut_behind(trace, **failure);
+  cut_behind(trace, *failure);
   Minimizing minimizing{.wanted = !options.no_minimize};
   const std::string found_by =
       fmt::format("vmapcheck explore --subject {} --granules {}{}{}", shell_word(plan.subject.name), plan.granules,
                   options.index_only ? " --index-only" : " --ops ",
                   options.index_only ? "" : fmt::format("{}", fmt::join(plan.ops, ",")));
-  const SavedFinding kept =
-      keep_finding(plan.subject, trace, **failure, minimizing, found_by, common, options.save_dir);
+  const SavedFinding kept = keep_finding(plan.subject, trace, *failure, minimizing, found_by, common, options.save_dir);
   if (common.json) {
     json["found"] = tool::json_of(kept.finding);
     json["found"]["moves"] = found.moves.size();

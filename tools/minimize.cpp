@@ -136,10 +136,10 @@ Exit minimize_file(const Common& common, const Options& options) {
 /// it did then, and what was said of its length then does not.
 std::vector<std::string> comments_of(const Finding& finding, const Trace& trace) {
   const SavedFor was = saved_for(trace), is = saved_for(finding.trace);
-  const bool same = was.subject == is.subject && was.signature == is.signature;
+  const bool same = is_same_subject(was.subject, is.subject) && was.signature == is.signature;
   std::vector<std::string> comments{finding.trace.comments.front()};
   const bool shorter = finding.trace.ops.size() != trace.ops.size();  // else what was said of its length stands
-  if (shorter)
+  if (shorter || finding.minimized->kept != Kept::signature)
     comments.push_back(fmt::format("Minimized from {} to {}{}.", trace.ops.size(),
                                    count_of(finding.trace.ops.size(), "op"), what_was_kept(finding)));
   for (const std::string& comment : trace.comments) {

@@ -93,6 +93,7 @@ class Exploration {
   void run_tasks();
   void work(std::size_t worker);
   bool pause_wanted() const;
+  void sign_of_life() { beacon_.at(Phase::op, steps_.fetch_add(1, std::memory_order_relaxed)); }
   std::string save();
   void conclude();
   void found(std::span<const Move> moves, const std::string& line, vmap::Violation violation);
@@ -244,6 +245,7 @@ void Exploration::Worker::walk(World& world, std::vector<Move> path, unsigned nu
     if (next == nullptr) break;
     path.push_back(next->move);
     key = next->key;
+    all_.sign_of_life();
     auto violation = world.enter(path);
     if (!violation && world.key() != key) violation = vmap::Violation{vmap::Invariant::answer, another_state};
     if (violation) {
@@ -270,6 +272,7 @@ void Exploration::Worker::compare(World& world, Stop stop) {
   const std::span<const Move> way = way_to(stop.id);
   std::vector<Move> other(way.begin(), way.end());
   Arrivals first;
+  all_.sign_of_life();
   if (world.enter(other) || world.key() != all_.states_[stop.id].key) return;  // found where that state is expanded
   world.expand(first);
   count_.again.fetch_add(first.all.size(), std::memory_order_relaxed);
@@ -401,7 +404,7 @@ void Exploration::work(std::size_t number) {
       const Task task = tasks_[index];
       for (std::size_t place = task.places.begin; place < task.places.end && !failed_; ++place) {
         const StateId id = StateId::of(task.shard, place);
-        beacon_.at(Phase::op, steps_.fetch_add(1, std::memory_order_relaxed));
+        sign_of_life();
         const std::span<const Move> way = worker.way_to(id);
         auto violation = world.enter(way);
         if (!violation && world.key() != states_[id].key)
@@ -554,10 +557,12 @@ ExploreReport::Found find_killer(const Territory& territory, const ExploreOption
       if (auto world = territory.world(scratch[0])) (void)(*world)->enter(found.moves);
       return std::nullopt;
     };
-    const Walked walked = walk(1, again, {.limits = options.limits, .on_death = {}, .keep_going = {}});
-    if (!walked.death) continue;
-    found.death = walked.death;
-    return found;
+    try {
+      const Walked walked = walk(1, again, {.limits = options.limits, .on_death = {}, .keep_going = {}});
+      if (!walked.death) continue;
+      found.death = walked.death;
+      return found;
+    } catch (const ChildrenKilled&) {}  // which says nothing of these moves
   }
   if (death.by_other) throw ChildrenKilled(death);
   return first;
