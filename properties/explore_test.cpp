@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "harness/executor.hpp"
@@ -462,6 +464,22 @@ TEST(ExploreHidden, OtherWaysToTheSameStatesShowACounter) {
   const auto failure = run_isolated(territory.trace(report.found->moves), made<Counts>());
   ASSERT_TRUE(failure && *failure);
   EXPECT_EQ((*failure)->violation.invariant, vmap::Invariant::answer);
+}
+
+TEST(ExploreHidden, ASubjectThatIsSlowDoesNotHang) {
+  struct Sleeps : ModelSubject {
+    using ModelSubject::ModelSubject;
+    vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+      static int calls = 0;  // the first state's moves are enough
+      if (calls++ < 12) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      return ModelSubject::allocate(request);
+    }
+  };
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return Sleeps(config); });
+  ExploreOptions options{.depth_max = 1};
+  options.limits.asleep = std::chrono::milliseconds(20);  // the moves of one state sleep for longer
+  const ExploreReport report = explored(whole_territory(make, {.granules = 5, .lazy_limit = {}, .ops = {}}), options);
+  EXPECT_FALSE(report.found);
 }
 
 TEST(ExploreHidden, ADigestTellsStatesApartSoThatACounterIsFoundInTheFewestMoves) {

@@ -337,6 +337,7 @@ std::string Exploration::run() {
 std::optional<std::string> Exploration::begin() {
   beacon_.at(Phase::construction, 0);
   for (unsigned i = 0; i < options_.jobs; ++i) {
+    here_[i].beacon = beacon_;
     auto world = territory_.world(here_[i]);
     if (!world) return std::string{mark_error} + 's' + world.error();
     worlds_.push_back(*std::move(world));

@@ -86,6 +86,7 @@ std::string WholeWorld::begin() {
   auto executor = Executor::create(space_of(options_), make_, Checking::every_step, arena_.get());
   if (!executor) return executor.error();
   executor_ = *std::move(executor);
+  executor_->report_to(here_.beacon);
   if (!rewinds_ && executor_->subject_can_rewind()) {
     rewinds_ = true;
     return begin();

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 
+#include "harness/beacon.hpp"
 #include "harness/coverage.hpp"
 #include "harness/explore/state_set.hpp"
 #include "model/op.hpp"
@@ -29,6 +30,7 @@ struct Whereabouts {
   std::uint32_t length = 0;
   bool astray = false;  ///< on another way to a state than its first
   std::array<Move, explore_depth_max + 1> moves{};
+  Beacon beacon{};  ///< each move is a sign of life: a state has many, and a subject may be slow
 };
 
 /// Is told what the moves from a state lead to.
