@@ -241,7 +241,7 @@ saved_of_other_subjects() {
   run 0 check --cases 2 --ops 10 -o mixed
   says out '^2 saved traces of other subjects in mixed not replayed'
   run 0 check --cases 2 --ops 10 -o mixed --json
-  one_line_of out '"saved":\{"replayed":0,"of_other_subjects":2\}'
+  one_line_of out '"saved":\{"replayed":0,"of_other_subjects":2,"left":0\}'
   run 0 check --cases 2 --ops 10 -o mixed --all-saved
   says out '^2 traces saved in mixed replayed: none fails$'
   run 10 check --subject seed_2019 -o mixed --all-saved
@@ -265,7 +265,7 @@ saved_and_changed() {
 # ---- Subjects in files -------------------------------------------------------------------------------------------------
 
 # so/refuses.so: it refuses whatever is asked of it. SUBJECT_IS=picky: sound, but for spaces without granules, which it
-# refuses; never: it refuses all spaces.
+# refuses; never: it refuses all spaces; tired: it serves 50 times in a process, whatever spaces it is made for.
 compile_subject() {
   command -v g++ >/dev/null || return
   mkdir so
@@ -279,6 +279,14 @@ compile_subject() {
 
 using namespace vmapcheck;
 
+static int served = 0;
+struct Tired : ModelSubject {
+  using ModelSubject::ModelSubject;
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    if (++served > 50) return std::unexpected(vmap::Error::no_space);
+    return ModelSubject::allocate(request);
+  }
+};
 struct Refuses {
   vmap::Result<vmap::Allocation> allocate(const vmap::Request&) { return std::unexpected(vmap::Error::no_space); }
   vmap::Result<Range> free(Address) { return std::unexpected(vmap::Error::not_busy); }
@@ -289,6 +297,7 @@ static std::expected<std::unique_ptr<AnySubject>, std::string> make(const Subjec
   const std::string_view is = text != nullptr ? text : "";
   if (is == "never" || (is == "picky" && config.space.granule == 1)) return std::unexpected("granules are too small");
   if (is == "picky") return model_subject()(config);
+  if (is == "tired") return factory([](const SubjectConfig& its) { return Tired(its); })(config);
   return factory([](const SubjectConfig&) { return Refuses{}; })(config);
 }
 
@@ -335,6 +344,11 @@ named_by_the_last_part() {
     verdict "files beside the subject" 2 "$(find ../so -type f | wc -l)"
     rm -r fail
   done
+  # What does not fail by itself is saved, too.
+  SUBJECT_IS=tired run 12 explore --subject ../so/refuses.so --granules 3 --ops first-fit -o fail
+  says out '^flaky: run again by itself, this trace did not fail$'
+  verdict "saved traces" 1 "$(find fail -maxdepth 1 -name 'refuses.so-answer-????????.trace' | wc -l)"
+  rm -r fail
   cd ..
 }
 

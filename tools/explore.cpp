@@ -422,20 +422,25 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
                     found.astray ? "on another way to a state than its first" : "and there is no way with fewer",
                     what));
   if (!found.other.empty()) return report_broken_word(common, plan, found, std::move(json), what);
-  if (!failure) {
+  const bool reproduced = failure.has_value();
+  if (!reproduced && options.index_only) {
     // A trace of whole areas does not show it. What was found is no less true.
     json["found"] = {{"moves", found.moves.size()}, {"detail", what}, {"trace", print(trace)}, {"reproduced", false}};
     if (common.json)
       out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
     else
-      out(fmt::format("{}:\n\n{}\n",
-                      options.index_only ? "the same, done by whole areas, does not fail; it is"
-                                         : "run again by itself, this trace did not fail",
-                      print(trace)));
-    return options.index_only ? Exit::violation : Exit::flaky;
+      out(fmt::format("the same, done by whole areas, does not fail; it is:\n\n{}\n", print(trace)));
+    return Exit::violation;
+  }
+  if (!reproduced) {
+    if (!common.json) out("flaky: run again by itself, this trace did not fail\n");
+    const std::size_t last = trace.ops.empty() ? 0 : trace.ops.size() - 1;
+    Death death = found.death.value_or(Death{});
+    if (death.phase == Phase::op) death.step = last;  // it counted those of the exploration
+    failure = found.violation ? failure_of(*found.violation, last, trace) : failure_of(death, trace);
   }
   cut_behind(trace, *failure);
-  Minimizing minimizing{.wanted = !options.no_minimize};
+  Minimizing minimizing{.wanted = reproduced && !options.no_minimize};
   const std::string found_by =
       fmt::format("vmapcheck explore --subject {} --granules {}{}{}", shell_word(plan.subject.name), plan.granules,
                   options.index_only ? " --index-only" : " --ops ",
@@ -444,10 +449,11 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
   if (common.json) {
     json["found"] = tool::json_of(kept.finding);
     json["found"]["moves"] = found.moves.size();
+    json["found"]["reproduced"] = reproduced;
     json["found"]["file"] = kept.path.empty() ? ordered_json() : ordered_json(kept.path);
     out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
   }
-  return Exit::violation;
+  return reproduced ? Exit::violation : Exit::flaky;
 }
 
 }  // namespace
