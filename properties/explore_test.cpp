@@ -482,6 +482,22 @@ TEST(ExploreHidden, ASubjectThatIsSlowDoesNotHang) {
   EXPECT_FALSE(report.found);
 }
 
+TEST(ExploreHidden, WalksOfASlowSubjectEndSoonAfterItsTime) {
+  struct Sleeps : ModelSubject {
+    using ModelSubject::ModelSubject;
+    vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      return ModelSubject::allocate(request);
+    }
+  };
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return Sleeps(config); });
+  const ExploreReport report = explored(whole_territory(make, {.granules = 3, .lazy_limit = {}, .ops = {}}),
+                                        {.time = std::chrono::milliseconds(100)});
+  EXPECT_FALSE(report.complete);
+  EXPECT_FALSE(report.found);
+  EXPECT_LT(report.exercised.again, 600u);  // of 896 transitions, which are those of the first state's walks
+}
+
 TEST(ExploreHidden, ADigestTellsStatesApartSoThatACounterIsFoundInTheFewestMoves) {
   struct Digest : Counts {
     using Counts::Counts;

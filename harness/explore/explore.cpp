@@ -93,6 +93,7 @@ class Exploration {
   void run_tasks();
   void work(std::size_t worker);
   bool pause_wanted() const;
+  bool is_overdue();
   void sign_of_life() { beacon_.at(Phase::op, steps_.fetch_add(1, std::memory_order_relaxed)); }
   std::string save();
   void conclude();
@@ -116,8 +117,9 @@ class Exploration {
   std::atomic<bool> stop_ = false;    ///< no more tasks are begun
   std::atomic<bool> failed_ = false;  ///< a task that is begun is not ended, either
   std::atomic<std::uint64_t> steps_ = 0;
-  std::uint64_t walks_below_ = 0;  ///< a hash of a state, for walks to begin there
-  unsigned walks_each_ = 1;        ///< so many
+  std::atomic<Clock::rep> end_seen_ = 0;  ///< when the end was wanted first; 0: it is not
+  std::uint64_t walks_below_ = 0;         ///< a hash of a state, for walks to begin there
+  unsigned walks_each_ = 1;               ///< so many
   Clock::time_point began_ = Clock::now();
   Clock::time_point save_due_ = Clock::now();
   std::mutex found_mutex_;
@@ -242,7 +244,7 @@ void Exploration::Worker::walk(World& world, std::vector<Move> path, unsigned nu
   std::optional<Stop> met;  // before, and last
   for (std::size_t step = 1; step <= walk_length && path.size() < explore_depth_max; ++step) {
     const Arrival* const next = drawn(arrivals, key, StateSet::hash_of(from_.key + number * walk_length + step));
-    if (next == nullptr) break;
+    if (next == nullptr || all_.is_overdue()) break;
     path.push_back(next->move);
     key = next->key;
     all_.sign_of_life();
@@ -422,6 +424,15 @@ void Exploration::work(std::size_t number) {
     trouble_ = std::current_exception();
     stop_ = true;
   }
+}
+
+/// The end is wanted for a second already: of a subject this slow, walks are not worth the wait.
+bool Exploration::is_overdue() {
+  const Clock::time_point now = Clock::now();
+  if (!beacon_.stop_wanted() && !(options_.time && now - began_ >= *options_.time)) return false;
+  Clock::rep seen = 0;
+  if (end_seen_.compare_exchange_strong(seen, now.time_since_epoch().count())) return false;
+  return now.time_since_epoch() - Clock::duration(seen) >= std::chrono::seconds(1);
 }
 
 bool Exploration::pause_wanted() const {
