@@ -13,7 +13,7 @@
 //
 // Every candidate runs in a child process, many to a child: a candidate that crashes or hangs costs one fork. What is
 // taken was run again in a child of its own. Deterministic for a seed; where time did not run out, minimizing the
-// result again changes nothing.
+// result again changes nothing, but for a long one whose signature moves (fall_back).
 //
 // The signature is kept (failure.hpp), unless it moves: where deletion of a long trace gets no further, for what it
 // tries fails with other signatures, the same kind of failure will do, and then any failure, if that leaves at most
