@@ -6,19 +6,17 @@
 //      first, down to single ones. Every subsequence of a trace is a trace (model/op.hpp), so deletion needs no repair. Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input"
 //      (2002).
 //   2. Make placements concrete, and delete again: an area that stays where it was needs no others to get there.
-//   3. Simplify: all single moves of simplify.hpp, the best first; and bisect each number, alone and with those that
-//   are
-//      linked to it (numbers.hpp); until neither finds a simpler one.
+//   3. Simplify: all single moves of simplify.hpp, the best first; and bisect each number, alone and with those linked
+//      to it (numbers.hpp); until neither finds a simpler one.
 //   4. Search below the length, at random and then breadth first (shorter.hpp); from a hit, go on with 1.
 //
 // Every candidate runs in a child process, many to a child: a candidate that crashes or hangs costs one fork. What is
 // taken was run again in a child of its own. Deterministic for a seed; where time did not run out, minimizing the
 // result again changes nothing, but for a long one whose signature moves (fall_back).
 //
-// The signature is kept (failure.hpp), unless it moves: where deletion of a long trace gets no further, for what it
-// tries fails with other signatures, the same kind of failure will do, and then any failure, if that leaves at most
-// half. A violation is exchanged only if the trace itself does not always fail with it. Minimized::kept says what was
-// kept.
+// The signature is kept (failure.hpp), unless it moves: where the best trace does not always fail in the same way, or a
+// long one gets no shorter since what is tried fails in other ways. Then the same kind of failure will do, and then any,
+// if that makes the trace shorter (the long one half as long); `kept` says which.
 //
 //     const SubjectFactory make = model_subject();
 //     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
