@@ -15,8 +15,8 @@
 // result again changes nothing, but for a long one whose signature moves (fall_back).
 //
 // The signature is kept (failure.hpp), unless it moves: where the best trace does not always fail in the same way, or a
-// long one gets no shorter since what is tried fails in other ways. Then the same kind of failure will do, and then any,
-// if that makes the trace shorter (the long one half as long); `kept` says which.
+// long one gets no shorter since what is tried fails in other ways. Then the same kind of failure will do, and then
+// any, if that makes the trace shorter (the long one half as long); `kept` says which.
 //
 //     const SubjectFactory make = model_subject();
 //     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
