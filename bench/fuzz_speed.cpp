@@ -24,8 +24,8 @@
 #include <vector>
 
 #include "fuzz/records.hpp"
-#include "harness/executor.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/verify/executor.hpp"
+#include "harness/verify/model_subject.hpp"
 
 extern "C" {
 int LLVMFuzzerInitialize(int* argc, char*** argv);
@@ -47,7 +47,6 @@ double cpu() {
 }
 
 // ---- The target alone
-// --------------------------------------------------------------------------------------------------
 
 /// What a corpus makes the target do, on the model: it answers as a sound allocator does.
 struct Load {
@@ -105,7 +104,6 @@ void replay(const std::string& directory, double seconds) {
 }
 
 // ---- A fuzzing run
-// -----------------------------------------------------------------------------------------------------
 
 struct Counted {
   std::uint64_t executions = 0;

@@ -12,10 +12,10 @@
 #include <variant>
 #include <vector>
 
-#include "harness/choices.hpp"
-#include "harness/draw.hpp"
-#include "harness/executor.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/random/choices.hpp"
+#include "harness/random/draw.hpp"
+#include "harness/verify/executor.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "subjects/registry.hpp"
 #include "vmap/address_space.hpp"
 

@@ -17,15 +17,16 @@ function(vmapcheck_library name)
   target_link_libraries(${name} ${scope} ${arg_LINK})
 endfunction()
 
-# vmapcheck_room(NAME [LINK target...] [WITHOUT regex]): the current folder as a library, its headers included from the
-# top. Sources whose names match WITHOUT are left out.
+# vmapcheck_room(NAME [FOLDER folder] [LINK target...] [WITHOUT regex]): a folder (default: the current one) as a library,
+# its headers included from the top. Sources whose names match WITHOUT are left out.
 function(vmapcheck_room name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "WITHOUT" "LINK")
-  file(GLOB sources RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" CONFIGURE_DEPENDS *.cpp)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER;WITHOUT" "LINK")
+  cmake_path(APPEND CMAKE_CURRENT_SOURCE_DIR "${arg_FOLDER}" OUTPUT_VARIABLE folder)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${folder}/*.cpp")
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${folder}/*.hpp")
   if(arg_WITHOUT)
-    list(FILTER sources EXCLUDE REGEX "${arg_WITHOUT}")
+    list(FILTER sources EXCLUDE REGEX "/${arg_WITHOUT}$")
   endif()
-  file(GLOB headers CONFIGURE_DEPENDS *.hpp)
   vmapcheck_library(${name} BASE "${PROJECT_SOURCE_DIR}" SOURCES ${sources} HEADERS ${headers} LINK ${arg_LINK})
 endfunction()
 

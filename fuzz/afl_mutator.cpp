@@ -14,7 +14,7 @@
 
 #include "fuzz/mutator.hpp"
 #include "fuzz/records.hpp"
-#include "harness/choices.hpp"
+#include "harness/random/choices.hpp"
 
 namespace vmapcheck {
 namespace {

@@ -4,7 +4,7 @@
 // more often than others did are worth keeping, too. Engines without extra counters do not notice.
 #pragma once
 
-#include "harness/coverage.hpp"
+#include "harness/verify/coverage.hpp"
 
 namespace vmapcheck {
 

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "fuzz/records.hpp"
-#include "harness/choices.hpp"
-#include "harness/draw.hpp"
-#include "harness/executor.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/random/choices.hpp"
+#include "harness/random/draw.hpp"
+#include "harness/verify/executor.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "model/trace.hpp"
 
 namespace vmapcheck {
@@ -82,7 +82,6 @@ class Mutation {
 };
 
 // ---- What ops have in common
-// -------------------------------------------------------------------------------------------
 
 template <class AnyOp>
 auto label_of(AnyOp& op) {  // null if the op has none
@@ -150,7 +149,6 @@ void rescale(Op& op, const Space& from, const Space& to) {
 }  // namespace
 
 // ---- The two functions
-// -------------------------------------------------------------------------------------------------
 
 Trace mutate(const Trace& trace, std::size_t size_max, std::uint64_t seed) {
   Mutation mutation(trace, seed);
@@ -211,7 +209,6 @@ Trace Mutation::finish(std::size_t size_max) && {
 }
 
 // ---- Ops come, go and move
-// ---------------------------------------------------------------------------------------------
 
 /// Ops of the grammar, drawn for the state that the model is in at their place.
 void Mutation::draw() {
@@ -314,7 +311,6 @@ std::uint32_t Mutation::labels_of(const std::vector<Op>& ops) {
 }
 
 // ---- One op changes
-// ----------------------------------------------------------------------------------------------------
 
 void Mutation::change_op() {
   if (ops().empty()) return;
@@ -470,7 +466,6 @@ std::optional<std::uint64_t> Mutation::number_elsewhere(Meaning wanted) {
 }
 
 // ---- The space changes
-// -------------------------------------------------------------------------------------------------
 
 void Mutation::change_space() {
   Space space = trace_.space;

@@ -3,7 +3,7 @@
 // Mutation and crossover of traces, op by op.
 //
 // A byte mutator sees forty bytes where there is one op, and seldom makes two of them agree. These change what matters:
-//   - ops are drawn by the grammar of harness/draw.hpp for the state at their place, deleted, repeated, moved,
+//   - ops are drawn by the grammar of harness/random/draw.hpp for the state at their place, deleted, repeated, moved,
 //   exchanged;
 //   - a number is nudged by a granule, halved, doubled, put at a boundary (0, 2^63, near 2^64) or taken from another
 //   op;

@@ -108,7 +108,6 @@ struct Scale {
 };
 
 // ---- Reading
-// -----------------------------------------------------------------------------------------------------------
 
 class Reader {
  public:
@@ -286,7 +285,6 @@ std::optional<std::uint32_t> Reader::back_to(Label label) const {
 }  // namespace
 
 // ---- Writing
-// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -450,7 +448,6 @@ Record Writer::exact(const Op& op) {
 }  // namespace
 
 // ---- The space
-// ---------------------------------------------------------------------------------------------------------
 
 Space sound(Space space) {
   const Size granule = space.granule = std::max<Size>(1, std::bit_floor(space.granule));
@@ -513,7 +510,6 @@ Record exact_of(const Space& space) {
 }
 
 // ---- Bytes
-// -------------------------------------------------------------------------------------------------------------
 
 template <class T>
 T load_number(const std::uint8_t* bytes) {

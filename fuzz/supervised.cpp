@@ -13,9 +13,9 @@
 #include <utility>
 
 #include "fuzz/features.hpp"
-#include "harness/executor.hpp"
-#include "harness/isolated.hpp"
-#include "harness/survival.hpp"
+#include "harness/isolate/survival.hpp"
+#include "harness/verify/executor.hpp"
+#include "harness/verify/isolated.hpp"
 
 namespace vmapcheck {
 namespace {

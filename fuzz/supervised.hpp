@@ -3,7 +3,7 @@
 // A fuzz target in a campaign: it counts what it does, and goes on past failures that are known.
 //
 // The campaign says so in the environment: VMAPCHECK_TALLY is the file to count in (tally.hpp), VMAPCHECK_KNOWN one
-// with a known signature (harness/failure.hpp) on each line; lines that begin with # are comments.
+// with a known signature (harness/isolate/failure.hpp) on each line; lines that begin with # are comments.
 // VMAPCHECK_OPS_MAX is after how many ops it ends (default: never). Without a tally a target runs its input, and dies
 // of what it finds, as under any engine.
 #pragma once
@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "fuzz/tally.hpp"
-#include "harness/failure.hpp"
+#include "harness/isolate/failure.hpp"
 #include "model/op.hpp"
 #include "subjects/registry.hpp"
 

@@ -113,7 +113,7 @@ ReadTally read_tally(const std::string& path) {
   static_assert(offsetof(Tally, copies) == offsetof(Head, copies));
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return {.kind = errno == ENOENT ? Kind::unused : Kind::unreadable};
-  struct stat about {};
+  struct stat about{};
   const bool has_size = ::fstat(file, &about) == 0 && about.st_size == sizeof(Tally);
   ReadTally tally{.kind = about.st_size == 0 ? Kind::unused : Kind::unreadable};
   // A target that runs may write each copy while it is read here; then both are read again.

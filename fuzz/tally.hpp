@@ -26,7 +26,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "harness/coverage.hpp"
+#include "harness/verify/coverage.hpp"
 
 namespace vmapcheck {
 

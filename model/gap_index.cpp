@@ -26,7 +26,6 @@ GapIndex::GapIndex(std::span<const Range> gaps, std::size_t chunk_max) : chunk_m
 }
 
 // ---- Predictions
-// -------------------------------------------------------------------------------------------------------
 
 Result<Allocation> GapIndex::predict(const Space& space, const Request& request) const {
   const Size align = std::max(request.align, space.granule);
@@ -88,7 +87,6 @@ std::optional<Range> GapIndex::last_from(Address address, Size size) const {
 }
 
 // ---- What has happened
-// -------------------------------------------------------------------------------------------------
 
 void GapIndex::take(Range range) {
   const Range gap = *last_from(range.begin, 0);

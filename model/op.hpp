@@ -7,93 +7,96 @@
 // shrinking is deletion.
 #pragma once
 
-#include <compare>
-#include <cstdint>
-#include <limits>
+#include <array>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "model/ops/alloc.hpp"
+#include "model/ops/alloc_at.hpp"
+#include "model/ops/congruent.hpp"
+#include "model/ops/fail_metadata.hpp"
+#include "model/ops/field.hpp"
+#include "model/ops/find.hpp"
+#include "model/ops/free.hpp"
+#include "model/ops/free_at.hpp"
+#include "model/ops/free_lazily.hpp"
+#include "model/ops/free_lazily_at.hpp"
+#include "model/ops/on_exhaustion.hpp"
+#include "model/ops/purge.hpp"
 #include "vmap/range.hpp"
-#include "vmap/request.hpp"
 
 namespace vmapcheck {
 
-using vmap::Address;
-using vmap::Range;
-using vmap::Size;
-
-/// Names what one op allocated: `a3`, or `a3.1` for the second block of the congruent op that bound a3.
-struct Label {
-  static constexpr std::uint32_t whole = std::numeric_limits<std::uint32_t>::max();
-  std::uint32_t id = 0;
-  std::uint32_t part = whole;  ///< index of a congruent block; `whole` for an op that binds one area
-  friend constexpr auto operator<=>(const Label&, const Label&) = default;
-};
-
-struct Alloc {
-  Label label;
-  vmap::Request request;
-  friend bool operator==(const Alloc&, const Alloc&) = default;
-};
-struct AllocAt {
-  Label label;
-  Range range;
-  friend bool operator==(const AllocAt&, const AllocAt&) = default;
-};
-/// Binds one label per block, `label.0`, `label.1`, ..., in the order in which the blocks are written.
-struct Congruent {
-  Label label;
-  Size align = 1;
-  Range within = vmap::everywhere;
-  std::vector<vmap::Block> blocks;
-  friend bool operator==(const Congruent&, const Congruent&) = default;
-};
-struct Free {
-  Label label;
-  friend bool operator==(const Free&, const Free&) = default;
-};
-struct FreeAt {
-  Address address = 0;
-  friend bool operator==(const FreeAt&, const FreeAt&) = default;
-};
-struct FreeLazily {
-  Label label;
-  friend bool operator==(const FreeLazily&, const FreeLazily&) = default;
-};
-struct FreeLazilyAt {
-  Address address = 0;
-  friend bool operator==(const FreeLazilyAt&, const FreeLazilyAt&) = default;
-};
-struct Purge {
-  friend bool operator==(const Purge&, const Purge&) = default;
-};
-struct Find {
-  Address address = 0;
-  friend bool operator==(const Find&, const Find&) = default;
-};
-/// Registers a hook that frees `label`, if it is still busy, the one time that it is called.
-struct OnExhaustion {
-  Label label;
-  friend bool operator==(const OnExhaustion&, const OnExhaustion&) = default;
-};
-/// The `countdown`-th request for metadata memory from here fails, once. At least 1.
-struct FailMetadata {
-  std::uint64_t countdown = 1;
-  friend bool operator==(const FailMetadata&, const FailMetadata&) = default;
-};
-
+/// Adding to it is the first step of docs/adding-an-op.md.
 using Op = std::variant<Alloc, AllocAt, Congruent, Free, FreeAt, FreeLazily, FreeLazilyAt, Purge, Find, OnExhaustion,
                         FailMetadata>;
 
 inline constexpr std::size_t op_kind_count = std::variant_size_v<Op>;
 
+/// `Op(T{}).index()`.
+template <class T>
+inline constexpr std::size_t op_kind = [] {
+  return []<class... Ops>(std::variant<Ops...>*) {
+    std::size_t kind = 0;
+    (void)((std::is_same_v<T, Ops> || (++kind, false)) || ...);
+    return kind;
+  }(static_cast<Op*>(nullptr));
+}();
+
 /// The word that begins the op's line in a trace, by `Op::index()`.
-inline constexpr std::string_view op_names[op_kind_count] = {"alloc",   "alloc-at",      "congruent",      "free",
-                                                             "free-at", "free-lazily",   "free-lazily-at", "purge",
-                                                             "find",    "on-exhaustion", "fail-metadata"};
+inline constexpr std::array<std::string_view, op_kind_count> op_names = []<class... Ops>(std::variant<Ops...>*) {
+  return std::array{Ops::word...};
+}(static_cast<Op*>(nullptr));
+
+[[nodiscard]] constexpr std::string_view name(const Op& op) { return op_names[op.index()]; }
+
+/// By `Op::index()`: whether ops of that kind have a field of that meaning.
+template <Meaning meaning>
+inline constexpr std::array<bool, op_kind_count> kinds_with = []<class... Ops>(std::variant<Ops...>*) {
+  return std::array{has_field<Ops>(meaning)...};
+}(static_cast<Op*>(nullptr));
+
+/// Cases of std::visit, one lambda for each kind of op. There is none for "all others": a new op must be thought of.
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+
+/// Calls `visit(field, value)` for each field of the op, in the order in which they are written.
+template <class Visitor>
+constexpr void for_each_field(const Op& op, Visitor&& visit) {
+  std::visit([&](const auto& one) { for_each_field_of(one, visit); }, op);
+}
+template <class Visitor>
+constexpr void for_each_field(Op& op, Visitor&& visit) {
+  std::visit([&](auto& one) { for_each_field_of(one, visit); }, op);
+}
+
+/// The label that the op binds, or null.
+[[nodiscard]] constexpr const Label* bound_label(const Op& op) {
+  const Label* found = nullptr;
+  for_each_field(op, [&](auto field, const auto& value) {
+    if constexpr (field.meaning == Meaning::label_bound) found = &value;
+  });
+  return found;
+}
+[[nodiscard]] constexpr Label* bound_label(Op& op) { return const_cast<Label*>(bound_label(std::as_const(op))); }
+
+/// The label that the op uses, or null.
+[[nodiscard]] constexpr const Label* used_label(const Op& op) {
+  const Label* found = nullptr;
+  for_each_field(op, [&](auto field, const auto& value) {
+    if constexpr (field.meaning == Meaning::label_used) found = &value;
+  });
+  return found;
+}
+[[nodiscard]] constexpr Label* used_label(Op& op) { return const_cast<Label*>(used_label(std::as_const(op))); }
 
 /// What is managed: the first lines of a trace.
 struct Space {

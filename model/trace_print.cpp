@@ -33,8 +33,8 @@ void append(std::string& out, Range range);
 void append_number(std::string& out, std::uint64_t number, int base);
 void append_hex(std::string& out, std::uint64_t number);
 
-template <class Piece>
-std::string printed(const Piece& piece) {
+template <class Token>
+std::string printed(const Token& piece) {
   std::string out;
   append(out, piece);
   return out;
@@ -154,8 +154,8 @@ struct Operands {
   }
 
  private:
-  template <class Piece>
-  void positional(Piece piece) {
+  template <class Token>
+  void positional(Token piece) {
     out += ' ';
     append(out, piece);
   }

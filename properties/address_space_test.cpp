@@ -21,7 +21,7 @@
 namespace vmap {
 namespace {
 
-// ---- Construction ---------------------------------------------------------------------------------------------------
+// ---- Construction
 
 TEST(AddressSpaceCreate, RefusesWhatIsNoSpace) {
   const std::array<Range, 1> off_granule{{{0x1800, 0x2000}}};
@@ -136,7 +136,7 @@ TEST(AddressSpaceCreate, TakesTheDefaultResourceWhereNoneIsGiven) {
   EXPECT_EQ(resource.requests, 1u);
 }
 
-// ---- Errors, and their order: argument, space, memory ---------------------------------------------------------------
+// ---- Errors, and their order: argument, space, memory
 
 /// For a space [0x4000, 0x10000) with pages as granules.
 const std::vector<Call> bad_calls{
@@ -239,7 +239,7 @@ TEST(AddressSpaceErrors, OnlyTheBeginOfABusyAreaCanBeFreed) {
   EXPECT_EQ(space.stats().failures[static_cast<std::size_t>(Error::not_busy)], 22u);
 }
 
-// ---- Looking --------------------------------------------------------------------------------------------------------
+// ---- Looking
 
 TEST(Looking, FindsTheBusyAreaThatContainsAnAddress) {
   AddressSpace space = make({.range = {0x100, 0x200}});
@@ -346,7 +346,7 @@ TEST(Looking, CostsLogarithmicallyManyVisits) {
   }
 }
 
-// ---- The ends of the 64-bit space -----------------------------------------------------------------------------------
+// ---- The ends of the 64-bit space
 
 TEST(EndsOfTheSpace, EverythingCanBeAllocatedAtOnce) {
   AddressSpace space = make({.range = everywhere});
@@ -413,7 +413,7 @@ TEST(EndsOfTheSpace, AnAllocationThatFailsIsTriedOnceWhereNothingWasFreedLazily)
   EXPECT_EQ(space.stats().nodes_visited - before, 1u) << "the block is long enough, and looked at once";
 }
 
-// ---- Moving ---------------------------------------------------------------------------------------------------------
+// ---- Moving
 
 TEST(Moving, TakesEverythingAlong) {
   TestResource resource;
@@ -458,7 +458,7 @@ TEST(Moving, ByAssignmentGivesTheOldContentsBackAndTakesTheNewResource) {
   EXPECT_EQ(new_resource.bytes_outstanding, 0u);
 }
 
-// ---- Faults that allocators of this kind really had -----------------------------------------------------------------
+// ---- Faults that allocators of this kind really had
 
 /// [0x100000, 0x140000) in pages.
 AddressSpace common_space(TestResource* resource = nullptr) {

@@ -20,7 +20,7 @@ import xml.etree.ElementTree
 
 import page_test
 
-COUNTERS = 11 + 11 + 1 + 11 * 4 + 4 + 11 * 4 + 12 * 10 + 4 + 5 + 21 + 2  # of harness/coverage.hpp; checked by the test of what was exercised
+COUNTERS = 11 + 11 + 1 + 11 * 4 + 4 + 11 * 4 + 12 * 10 + 4 + 5 + 21 + 2  # of harness/verify/coverage.hpp; checked by the test of what was exercised
 HOSTILE = "SIGSEGV in <script>window.hostile=1</script>&amp;\"'\n]]>--><!--body-->\u202e\x01" + "\U0001f41b" + "x" * 5000
 
 PASSING = "vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=0x1\n"

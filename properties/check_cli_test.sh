@@ -273,7 +273,7 @@ compile_subject() {
 #include <cstdlib>
 #include <string_view>
 
-#include "harness/model_subject.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "subjects/interface_stamp.hpp"
 #include "subjects/loaded.hpp"
 

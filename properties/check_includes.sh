@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Dependencies point one way: allocator <- model <- harness <- subjects <- fuzz <- tools, properties, bench.
+# Dependencies point one way: allocator <- model <- harness <- subjects <- fuzz <- tools, properties, bench; and within
+# the harness: isolate <- verify <- random <- reduce; verify <- picture, explore. `import` needs the model alone.
 #
 #   check_includes.sh [DIRECTORY]   checks the sources below DIRECTORY (default: this checkout); 0 all is well, 1 not
 #   check_includes.sh --canary      plants one forbidden line after another and fails unless each is found
@@ -20,12 +21,19 @@ allowed() {
       allocator/vmap/stats.hpp | allocator/vmap/tree_case.hpp) echo "$standard|\"vmap/$words\"" ;;
     allocator/*) echo "$standard|\"vmap/.*\"" ;;
     model/*) echo "$standard|$fmt|\"model/.*\"|\"vmap/$words\"" ;;
-    harness/*) echo "$standard|$posix|$fmt|\"(harness|model)/.*\"|\"vmap/$words\"" ;;
+    harness/isolate/*) echo "$standard|$posix|\"(harness/isolate/.*|model/op.hpp)\"|\"vmap/$words\"" ;;
+    harness/verify/*) echo "$standard|$posix|\"(harness/(isolate|verify)|model)/.*\"|\"vmap/$words\"" ;;
+    harness/random/*) echo "$standard|$posix|$fmt|\"(harness/(isolate|verify|random)|model)/.*\"|\"vmap/$words\"" ;;
+    harness/reduce/*) echo "$standard|$posix|$fmt|\"(harness/(isolate|verify|random|reduce)|model)/.*\"|\"vmap/$words\"" ;;
+    harness/picture/*) echo "$standard|$posix|$fmt|\"(harness/(isolate|verify|picture)|model)/.*\"|\"vmap/$words\"" ;;
+    harness/explore/*) echo "$standard|$posix|$fmt|\"(harness/(isolate|verify|explore)|model)/.*\"|\"vmap/$words\"" ;;
+    import/*) echo "$standard|$posix|$fmt|\"(import|model)/.*\"|\"vmap/$words\"" ;;
     subjects/*) echo "$standard|$posix|$fmt|\"(subjects|harness|model|vmap)/.*\"" ;;
     fuzz/*) echo "$standard|$posix|$fmt|\"(fuzz|subjects|harness|model|vmap)/.*\"" ;;
-    tools/*) echo "$standard|$posix|$fmt|<CLI/.*>|<nlohmann/.*>|<archive(_entry)?\.h>|\"(tools|fuzz|subjects|harness|model|vmap)/.*\"" ;;
+    tools/*) echo "$standard|$posix|$fmt|<CLI/.*>|<nlohmann/.*>|<archive(_entry)?\.h>|\"(tools|import|fuzz|subjects|harness|model|vmap)/.*\"" ;;
     bench/*) echo "$standard|$posix|$fmt|<benchmark/.*>|\"(bench|fuzz|subjects|harness|model|vmap)/.*\"" ;;
     properties/*) echo "$standard|$posix|$fmt|$tests|<nlohmann/.*>|\".*\"" ;;
+    *) echo 'nothing: no room holds it' ;;
   esac
 }
 
@@ -42,9 +50,9 @@ check() {
     done < <(
       grep -nE '^[[:space:]]*#[[:space:]]*include' "$file" |
         grep -vE "^[0-9]+:[[:space:]]*#[[:space:]]*include[[:space:]]*($(allowed "$file"))" || true
-      case "$file" in model/* | harness/*) sed -E 's,//.*,,' "$file" | grep -nE "$foreign" || true ;; esac
+      case "$file" in model/* | harness/* | import/*) sed -E 's,//.*,,' "$file" | grep -nE "$foreign" || true ;; esac
     )
-  done < <(find allocator model harness subjects fuzz tools bench properties -path properties/consumer -prune -o \
+  done < <(find allocator model harness import subjects fuzz tools bench properties -path properties/consumer -prune -o \
     \( -name '*.hpp' -o -name '*.cpp' \) -print | sort)
   return "$found"
 }
@@ -54,7 +62,7 @@ canary() {
   scratch="$(mktemp -d)"
   # shellcheck disable=SC2064
   trap "rm -rf '$scratch'" EXIT
-  mkdir -p "$scratch"/{allocator/vmap,model,harness,subjects,fuzz,tools,bench,properties}
+  mkdir -p "$scratch"/{allocator/vmap,model,harness/{isolate,verify,random,reduce,picture,explore},import,subjects,fuzz,tools,bench,properties}
   while read -r file line; do
     printf '#include <vector>\n%s\n' "$line" >"$scratch/$file"
     if (check "$scratch") >/dev/null; then
@@ -68,18 +76,26 @@ allocator/vmap/a.hpp #include <fmt/core.h>
 allocator/vmap/range.hpp #include "vmap/address_space.hpp"
 model/a.hpp #include "vmap/address_space.hpp"
 model/a.hpp #include "../allocator/vmap/free_space.hpp"
-model/a.hpp #include "harness/executor.hpp"
-harness/a.hpp #include "vmap/augmented_rbtree.hpp"
-harness/a.hpp #include <rapidcheck.h>
-harness/a.cpp   # include <gtest/gtest.h>
-harness/a.hpp #include "subjects/ours.hpp"
-harness/a.hpp vmap::AddressSpace* space;
-harness/a.hpp auto choice = *rc::gen::arbitrary<int>();
+model/a.hpp #include "harness/verify/executor.hpp"
+harness/a.hpp #include <vector>
+harness/isolate/a.hpp #include "model/trace.hpp"
+harness/isolate/a.hpp #include "harness/verify/executor.hpp"
+harness/verify/a.hpp #include "vmap/augmented_rbtree.hpp"
+harness/verify/a.hpp #include <rapidcheck.h>
+harness/verify/a.hpp #include "harness/random/check.hpp"
+harness/verify/a.cpp   # include <gtest/gtest.h>
+harness/verify/a.hpp #include "subjects/ours.hpp"
+harness/verify/a.hpp vmap::AddressSpace* space;
+harness/random/a.hpp auto choice = *rc::gen::arbitrary<int>();
+harness/random/a.hpp #include "harness/reduce/minimize.hpp"
+harness/picture/a.hpp #include "harness/reduce/minimize.hpp"
+harness/explore/a.hpp #include "harness/random/check.hpp"
+import/a.hpp #include "harness/verify/executor.hpp"
 fuzz/a.cpp #include <rapidcheck/gtest.h>
 tools/a.cpp #include "properties/corpus.hpp"
 subjects/a.hpp #include "fuzz/records.hpp"
 EOF
-  printf '#include <vector>\n#include "model/op.hpp" // fine\n' >"$scratch/harness/a.hpp"
+  printf '#include <vector>\n#include "model/op.hpp" // fine\n' >"$scratch/harness/verify/a.hpp"
   if ! check "$scratch"; then missed=1; fi
   return "$missed"
 }

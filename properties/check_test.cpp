@@ -19,9 +19,9 @@
 #include <thread>
 #include <utility>
 
-#include "harness/check.hpp"
-#include "harness/isolated.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/random/check.hpp"
+#include "harness/verify/isolated.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "properties/traces.hpp"
 #include "subjects/faulty.hpp"
 
@@ -197,7 +197,6 @@ TEST(Check, SaysOfAFalseAlarmOfVerifyWhatWasExpectedAndWhatWasSaid) {
 }
 
 // ---- Subjects that cannot be made in every space
-// ----------------------------------------------------------------------------------------
 
 /// The model, but for the spaces of which `refuses` says so.
 SubjectFactory picky(bool (*refuses)(const Space& space)) {
@@ -256,7 +255,6 @@ TEST(CheckOfThePicky, FindsWhatFailsInTheOthers) {
 }
 
 // ---- What comes of its processes
-// ------------------------------------------------------------------------------------------------------------
 
 TEST(CheckOfTheDying, CountsNoCaseOfProcessesThatTheSubjectHasForked) {
   static int forks = 0;

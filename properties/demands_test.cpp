@@ -2,7 +2,7 @@
 //
 // Demanded coverage, the health of a run, its histograms and the hash of its states: each says what the run did, and
 // notices where it did less.
-#include "harness/demands.hpp"
+#include "harness/random/demands.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,15 +11,14 @@
 #include <set>
 #include <string>
 
-#include "harness/health.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/random/health.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "properties/traces.hpp"
 
 namespace vmapcheck {
 namespace {
 
 // ---- How a demand is written
-// ---------------------------------------------------------------------------------------------
 
 TEST(Demand, IsANameAComparisonAndANumber) {
   const Demand demand = parse_demand("fit.no_edge>=1%").value();
@@ -81,7 +80,6 @@ TEST(Metrics, HaveNamesOfTheirOwnThatCanBeDemanded) {
 }
 
 // ---- What was reached
-// ----------------------------------------------------------------------------------------------------
 
 bool met(const char* demand, const CheckReport& report) { return reached(parse_demand(demand).value(), report).met; }
 
@@ -164,7 +162,6 @@ TEST(Histogram, HasABucketForEachPowerOfTwo) {
 }
 
 // ---- The hash of all states
-// ----------------------------------------------------------------------------------------------
 
 TEST(StatesHash, IsThatOfTheSeedAndOfNothingElse) {
   const auto hash_of = [](std::uint64_t seed) {
@@ -223,7 +220,6 @@ TEST(StatesHash, OfARunThatWasCutShortIsNotThatOfTheRun) {
 }
 
 // ---- Health
-// ------------------------------------------------------------------------------------------------------------
 
 /// The warnings, each cut to the word that tells it.
 std::set<std::string> warned(const CheckReport& report) {

@@ -11,8 +11,8 @@
 #include <string>
 #include <utility>
 
-#include "harness/choices.hpp"
-#include "harness/draw.hpp"
+#include "harness/random/choices.hpp"
+#include "harness/random/draw.hpp"
 #include "properties/traces.hpp"
 #include "subjects/vmap_subject.hpp"
 
@@ -79,7 +79,6 @@ INSTANTIATE_TEST_SUITE_P(Each, Canary,
                          [](const auto& each) { return std::string(vmap::name(each.param)); });
 
 // ---- The specimen
-// ------------------------------------------------------------------------------------------------------
 
 TEST(Seed2019, IsConvictedByRandomTracesInFiveOps) {
   const CheckReport report = check_with(subject("seed_2019"), 100, 1000);
@@ -90,7 +89,6 @@ TEST(Seed2019, IsConvictedByRandomTracesInFiveOps) {
 }
 
 // ---- Coverage
-// ----------------------------------------------------------------------------------------------------------
 
 /// A run of random checking in which everything must have happened.
 TEST(RandomChecking, FindsNothingInTheAllocatorAndExercisesEverything) {
@@ -156,7 +154,6 @@ TEST(Grammar, RunsUnderAnOdometer) {
 }
 
 // ---- Metadata that runs out
-// ----------------------------------------------------------------------------------------------
 
 /// Four blocks apart, or one in the middle: each request for a node that they need fails in its turn, in a fresh space
 /// and after a random past. The executor sees to it that nothing changed, and the same op then succeeds.
@@ -193,7 +190,6 @@ TEST(MetadataFailure, AtEachRequestOfEachAllocationChangesNothing) {
 }
 
 // ---- Subjects that have less
-// -------------------------------------------------------------------------------------------
 
 /// Two functions are enough. It places wherever its model says, from the top.
 class TwoFunctions {

@@ -28,7 +28,7 @@
 namespace vmap {
 namespace {
 
-// ---- Memory ---------------------------------------------------------------------------------------------------------
+// ---- Memory
 
 /// For a space of 64 pages of which only page 0 is busy: what takes how many nodes more.
 struct Hungry {
@@ -284,7 +284,7 @@ TEST(AddressSpaceMemory, DoesNotGrowInASteadyState) {
   EXPECT_EQ(space.stats().nodes_alive, 1u);
 }
 
-// ---- Exhaustion hooks -----------------------------------------------------------------------------------------------
+// ---- Exhaustion hooks
 
 /// A full space of three pages, and what its hooks did.
 struct Exhausted {
@@ -489,7 +489,7 @@ TEST(ExhaustionHooks, ForWhichThereIsNoMemoryAreNotRegistered) {
   EXPECT_EQ(e.called, "a");
 }
 
-// ---- Lazy frees -----------------------------------------------------------------------------------------------------
+// ---- Lazy frees
 
 TEST(LazyFree, EndsTheAreaButKeepsItsRangeUntilAPurge) {
   AddressSpace space = make({.range = {0, 4 * p}, .granule = p});

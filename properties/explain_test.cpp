@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "harness/explain.hpp"
-#include "harness/isolated.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/reduce/explain.hpp"
+#include "harness/verify/isolated.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "model/trace.hpp"
 #include "subjects/registry.hpp"
 

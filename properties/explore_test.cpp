@@ -18,11 +18,11 @@
 #include <thread>
 #include <vector>
 
-#include "harness/executor.hpp"
 #include "harness/explore/index_world.hpp"
 #include "harness/explore/whole_world.hpp"
-#include "harness/isolated.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/verify/executor.hpp"
+#include "harness/verify/isolated.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "model/trace.hpp"
 #include "subjects/faulty.hpp"
 #include "subjects/registry.hpp"
@@ -63,7 +63,6 @@ class StateFile {
 };
 
 // ---- What there is, counted in another way
-// ----------------------------------------------------------------------------
 
 /// Trees that single granules reach: taken and given back one at a time, by ops, on an executor made anew for each
 /// state. Whatever is carved or added in one piece can be in single granules, with the same tree (index_world.cpp).
@@ -180,7 +179,6 @@ TEST(Explore, FirstFitAloneDoesNotReachEveryTree) {
 }
 
 // ---- Whatever the way
-// -------------------------------------------------------------------------------------------------
 
 TEST(Explore, ThreadsChangeNothingOfWhatIsReported) {
   const ExploreReport one = explored(index_of(9));
@@ -224,7 +222,6 @@ TEST(Explore, ADepthThatIsGivenIsKept) {
 }
 
 // ---- Interruption
-// -----------------------------------------------------------------------------------------------------
 
 ExploreOptions kept_in(const StateFile& file, unsigned jobs = 2) {
   ExploreOptions options{.jobs = jobs};
@@ -299,7 +296,6 @@ TEST(Explore, AStateFileOfSomethingElseOrADamagedOneIsRefusedAndKept) {
 }
 
 // ---- What it finds
-// ----------------------------------------------------------------------------------------------------
 
 /// How many moves it takes to the first violation of a canary, and of which invariant.
 TEST(Explore, EachCanaryIsFoundByItsInvariant) {
@@ -417,7 +413,6 @@ TEST(Explore, ASubjectThatComesToAnotherStateTheSecondTimeIsFound) {
 }
 
 // ---- State that is not seen
-// ----------------------------------------------------------------------------------------
 
 /// Sound, but for what it holds beside: allocations so far, of which none is forgotten.
 struct Counts : ModelSubject {
@@ -625,7 +620,6 @@ TEST(ExploreHidden, WalksAreTheSameWhateverTheThreadsAndInterruptions) {
 }
 
 // ---- The set of states
-// ------------------------------------------------------------------------------------------------
 
 TEST(StateSet, KeepsEachStateOnceWithItsLeastWay) {
   StateSet states;

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "harness/failure.hpp"
-#include "harness/isolated.hpp"
-#include "harness/symbols.hpp"
+#include "harness/isolate/failure.hpp"
+#include "harness/isolate/symbols.hpp"
+#include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"
 #include "subjects/faulty.hpp"
 
@@ -23,7 +23,6 @@ namespace vmapcheck {
 namespace {
 
 // ---- Names of functions
-// ------------------------------------------------------------------------------------------------
 
 struct Name {
   std::string_view demangled;
@@ -151,7 +150,6 @@ TEST(FunctionName, OfAnyTextIsSome) {
 }
 
 // ---- Signatures
-// --------------------------------------------------------------------------------------------------------
 
 Failure death(FailureKind kind, std::string what, std::vector<std::string> frames = {}) {
   Failure failure;
@@ -220,7 +218,6 @@ TEST(ShortName, IsGoodForTheNameOfAFile) {
 }
 
 // ---- Frames
-// ------------------------------------------------------------------------------------------------------------
 
 Failure failure_of_fault(std::string_view fault_name) {
   for (const FaultySubject& fault : faulty_subjects())

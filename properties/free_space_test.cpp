@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/describe.hpp"
+#include "harness/verify/describe.hpp"
 #include "subjects/vmap_subject.hpp"
 #include "vmap/free_space.hpp"
 

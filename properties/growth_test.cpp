@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/choices.hpp"
+#include "harness/random/choices.hpp"
 #include "properties/traces.hpp"
 
 namespace vmapcheck {

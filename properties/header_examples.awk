@@ -20,7 +20,7 @@ FNR == 1 { essay = 1; name = FILENAME; sub("^" top "/", "", name); include = nam
 
 END {
   for (i = 1; i <= count; ++i) print "#include \"" includes[i] "\""
-  print "#include <cstdio>"
+  print "#include \"model/trace.hpp\"\n#include <cstdio>"
   for (i = 1; i <= count; ++i) printf "namespace %s {\nvoid example_%d() {\n%s}\n}\n", space(i), i, bodies[i]
   print "#line 1 \"main\"\nint main() {"
   for (i = 1; i <= count; ++i) printf "  std::puts(\"%s\");\n  %s::example_%d();\n", includes[i], space(i), i

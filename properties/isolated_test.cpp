@@ -20,9 +20,9 @@
 #include <utility>
 #include <vector>
 
-#include "harness/check.hpp"
-#include "harness/isolated.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/random/check.hpp"
+#include "harness/verify/isolated.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "model/trace.hpp"
 #include "subjects/faulty.hpp"
 
@@ -55,7 +55,6 @@ bool shows(const Failure& failure, std::string_view expected) {
 }
 
 // ---- Ops that take long
-// ------------------------------------------------------------------------------------------------
 
 /// Compares blocks for 200 ms of processor time.
 struct ComparesForLong : ModelSubject {
@@ -81,7 +80,6 @@ TEST(RunIsolated, GivesBlocksThatDoNotAscendTheTimeToCompareEachWithEach) {
 }
 
 // ---- The catalogue
-// -----------------------------------------------------------------------------------------------------
 
 class EachFault : public testing::TestWithParam<FaultySubject> {
  protected:
@@ -153,7 +151,6 @@ TEST(RunIsolated, IsEndedByItsCaller) {
 }
 
 // ---- What broke first names the failure
-// --------------------------------------------------------------------------------
 
 /// Says that nothing fits, and dies when it is destroyed after that.
 struct LiesAndDies {
@@ -197,7 +194,6 @@ TEST(FirstFailing, FindsTheViolationEvenWhereTheSubjectThenDiesOfIt) {
 }
 
 // ---- Killed by others
-// --------------------------------------------------------------------------------------------------------------
 
 /// Lies and dies; the child that makes the nth of all is killed.
 SubjectFactory killed_once(int nth) {
@@ -233,7 +229,6 @@ TEST(RunIsolated, NamesTheSignalWhereTheSubjectKillsItself) {
 }
 
 // ---- Lists of traces
-// ---------------------------------------------------------------------------------------------------
 
 const SubjectEntry& entry_of(std::string_view fault) {
   return std::ranges::find(faulty_subjects(), fault, [](const auto& f) { return f.entry.name; })->entry;
@@ -263,8 +258,7 @@ TEST(FirstFailing, PassesByWhatIsNoSpace) {
     if (i < 2) trace.space.range = {7, 3};
     return trace;
   };
-  const auto hit = first_failing(
-      3, candidate, [](const Failure&) { return true; }, entry_of("fault_exit_zero").make);
+  const auto hit = first_failing(3, candidate, [](const Failure&) { return true; }, entry_of("fault_exit_zero").make);
   ASSERT_TRUE(hit);
   EXPECT_EQ(hit->index, 2u);
 }
@@ -297,7 +291,6 @@ TEST(FirstFailing, PassesByWhatTakesMoreThanItsShare) {
 }
 
 // ---- How thoroughly
-// ----------------------------------------------------------------------------------------------------
 
 TEST(CheckingOf, FollowsFromOpsTimesAreas) {
   const auto grown = [](std::uint32_t busy, std::uint32_t ops, bool freed) {
@@ -399,7 +392,6 @@ TEST(Run, GivesSignsOfLifeWithinAStep) {
 }
 
 // ---- Bytes
-// -------------------------------------------------------------------------------------------------------------
 
 TEST(Pack, WhatIsAViolationComesBackAsItWas) {
   const Trace trace = trace_of("space 0x0..0x10\nalloc a0 size=1\nfree a0\n");

@@ -27,7 +27,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/isolation.hpp"
+#include "harness/isolate/isolation.hpp"
 
 namespace vmapcheck {
 namespace {
@@ -97,7 +97,6 @@ void expect_segv(const Death& death) {
 }
 
 // ---- What ends well
-// ----------------------------------------------------------------------------------------------------
 
 TEST(Walk, EndsAtTheItemThatAnswers) {
   const SharedArray<int> visits(10);
@@ -191,7 +190,6 @@ TEST(Walk, WhatIsDoneAsideTakesAsLongAsItTakes) {
 }
 
 // ---- Deaths
-// ------------------------------------------------------------------------------------------------------------
 
 TEST(Death, ByASignalIsNamedAndHasFrames) {
   expect_segv(death_by(read_nowhere));
@@ -441,7 +439,6 @@ TEST(Death, AnInterruptedWalkLeavesNoProcess) {
 }
 
 // ---- Whatever it does to its signals and its clock
-// ---------------------------------------------------------------------------------------------------------
 
 TEST(Death, BySignalsOfWhichItsParentTakesNoNoticeIsNamedAndHasFrames) {
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGQUIT, SIGALRM}) {
@@ -498,7 +495,7 @@ TEST(Walk, BeginsWithSignalsAsTheSystemHasThem) {
     ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
     for (int number = 1; number < 32; ++number) {
       if (::sigismember(&blocked, number) == 1) wrong += signal_name(number) + " is blocked ";
-      struct sigaction action {};
+      struct sigaction action{};
       ::sigaction(number, nullptr, &action);
       if (action.sa_handler == SIG_IGN) wrong += signal_name(number) + " is ignored ";
     }
@@ -544,7 +541,6 @@ TEST(Walk, IsStoppedFromTheTerminalWithItsChild) {
 }
 
 // ---- Its own children
-// --------------------------------------------------------------------------------------------------------------
 
 /// A pipe that also grandchildren write to.
 struct Pids {
@@ -631,7 +627,6 @@ TEST(Grandchildren, AreNotTakenForOtherChildrenOfTheParent) {
 }
 
 // ---- Killed by others
-// --------------------------------------------------------------------------------------------------------------
 
 TEST(KilledByOthers, AnItemIsTriedAgain) {
   const SharedArray<int> visits(8);
@@ -699,7 +694,6 @@ TEST(KilledByOthers, OnlyOnceWhereNothingIsToBeTriedAgain) {
 }
 
 // ---- Interruption
-// ------------------------------------------------------------------------------------------------------
 
 TEST(KeepGoing, FalseEndsTheWalkSoon) {
   using Clock = std::chrono::steady_clock;
@@ -738,7 +732,6 @@ TEST(KeepGoing, FalseLeavesTheChildTimeToEndWhereThereIsGrace) {
 }
 
 // ---- Standard error
-// ----------------------------------------------------------------------------------------------------
 
 TEST(StandardError, OfAChildThatEndsWellIsPassedOn) {
   testing::internal::CaptureStderr();
@@ -797,9 +790,7 @@ TEST(StandardError, OfAChildThatPrintsAndPrintsIsKeptToItsEnd) {
   const auto passed_on = [&](std::uint64_t, Beacon& beacon) {
     beacon.aside(true);
     ::dup2(::memfd_create("passed on", 0), 2);
-    for (int i = 0; i < 3; ++i)
-      (void)walk(
-          1, [&](std::uint64_t, Beacon&) { return print_much(), go_on; }, options);
+    for (int i = 0; i < 3; ++i) (void)walk(1, [&](std::uint64_t, Beacon&) { return print_much(), go_on; }, options);
     return std::optional(std::to_string(::lseek(2, 0, SEEK_END)));
   };
   EXPECT_LE(std::stoul(walk(1, passed_on, options).answer.value()), std::size_t{2} << 20);
@@ -825,7 +816,6 @@ TEST(StandardInput, OfAChildIsEmpty) {
 }
 
 // ---- Shared memory
-// -----------------------------------------------------------------------------------------------------
 
 TEST(SharedArrays, HoldWhatChildrenWriteAndAreZeroBefore) {
   const SharedArray<std::uint64_t> values(100'000);

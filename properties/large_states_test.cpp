@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "harness/choices.hpp"
-#include "harness/draw.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/random/choices.hpp"
+#include "harness/random/draw.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "model/gap_index.hpp"
 #include "model/reference_model.hpp"
 #include "model/sorted_chunks.hpp"

@@ -19,12 +19,12 @@
 #include <tuple>
 #include <vector>
 
-#include "harness/isolated.hpp"
-#include "harness/minimize.hpp"
-#include "harness/model_subject.hpp"
-#include "harness/numbers.hpp"
-#include "harness/shorter.hpp"
-#include "harness/simplify.hpp"
+#include "harness/reduce/minimize.hpp"
+#include "harness/reduce/numbers.hpp"
+#include "harness/reduce/search.hpp"
+#include "harness/reduce/simplify.hpp"
+#include "harness/verify/isolated.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "properties/traces.hpp"
 #include "subjects/faulty.hpp"
 
@@ -46,7 +46,6 @@ rc::Gen<Trace> short_traces() {
 bool is_spared() { return is_sanitized() && *rc::gen::inRange(0, 8) != 0; }
 
 // ---- Simplicity
-// --------------------------------------------------------------------------------------------------------
 
 RC_GTEST_PROP(Simplicity, OrdersTracesTotally, ()) {
   const Trace a = *short_traces(), b = *short_traces(), c = *short_traces();
@@ -128,7 +127,6 @@ TEST(Simpler, ACongruentOpWithoutBlocksIsNoDifficulty) {
 }
 
 // ---- Dials
-// -------------------------------------------------------------------------------------------------------------
 
 RC_GTEST_PROP(Dials, AreAtTheTraceAndTurnToTraces, ()) {
   if (is_spared()) return;
@@ -163,7 +161,6 @@ TEST(Dials, HaveFewValuesBelow) {
 }
 
 // ---- Placements
-// --------------------------------------------------------------------------------------------------------
 
 /// What is busy and lazily freed behind the op before the last, in the model.
 std::vector<std::tuple<Range, bool>> areas_before_last(const Trace& trace) {
@@ -203,7 +200,6 @@ TEST(PlacementsOf, ATraceAreWhereItsOpsPlaced) {
 }
 
 // ---- What becomes of failures
-// ------------------------------------------------------------------------------------------
 
 struct Case {
   std::string name;
@@ -492,7 +488,6 @@ TEST(Minimize, WithoutSearchEndsWhereNoMoveHelps) {
 }
 
 // ---- Numbers
-// -----------------------------------------------------------------------------------------------------------
 
 /// What is wrongly refused of all that could be placed.
 struct Refusal {
@@ -614,7 +609,6 @@ INSTANTIATE_TEST_SUITE_P(Subjects, NumbersMinimized, testing::ValuesIn(number_ca
                          [](const auto& each) { return each.param.name; });
 
 // ---- A signature that moves
-// -------------------------------------------------------------------------------------------
 
 /// An area of 7 corrupts it. A later find() notices, in a way that depends on how many ops there were.
 struct Corrupted : ModelSubject {
@@ -727,7 +721,8 @@ TEST(SignatureThatMoves, OfAShortTraceIsNoReasonToKeepItsOps) {
   const SubjectFactory make = factory([](const SubjectConfig& config) { return DiesInTurn(config); });
   Trace trace = corruption([](std::size_t) {}).trace;
   trace.ops.resize(7, Purge{});
-  for (std::uint32_t label = 0; label < 3; ++label) trace.ops.push_back(Alloc{.label = {label}, .request = {.size = 1}});
+  for (std::uint32_t label = 0; label < 3; ++label)
+    trace.ops.push_back(Alloc{.label = {label}, .request = {.size = 1}});
   const Failure failure = run_isolated(trace, make)->value();
   const Minimized minimal = minimize(trace, failure, make, {.time = {}, .search = false});
   EXPECT_EQ(minimal.kept, Kept::kind);
@@ -758,7 +753,6 @@ TEST(Minimize, ExchangesAViolationThatComesNowAndThen) {
 }
 
 // ---- Search below the length
-// -------------------------------------------------------------------------------------------
 
 /// Its third find() says that there is nothing: the only sign of how many there were.
 struct CountsFinds : TwoWays {
@@ -807,7 +801,6 @@ TEST(RandomSearch, DependsOnNothingButItsSeed) {
 }
 
 // ---- Proved
-// ------------------------------------------------------------------------------------------------------------
 
 /// The fewest ops after which `invariant` breaks, of all sequences in a space of `granules`: tried one after another,
 /// with nothing left out. Busy ranges count as the ops that would place them.

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/describe.hpp"
+#include "harness/verify/describe.hpp"
 #include "model/reference_model.hpp"
 #include "model/trace.hpp"
 #include "properties/bitmap_model.hpp"
@@ -285,7 +285,7 @@ TEST(Model, RemembersTheOrderOfLazyFrees) {
   EXPECT_EQ(model.lazy(), (std::vector<Address>{}));
 }
 
-// ---- Judging: every answer that can be given, against the promises --------------------------------------------------
+// ---- Judging: every answer that can be given, against the promises
 
 /// What the promises admit as an answer to a request, in the words of the contract.
 bool admissible(const Pair& pair, const Request& request, const Result<Allocation>& actual, const Promises& promises) {

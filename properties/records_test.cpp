@@ -23,10 +23,10 @@
 
 #include "fuzz/mutator.hpp"
 #include "fuzz/records.hpp"
-#include "harness/check.hpp"
-#include "harness/choices.hpp"
-#include "harness/executor.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/random/check.hpp"
+#include "harness/random/choices.hpp"
+#include "harness/verify/executor.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "model/trace.hpp"
 
 namespace vmapcheck {
@@ -64,8 +64,7 @@ Trace some_trace(std::uint64_t seed) { return generate_trace(seed, seed % 7, 20 
 
 std::uint64_t any_seed() { return *rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<std::uint64_t>()); }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Records.
+// ---- Records
 
 RC_GTEST_PROP(Records, AnyBytesAreAValidTrace, ()) {
   Random random(any_seed());
@@ -293,8 +292,7 @@ TEST(Records, MostRandomRecordsAreMeaningful) {
   EXPECT_LT(meaningless * 5, coverage.steps());
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Mutations.
+// ---- Mutations
 
 RC_GTEST_PROP(Mutator, MutantsAreValidAndFit, ()) {
   Random random(any_seed());

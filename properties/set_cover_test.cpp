@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The greedy set cover against the true minimum, found by trying all choices.
-#include "harness/set_cover.hpp"
+#include "tools/corpus/set_cover.hpp"
 
 #include <gtest/gtest.h>
 

@@ -11,8 +11,8 @@
 #include <variant>
 #include <vector>
 
-#include "harness/recording.hpp"
-#include "harness/snapshot.hpp"
+#include "harness/picture/recording.hpp"
+#include "harness/picture/snapshot.hpp"
 #include "model/trace.hpp"
 #include "subjects/registry.hpp"
 
@@ -55,7 +55,6 @@ std::string text_of(const AddressMap& map) {
 }
 
 // ---- Trees made by hand
-// ------------------------------------------------------------------------------------------------
 
 struct PlainNode {
   PlainNode* left = nullptr;
@@ -212,7 +211,6 @@ TEST(ListRanges, StopsAnEndlessListUnlessItMayNotThrow) {
 }
 
 // ---- Snapshots and recordings of subjects
-// ------------------------------------------------------------------------------
 
 TEST(Snapshot, ListsTheMapAsTheSubjectAndTheModelHaveIt) {
   const Trace trace = parsed(

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A soak reaches the size that was asked for, finds what shows only there, and gives it as a trace that fails again.
-#include "harness/soak.hpp"
+#include "harness/random/soak.hpp"
 
 #include <gtest/gtest.h>
 
 #include <optional>
 #include <string>
 
-#include "harness/isolated.hpp"
-#include "harness/model_subject.hpp"
+#include "harness/verify/isolated.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "model/trace.hpp"
 #include "properties/traces.hpp"
 #include "subjects/vmap_subject.hpp"

@@ -24,8 +24,8 @@
 #include <utility>
 #include <vector>
 
-#include "harness/describe.hpp"
-#include "harness/isolated.hpp"
+#include "harness/verify/describe.hpp"
+#include "harness/verify/isolated.hpp"
 #include "vmap/address_space.hpp"
 
 namespace vmapcheck {
@@ -45,7 +45,7 @@ using vmap::Size;
 std::uint64_t pick(std::uint64_t from, std::uint64_t to) { return *rc::gen::inRange(from, to + 1); }
 bool one_in(std::uint64_t n) { return pick(1, n) == 1; }
 
-// ---- The specification ----------------------------------------------------------------------------------------------
+// ---- The specification
 
 struct Specification {
   struct Area {
@@ -203,7 +203,7 @@ struct System : vmap::AddressSpace {
   }
 };
 
-// ---- Commands -------------------------------------------------------------------------------------------------------
+// ---- Commands
 
 using Command = rc::state::Command<Specification, System>;
 
@@ -344,7 +344,7 @@ struct FreeOnExhaustion : SameOnBoth<FreeOnExhaustion> {
   void show(std::ostream& os) const override { os << "on exhaustion free " << describe(begin); }
 };
 
-// ---- The machine ----------------------------------------------------------------------------------------------------
+// ---- The machine
 
 /// A space of 16 to 256 granules at the bottom, in the middle or at the top of the addresses.
 Specification any_space() {

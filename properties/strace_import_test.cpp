@@ -28,8 +28,8 @@
 
 #include <fmt/format.h>
 
-#include "harness/forked_map.hpp"
-#include "harness/strace_import.hpp"
+#include "import/forked_map.hpp"
+#include "import/strace_import.hpp"
 #include "model/reference_model.hpp"
 
 namespace vmapcheck {
@@ -99,7 +99,7 @@ std::string ops(std::string_view log, Placement placement = Placement::recorded)
   return ops_of(imported.processes[0]);
 }
 
-// ---- what each call becomes ----------------------------------------------------------------------------------------
+// ---- what each call becomes
 
 struct Translation {
   std::string_view name;
@@ -233,7 +233,7 @@ TEST_P(StraceCall, BecomesOps) {
 INSTANTIATE_TEST_SUITE_P(Strace, StraceCall, testing::ValuesIn(translations),
                          [](const auto& translation) { return std::string{translation.param.name}; });
 
-// ---- forms of a line -----------------------------------------------------------------------------------------------
+// ---- forms of a line
 
 TEST(StraceLine, MayHaveAnyOfTheUsualPrefixes) {
   for (const std::string_view prefix : {"",
@@ -344,7 +344,7 @@ TEST(StraceLine, MayBeCutByAMessageOfStrace) {
   EXPECT_EQ(imported.log.unparsable, 0u);
 }
 
-// ---- whose address space -------------------------------------------------------------------------------------------
+// ---- whose address space
 
 constexpr std::string_view heap_of_7 = "7 brk(NULL) = 0x5000\n7 brk(0x9000) = 0x9000\n";
 
@@ -446,7 +446,7 @@ TEST(StraceProcess, APidMayBeUsedAgain) {
   EXPECT_EQ(ops_of(imported.processes[1]), "");
 }
 
-// ---- the space, the comments, the report ---------------------------------------------------------------------------
+// ---- the space, the comments, the report
 
 TEST(StraceTrace, IsOfTheSmallestUsualSpace) {
   const auto space = [](std::string_view address, Placement placement) {
@@ -494,7 +494,7 @@ TEST(StraceImport, NeedsAMemoryCall) {
   EXPECT_EQ(placement_named("firstfit"), std::nullopt);
 }
 
-// ---- recorded traces are exact -------------------------------------------------------------------------------------
+// ---- recorded traces are exact
 
 using Pages = std::set<Address>;
 
@@ -659,7 +659,7 @@ RC_GTEST_PROP(StraceRecorded, BusyPagesAreTheMappedPagesAfterEveryCall,
   RC_ASSERT(replay.failed() == "");
 }
 
-// ---- first-fit traces replay ---------------------------------------------------------------------------------------
+// ---- first-fit traces replay
 
 /// The busy bytes at the end of a replay that always chooses the lowest fit; an op that does not succeed is named.
 std::expected<Size, std::string> replay_first_fit(const Trace& trace) {
@@ -700,7 +700,7 @@ RC_GTEST_PROP(StraceFirstFit, EveryOpSucceedsAndNothingMappedIsFree,
   RC_ASSERT(replay_first_fit(ended->processes[0].trace).value_or(1) == 0u);
 }
 
-// ---- a real log ----------------------------------------------------------------------------------------------------
+// ---- a real log
 
 std::string python3_log() {
   std::ifstream file{VMAPCHECK_CORPUS_DIR "/../properties/data/python3.strace", std::ios::binary};
@@ -758,7 +758,7 @@ TEST(StracePython3, IsExactAfterEveryLine) {
   EXPECT_EQ(replay_first_fit(import(log, Placement::first_fit).processes[0].trace), 0u);
 }
 
-// ---- what it costs -------------------------------------------------------------------------------------------------
+// ---- what it costs
 
 std::string mmap_line(std::uint32_t pid, std::size_t number) {
   return fmt::format("{} mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x{:x}\n", pid,
@@ -887,7 +887,7 @@ RC_GTEST_PROP(ForkedMap, ACopyIsItsOwn, ()) {
   }
 }
 
-// ---- damage --------------------------------------------------------------------------------------------------------
+// ---- damage
 
 constexpr std::string_view varied_log =
     "strace: Process 7 attached\n"

@@ -2,7 +2,7 @@
 //
 // Work that dies in this process, and what is learned of it. Each test does that in a child, whose handlers are its
 // own.
-#include "harness/survival.hpp"
+#include "harness/isolate/survival.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -18,7 +18,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "harness/isolation.hpp"
+#include "harness/isolate/isolation.hpp"
 
 namespace vmapcheck {
 namespace {

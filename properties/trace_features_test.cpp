@@ -2,7 +2,7 @@
 //
 // What a trace exercises: features say what was done, how often, and are the same each time; a trace that fails or dies
 // is named and keeps no other from being run.
-#include "harness/trace_features.hpp"
+#include "tools/corpus/trace_features.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <set>
 #include <stdexcept>
 
-#include "harness/check.hpp"
+#include "harness/random/check.hpp"
 #include "model/trace.hpp"
 #include "subjects/registry.hpp"
 

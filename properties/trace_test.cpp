@@ -65,9 +65,8 @@ bool is_showable(const ParseError& error, std::string_view text) {
          std::ranges::all_of(error.expected, [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Arbitrary traces. RapidCheck's sizes grow from 0, so that numbers are drawn at full size: extremes are the ordinary
-// case here.
+// ---- Arbitrary traces. RapidCheck's sizes grow from 0, so that numbers are drawn at full size: extremes are the
+// ordinary case here.
 
 template <class T>
 rc::Gen<T> full_size(rc::Gen<T> gen) {
@@ -127,14 +126,6 @@ rc::Gen<Op> any_op() {
       rc::gen::just(Op(Purge{})), rc::gen::map(any_number(), [](Address address) -> Op { return Find{address}; }),
       rc::gen::map(any_used_label(), [](Label label) -> Op { return OnExhaustion{label}; }),
       rc::gen::map(any_number(), [](std::uint64_t n) -> Op { return FailMetadata{std::max<std::uint64_t>(n, 1)}; }));
-}
-
-/// The label that `op` binds, or null.
-const Label* bound_label(const Op& op) {
-  if (const auto* alloc = std::get_if<Alloc>(&op)) return &alloc->label;
-  if (const auto* alloc_at = std::get_if<AllocAt>(&op)) return &alloc_at->label;
-  if (const auto* congruent = std::get_if<Congruent>(&op)) return &congruent->label;
-  return nullptr;
 }
 
 const Label* any_label_of(const Op& op) {
@@ -224,8 +215,7 @@ rc::Gen<std::string> any_damaged_trace() {
   });
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Tables.
+// ---- Tables
 
 TEST(Trace, TheExampleOfTheFormatReadsAsItSays) {
   const auto trace = parse_trace(
@@ -618,8 +608,7 @@ TEST(Trace, ALongLineIsReadAsAShortOne) {
   EXPECT_TRUE(*read == trace);
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Properties.
+// ---- Properties
 
 RC_GTEST_PROP(TraceProperty, ReadingWhatWasPrintedGivesTheSameTrace, ()) {
   const Trace trace = *any_trace();

@@ -13,10 +13,10 @@
 #include <string>
 #include <utility>
 
-#include "harness/check.hpp"
-#include "harness/executor.hpp"
-#include "harness/isolated.hpp"
-#include "harness/minimize.hpp"
+#include "harness/random/check.hpp"
+#include "harness/reduce/minimize.hpp"
+#include "harness/verify/executor.hpp"
+#include "harness/verify/isolated.hpp"
 #include "model/op.hpp"
 #include "model/trace.hpp"
 #include "subjects/registry.hpp"

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/tree_view.hpp"
+#include "harness/verify/tree_view.hpp"
 
 namespace vmapcheck {
 namespace {

@@ -29,7 +29,7 @@ std::optional<Invariant> broken(const std::optional<Violation>& violation) {
   return violation ? std::optional(violation->invariant) : std::nullopt;
 }
 
-// ---- verify() names what is broken ----------------------------------------------------------------------------------
+// ---- verify() names what is broken
 
 struct BreakableFreeTree : FreeTree {
   using FreeTree::set_child;

@@ -39,7 +39,6 @@ std::string verdict(const Trace& trace, const SubjectFactory& make) {
 }
 
 // ---- Random traces
-// -----------------------------------------------------------------------------------------------------
 
 RC_GTEST_PROP(RandomTraces, AllocatorKeepsEveryInvariantAtEveryStep, ()) {
   const Trace trace = *traces(subject("vmap"), 300);
@@ -91,7 +90,6 @@ TEST(RandomTraces, AreRepeatable) {
 }
 
 // ---- The corpus
-// --------------------------------------------------------------------------------------------------------
 
 TEST(Corpus, IsThere) { EXPECT_GE(corpus().size(), 30u); }
 

@@ -19,7 +19,6 @@ using vmap::Node;
 using vmap::Side;
 
 // ---- Faults in the free-space index
-// ------------------------------------------------------------------------------------
 
 /// answer: takes the second lowest placement where there is one. Its second search is not counted: it breaks no bound.
 struct SecondLowest : FreeSpace {
@@ -117,7 +116,6 @@ struct LinearSearch : FreeSpace {
 };
 
 // ---- Faults around it
-// --------------------------------------------------------------------------------------------------
 
 /// classification: counts the second part of a split twice.
 struct CountsTwice : VmapSubject<FreeSpace> {

@@ -31,7 +31,6 @@ using vmap::Stats;
 using vmap::TreeCase;
 
 // ---- The search
-// --------------------------------------------------------------------------------------------------------
 
 /// Passes by the hole that the last free made, if the request would fill it exactly.
 struct ExactHole : RemembersFreed {
@@ -111,7 +110,6 @@ struct Retries : FreeSpace {
 };
 
 // ---- Split and merge
-// ---------------------------------------------------------------------------------------------------
 
 /// Does not merge downwards with a block that the last free made of one area.
 struct Unmerged : FreeSpace {
@@ -191,7 +189,6 @@ struct Rotation : FreeSpace {
 };
 
 // ---- What is answered
-// --------------------------------------------------------------------------------------------------
 
 /// Places over the last granule of the area that it placed last.
 struct AtLastGranule : Around<> {
@@ -453,7 +450,6 @@ struct Policy : Around<> {
 };
 
 // ---- Hooks, memory, and what it says of itself
-// -------------------------------------------------------------------------
 
 /// Calls a hook that released something once more.
 struct HookTwice : Around<> {

@@ -38,7 +38,6 @@ using vmap::Result;
 using vmap::Side;
 
 // ---- Pointers that lead nowhere
-// ----------------------------------------------------------------------------------------
 
 /// Looks at the root that the last allocation left, which is null when that took the last free block.
 struct NullRoot : Around<> {
@@ -125,7 +124,6 @@ struct Destructor : Around<> {
 };
 
 // ---- Corrupted memory
-// --------------------------------------------------------------------------------------------------
 
 /// Moves `count` entries down by one. Too many of them run over all that follows, until nothing is mapped there.
 [[gnu::noinline]] void move_down(volatile Address* table, std::size_t count) {
@@ -296,7 +294,6 @@ struct StackTable : Around<> {
 };
 
 // ---- It stops itself
-// ---------------------------------------------------------------------------------------------------
 
 /// Holds that nothing is lazily freed where a free merges with both neighbours.
 struct Assertion : Around<> {
@@ -370,7 +367,6 @@ struct ExitsOutOfMemory : Around<> {
 };
 
 // ---- Exceptions
-// --------------------------------------------------------------------------------------------------------
 
 /// Keeps the sizes of lazily freed areas in a table of five.
 struct OutOfRange : Around<> {
@@ -414,7 +410,6 @@ struct BadAlloc : Closed<> {
 };
 
 // ---- No end
-// ------------------------------------------------------------------------------------------------------------
 
 /// Having found a place in the block that the last free made, it looks for the end of the run of blocks of equal size
 /// there, and turns back at each.

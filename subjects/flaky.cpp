@@ -8,7 +8,7 @@
 #include <optional>
 #include <utility>
 
-#include "harness/isolation.hpp"
+#include "harness/isolate/isolation.hpp"
 #include "subjects/vmap_subject.hpp"
 
 namespace vmapcheck {

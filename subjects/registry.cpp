@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "harness/model_subject.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "subjects/canaries.hpp"
 #include "subjects/faulty.hpp"
 #include "subjects/five_faults.hpp"

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "harness/explore/free_index.hpp"
-#include "harness/subject.hpp"
+#include "harness/verify/subject.hpp"
 
 namespace vmapcheck {
 

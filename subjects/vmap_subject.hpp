@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "harness/subject.hpp"
+#include "harness/verify/subject.hpp"
 #include "vmap/address_space.hpp"
 
 namespace vmapcheck {

@@ -3,7 +3,7 @@
 
 #include <expected>
 
-#include "harness/model_subject.hpp"
+#include "harness/verify/model_subject.hpp"
 
 namespace vmapcheck {
 namespace {

@@ -2,7 +2,7 @@
 //
 // `check`: random traces against a subject, after the failing ones that earlier runs have saved. What it finds is
 // minimized, explained, shown and saved; what it has exercised is counted.
-#include "harness/check.hpp"
+#include "harness/random/check.hpp"
 
 #include <fmt/format.h>
 
@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "harness/demands.hpp"
-#include "harness/health.hpp"
-#include "harness/soak.hpp"
+#include "harness/random/demands.hpp"
+#include "harness/random/health.hpp"
+#include "harness/random/soak.hpp"
 #include "model/trace.hpp"
 #include "tools/check_text.hpp"
 #include "tools/commands.hpp"

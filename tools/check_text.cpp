@@ -19,7 +19,6 @@ namespace {
 using nlohmann::ordered_json;
 
 // ---- Histograms
-// --------------------------------------------------------------------------------------------------------
 
 /// What one row of a histogram counts.
 struct Row {
@@ -114,7 +113,6 @@ std::string text_of(const Chart& chart) {
 }
 
 // ---- Demands
-// -----------------------------------------------------------------------------------------------------------
 
 /// "12.3% (1234 of 10032)", "281"
 std::string text_of(const Demand& demand, const Amount& amount) {

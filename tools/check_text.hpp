@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/check.hpp"
-#include "harness/demands.hpp"
+#include "harness/random/check.hpp"
+#include "harness/random/demands.hpp"
 
 namespace vmapcheck::tool {
 

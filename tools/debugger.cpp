@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "harness/isolated.hpp"
+#include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"
 #include "tools/files.hpp"
 #include "tools/report.hpp"

@@ -17,7 +17,7 @@
 
 #include "harness/explore/index_world.hpp"
 #include "harness/explore/whole_world.hpp"
-#include "harness/isolated.hpp"
+#include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"
 #include "tools/amounts.hpp"
 #include "tools/commands.hpp"
@@ -63,7 +63,7 @@ struct Plan {
 
 struct OpKind {
   std::string_view name;
-  bool ExploreOps::*flag;
+  bool ExploreOps::* flag;
 };
 constexpr std::array<OpKind, 8> op_kinds{{{"aligned", &ExploreOps::aligned},
                                           {"windows", &ExploreOps::windows},
@@ -146,7 +146,6 @@ namespace {
 double seconds_of(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
 // ---- What is to be explored
-// --------------------------------------------------------------------------------------------
 
 [[noreturn]] void refuse(const std::string& line) { throw Stop{Exit::usage, line}; }
 
@@ -169,7 +168,7 @@ Address base_of(const Options& options, std::uint64_t granules) {
 std::string build_stamp(const std::string& subject) {
   std::string stamp;
   for (const std::string& path : {std::string("/proc/self/exe"), subject}) {
-    struct stat status {};
+    struct stat status{};
     if (::stat(path.c_str(), &status) != 0) continue;
     stamp += fmt::format(" {}.{}.{}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
   }
@@ -222,7 +221,6 @@ Plan plan_of(const Common& common, const Options& options) {
 }
 
 // ---- The run
-// -----------------------------------------------------------------------------------------------------------
 
 std::string progress_line(const Plan& plan, const ExploreReport& report) {
   const double percent = report.level_states == 0 ? 0.0
@@ -267,7 +265,6 @@ ExploreReport explore_all(const Plan& plan, const Options& options) {
 }
 
 // ---- What is said of it
-// ------------------------------------------------------------------------------------------------
 
 std::vector<std::string_view> cases_not_reached(const ExploreReport& report) {
   std::vector<std::string_view> missing;

@@ -14,7 +14,7 @@
 #include <system_error>
 #include <utility>
 
-#include "harness/isolation.hpp"
+#include "harness/isolate/isolation.hpp"
 #include "model/trace.hpp"
 #include "tools/interruption.hpp"
 
@@ -119,7 +119,6 @@ std::string behind_links(const std::string& path) {
 }  // namespace
 
 // ---- Reading
-// -----------------------------------------------------------------------------------------------------------
 
 std::string read_file(const std::string& path, std::size_t bytes_max, when_interrupted then) {
   const bool standard = path == "-";
@@ -163,7 +162,7 @@ std::vector<std::string> traces_below(const std::string& directory) {
   std::vector<fs::path> linked;  // behind all that are not: a directory that is in the tree has its own name
   std::set<std::pair<dev_t, ino_t>> visited;
   const auto visit = [&](const auto& below, const fs::path& path) -> void {
-    struct stat about {};
+    struct stat about{};
     if (::stat(path.c_str(), &about) != 0) cannot("read", path.string());
     if (!visited.insert({about.st_dev, about.st_ino}).second) return;
     std::error_code error;
@@ -193,7 +192,6 @@ std::vector<std::string> traces_in(const std::string& directory) {
 }
 
 // ---- Writing
-// -----------------------------------------------------------------------------------------------------------
 
 void write_file(const std::string& path, std::string_view contents) {
   if (path == "-") return out_is_terminal() ? out(contents) : out_data(contents);
@@ -239,7 +237,6 @@ void make_directory(const std::string& path) {
 }
 
 // ---- Standard output and standard error
-// --------------------------------------------------------------------------------
 
 void out(std::string_view text) {
   const auto plain = [](char c) { return (c >= ' ' && c <= '~') || c == '\n'; };
@@ -288,7 +285,6 @@ void report(const Stop& stop) {
 }
 
 // ---- Text from outside
-// -----------------------------------------------------------------------------------------------------------
 
 std::size_t character_size(std::string_view text, char32_t& character) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : '\0'); };

@@ -377,7 +377,7 @@ std::string test_case(const Trace& trace, const std::string& subject, const std:
   const bool is_loaded = names_shared_object(subject);
   if (whole)
     text = fmt::format(
-        "#include <gtest/gtest.h>\n\n#include \"harness/isolated.hpp\"\n#include \"model/trace.hpp\"\n"
+        "#include <gtest/gtest.h>\n\n#include \"harness/verify/isolated.hpp\"\n#include \"model/trace.hpp\"\n"
         "#include \"subjects/{}.hpp\"\n\n",
         is_loaded ? "loaded" : "registry");
   for (const std::string& comment : trace.comments) {

@@ -10,8 +10,8 @@
 #include <optional>
 #include <string>
 
-#include "harness/explain.hpp"
-#include "harness/minimize.hpp"
+#include "harness/reduce/explain.hpp"
+#include "harness/reduce/minimize.hpp"
 #include "model/op.hpp"
 #include "subjects/registry.hpp"
 #include "tools/options.hpp"

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "harness/isolated.hpp"
+#include "harness/verify/isolated.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
 
@@ -22,8 +22,8 @@ Walked walk_once(const Work& work) {
   if (!walked.death || !walked.death->by_other) return walked;
   options.tries = WalkOptions{}.tries;
   const Death first = *walked.death;
-  const Walked again = walk(
-      1, [&](std::uint64_t item, Beacon& beacon) { return give_up_out(), work(item, beacon); }, options);
+  const Walked again =
+      walk(1, [&](std::uint64_t item, Beacon& beacon) { return give_up_out(), work(item, beacon); }, options);
   walked.interrupted = again.interrupted;
   const bool same = again.death && again.death->phase == first.phase && again.death->step == first.step;
   if (!same && !again.interrupted) throw ChildrenKilled(first);

@@ -9,8 +9,8 @@
 #include <optional>
 #include <string>
 
-#include "harness/executor.hpp"
-#include "harness/isolation.hpp"
+#include "harness/isolate/isolation.hpp"
+#include "harness/verify/executor.hpp"
 
 namespace vmapcheck::tool {
 

@@ -9,7 +9,7 @@
 #include <new>
 #include <string>
 
-#include "harness/isolation.hpp"
+#include "harness/isolate/isolation.hpp"
 #include "tools/commands.hpp"
 #include "tools/debugger.hpp"
 #include "tools/exit_status.hpp"

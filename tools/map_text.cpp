@@ -7,7 +7,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "harness/describe.hpp"
+#include "harness/verify/describe.hpp"
 #include "model/trace.hpp"
 
 namespace vmapcheck::tool {
@@ -43,7 +43,6 @@ const Palette& palette(bool coloured) {
 }
 
 // ---- The map
-// -----------------------------------------------------------------------------------------------------------
 
 std::vector<MapCell> cells_of(const AddressMap& map, Range space, std::span<const Range> changed) {
   std::vector<MapCell> cells;
@@ -140,7 +139,6 @@ std::string_view colour_of(const MapCell& cell, const Palette& colours) {
 }  // namespace
 
 // ---- The tree
-// ----------------------------------------------------------------------------------------------------------
 
 std::vector<std::string> draw_tree(const TreeListing& tree, std::span<const Range> focus, std::size_t lines_max,
                                    const Palette& colours) {

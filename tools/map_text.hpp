@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/snapshot.hpp"
+#include "harness/picture/snapshot.hpp"
 #include "model/op.hpp"
 
 namespace vmapcheck::tool {

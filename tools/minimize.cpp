@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `minimize FILE -o OUT`: the smallest trace that fails in the same way.
-#include "harness/minimize.hpp"
+#include "harness/reduce/minimize.hpp"
 
 #include <fmt/format.h>
 
@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/check.hpp"
-#include "harness/isolated.hpp"
+#include "harness/random/check.hpp"
+#include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"

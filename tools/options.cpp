@@ -9,7 +9,7 @@
 #include <random>
 #include <system_error>
 
-#include "harness/isolation.hpp"
+#include "harness/isolate/isolation.hpp"
 #include "subjects/loaded.hpp"
 #include "tools/files.hpp"
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "harness/executor.hpp"
+#include "harness/verify/executor.hpp"
 #include "subjects/registry.hpp"
 #include "tools/exit_status.hpp"
 

@@ -16,8 +16,8 @@
 #include <variant>
 #include <vector>
 
-#include "harness/describe.hpp"
-#include "harness/isolated.hpp"
+#include "harness/verify/describe.hpp"
+#include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"
 #include "tools/exit_status.hpp"
 #include "tools/files.hpp"
@@ -29,11 +29,6 @@ namespace vmapcheck::tool {
 namespace {
 
 using nlohmann::ordered_json;
-
-template <class... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
 
 constexpr std::array<std::string_view, vmap::invariant_count> invariant_meanings{
     "every result or error is the one that the contract demands",
@@ -53,7 +48,6 @@ Address focus_of(const Failure& failure, Range space);
 }  // namespace
 
 // ---- Running
-// -----------------------------------------------------------------------------------------------------------
 
 std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, std::optional<Checking> checking,
                               const OnStep& on_step) {
@@ -100,7 +94,6 @@ std::string count_of(std::size_t number, std::string_view what) {
 }
 
 // ---- Answers
-// -----------------------------------------------------------------------------------------------------------
 
 std::string text_of(const Op& op, const Answer& answer) {
   const auto label = [&]() -> std::string {
@@ -231,7 +224,6 @@ ordered_json json_of(const Failure& failure) {
 }
 
 // ---- Violations
-// --------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -374,7 +366,6 @@ std::string draw_around(const ReferenceModel& model, Address focus) {
 }  // namespace
 
 // ---- Coverage
-// ----------------------------------------------------------------------------------------------------------
 
 namespace {
 

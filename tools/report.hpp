@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/coverage.hpp"
-#include "harness/executor.hpp"
+#include "harness/verify/coverage.hpp"
+#include "harness/verify/executor.hpp"
 #include "model/op.hpp"
 #include "model/reference_model.hpp"
 #include "subjects/registry.hpp"

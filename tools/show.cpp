@@ -15,8 +15,8 @@
 #include <variant>
 #include <vector>
 
-#include "harness/isolated.hpp"
-#include "harness/recording.hpp"
+#include "harness/picture/recording.hpp"
+#include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
@@ -127,7 +127,6 @@ Steps selected(const Trace& trace, const Options& options) {
 }
 
 // ---- In the terminal
-// ---------------------------------------------------------------------------------------------------
 
 Exit as_text(Shown& shown, const SubjectEntry& subject, const RecordOptions& recording, const Options& options) {
   TextStyle style{.columns = columns(), .coloured = out_is_terminal() && !environment("NO_COLOR")};
@@ -153,7 +152,6 @@ std::size_t columns() {
 }
 
 // ---- As a page
-// ---------------------------------------------------------------------------------------------------------
 
 Exit as_page(Shown& shown, const SubjectEntry& subject, RecordOptions recording, const Options& options) {
   const Trace& trace = shown.trace;

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/recording.hpp"
+#include "harness/picture/recording.hpp"
 #include "tools/in_child.hpp"
 #include "tools/report.hpp"
 

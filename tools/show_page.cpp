@@ -28,7 +28,6 @@ std::string filled(std::string_view text, std::string_view mark, std::string_vie
 }  // namespace
 
 // ---- The lines
-// ---------------------------------------------------------------------------------------------------------
 
 void PageLines::operator()(const Piece& piece) {
   std::visit([this](const auto& one) { show(one); }, piece);
@@ -152,7 +151,6 @@ ordered_json splices(const AddressMap& before, const AddressMap& after) {
 }  // namespace
 
 // ---- The page
-// ----------------------------------------------------------------------------------------------------------
 
 std::string page(const Shown& shown, std::span<const std::string> lines, const Verdict& verdict) {
   const Space& space = shown.trace.space;

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <variant>
 
-#include "harness/isolated.hpp"
+#include "harness/verify/isolated.hpp"
 #include "tools/files.hpp"
 #include "tools/show_page.hpp"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/recording.hpp"
+#include "harness/picture/recording.hpp"
 #include "subjects/registry.hpp"
 #include "tools/show.hpp"
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <variant>
 
-#include "harness/describe.hpp"
+#include "harness/verify/describe.hpp"
 #include "model/trace.hpp"
 #include "tools/files.hpp"
 

@@ -3,7 +3,7 @@
 
 #include <variant>
 
-#include "harness/describe.hpp"
+#include "harness/verify/describe.hpp"
 #include "model/trace.hpp"
 #include "tools/files.hpp"
 #include "tools/show.hpp"

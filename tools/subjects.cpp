@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `subjects`: what can be checked, what each promises, and which functions it has.
-#include "harness/subject.hpp"
+#include "harness/verify/subject.hpp"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/metadata_resource.hpp"
+#include "harness/verify/metadata_resource.hpp"
 #include "subjects/faulty.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"

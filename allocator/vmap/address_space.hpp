@@ -14,17 +14,14 @@
 //     space->free(area->range.begin);                              // coalesces at once
 //
 // What it promises
-//   Exact.     allocate() returns the lowest address that satisfies the request, and fails with no_space only if there
-//   is
-//              none, for every size, alignment and window, at address 0 and at the top of the space alike.
-//   Atomic.    A call that fails changes nothing, except that what a purge or an exhaustion hook released on the way
-//   stays
-//              released; the counters of stats() go on counting.
-//   No throw.  Errors are values; no exception leaves the library, whatever the memory resource or a hook throws.
-//   Frees.     free(), free_lazily() and purge() never allocate memory, and never fail for the begin of a busy area.
-//   Cost.      O(log n) in free blocks or busy areas; where alignment above the granule makes the exact search look at
-//   more,
-//              the bound is that of FreeSpace (free_space.hpp).
+//     Exact.     allocate() returns the lowest address that satisfies the request, and fails with no_space only if there
+//                is none, for every size, alignment and window, at address 0 and at the top of the space alike.
+//     Atomic.    A call that fails changes nothing, except that what a purge or an exhaustion hook released on the way
+//                stays released; the counters of stats() go on counting.
+//     No throw.  Errors are values; no exception leaves the library, whatever the memory resource or a hook throws.
+//     Frees.     free(), free_lazily() and purge() never allocate memory, and never fail for the begin of a busy area.
+//     Cost.      O(log n) in free blocks or busy areas; where alignment above the granule makes the exact search look at
+//                more, the bound is that of FreeSpace (free_space.hpp).
 //
 // What it does not do
 //   A half-open range cannot cover the byte 2^64-1, so that no space contains it.

@@ -515,7 +515,6 @@ void Exploration::conclude() {
 }
 
 // ---- In the parent
-// -----------------------------------------------------------------------------------------------------
 
 void read_counts(const Shared& shared, const SharedArray<Count>& counts, ExploreReport& report) {
   report.states = shared.states_before;

@@ -29,9 +29,9 @@
 #include <string>
 #include <vector>
 
-#include "harness/death.hpp"
 #include "harness/explore/world.hpp"
-#include "harness/isolation.hpp"
+#include "harness/isolate/death.hpp"
+#include "harness/isolate/isolation.hpp"
 #include "vmap/violation.hpp"
 
 namespace vmapcheck {

@@ -14,7 +14,7 @@
 #include <span>
 #include <vector>
 
-#include "harness/tree_view.hpp"
+#include "harness/verify/tree_view.hpp"
 #include "vmap/range.hpp"
 #include "vmap/stats.hpp"
 #include "vmap/tree_case.hpp"

@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "harness/cost.hpp"
-#include "harness/describe.hpp"
-#include "harness/layout.hpp"
+#include "harness/verify/cost.hpp"
+#include "harness/verify/describe.hpp"
+#include "harness/verify/layout.hpp"
 #include "model/trace.hpp"
 #include "vmap/request.hpp"
 
@@ -279,7 +279,6 @@ std::optional<Violation> IndexWorld::check_blocks() {
 }
 
 // ---- Searches
-// ----------------------------------------------------------------------------------------------------------
 
 /// Every search, in this state. Windows begin and end on each granule and, where a granule has room for it, one byte
 /// beside it; alignments go from one granule to beyond the space, and to 2^63.
@@ -376,7 +375,6 @@ std::optional<Violation> IndexWorld::search(Size size, Size align, Range window,
 }
 
 // ---- As a trace
-// --------------------------------------------------------------------------------------------------------
 
 /// Carves and adds of any range, said in ops that allocate and free areas: each area is one granule, so that any range
 /// can be freed. A carve of several granules begins where it leaves the block in the same form as one of all: at the
@@ -420,7 +418,7 @@ Territory index_territory(FreeIndexFactory make, const IndexWorldOptions& option
             return std::make_unique<IndexWorld>(make, options, here);
           },
           .trace = [options](std::span<const Move> moves) { return trace_of(moves, options); },
-          .moves_max = options.granules * (options.granules + 1) / 2,
+          .moves_max = options.granules*(options.granules + 1) / 2,
           .layout = [options](StateKey key) { return key & ((std::uint64_t{1} << options.granules) - 1); }};
 }
 

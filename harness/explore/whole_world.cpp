@@ -7,8 +7,8 @@
 #include <utility>
 #include <variant>
 
-#include "harness/arena.hpp"
-#include "harness/executor.hpp"
+#include "harness/verify/arena.hpp"
+#include "harness/verify/executor.hpp"
 
 namespace vmapcheck {
 namespace {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "harness/explore/world.hpp"
-#include "harness/subject.hpp"
+#include "harness/verify/subject.hpp"
 #include "model/op.hpp"
 
 namespace vmapcheck {

@@ -14,9 +14,9 @@
 #include <span>
 #include <string>
 
-#include "harness/beacon.hpp"
-#include "harness/coverage.hpp"
 #include "harness/explore/state_set.hpp"
+#include "harness/isolate/beacon.hpp"
+#include "harness/verify/coverage.hpp"
 #include "model/op.hpp"
 #include "vmap/violation.hpp"
 

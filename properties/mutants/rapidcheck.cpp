@@ -15,7 +15,7 @@
 #include <optional>
 #include <string>
 
-#include "harness/isolated.hpp"
+#include "harness/verify/isolated.hpp"
 #include "properties/traces.hpp"
 #include "subjects/loaded.hpp"
 

@@ -25,8 +25,8 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/check.hpp"
-#include "harness/isolated.hpp"
+#include "harness/random/check.hpp"
+#include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"
 
 namespace vmapcheck {

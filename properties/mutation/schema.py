@@ -56,7 +56,7 @@ AHEAD_STANDARD = "".join(f"#include <{name}>\n" for name in (
     "algorithm", "array", "atomic", "bit", "cassert", "charconv", "concepts", "cstddef", "cstdint", "expected",
     "functional", "limits", "list", "memory", "memory_resource", "optional", "span", "string", "string_view", "tuple",
     "unordered_set", "utility", "variant", "vector"))  # fmt: skip
-AHEAD_HARNESS = AHEAD_STANDARD + '#include "harness/subject.hpp"\n'
+AHEAD_HARNESS = AHEAD_STANDARD + '#include "harness/verify/subject.hpp"\n'
 
 
 def write(path, text):

@@ -18,8 +18,8 @@
 #include <utility>
 
 #include "fuzz/records.hpp"
-#include "harness/beacon.hpp"
-#include "harness/isolated.hpp"
+#include "harness/isolate/beacon.hpp"
+#include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
@@ -86,7 +86,6 @@ Findings::~Findings() = default;
 std::string Findings::in(std::string_view name) const { return (fs::path(directory_) / name).string(); }
 
 // ---- What has ended a worker
-// ------------------------------------------------------------------------------------------------
 
 Digested Findings::digest(std::string_view input, const Witness& witness, Moment now) {
   const Trace trace = decode(bytes_of(input));
@@ -201,7 +200,6 @@ void Findings::remove_superseded() {
 }
 
 // ---- What is known
-// --------------------------------------------------------------------------------------------------------
 
 void Findings::learn(FoundFailure& found, const std::string& line) {
   if (std::ranges::find(known_lines_, line) != known_lines_.end()) return;
@@ -278,7 +276,6 @@ std::size_t Findings::count(FindingStatus status) const {
 }
 
 // ---- Minimizing
-// ----------------------------------------------------------------------------------------------------------------
 
 namespace {
 

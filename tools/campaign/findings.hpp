@@ -19,7 +19,7 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/failure.hpp"
+#include "harness/isolate/failure.hpp"
 #include "model/op.hpp"
 #include "subjects/registry.hpp"
 #include "tools/campaign/state.hpp"

@@ -78,7 +78,6 @@ std::string picture_of(std::span<const std::string> lines, const Verdict& verdic
 namespace {
 
 // ---- Reading the recording
-// ---------------------------------------------------------------------------------------------
 
 std::uint64_t address(const ordered_json& json) {
   std::uint64_t number = 0;
@@ -137,7 +136,6 @@ std::optional<Step> last_step(std::span<const std::string> lines, const Verdict&
 }
 
 // ---- Drawing
-// -----------------------------------------------------------------------------------------------------------
 
 Cells without_gaps(Cells cells, std::uint64_t begin, std::uint64_t end) {
   std::ranges::sort(cells, {}, [](const Cell& cell) { return std::pair(cell.begin, cell.end); });

@@ -12,7 +12,7 @@
 #include <optional>
 #include <utility>
 
-#include "harness/death.hpp"
+#include "harness/isolate/death.hpp"
 #include "model/trace.hpp"
 #include "tools/files.hpp"
 #include "tools/show_page.hpp"
@@ -184,7 +184,6 @@ std::vector<Sample> ascending(std::vector<Sample> samples, const State& state) {
 }  // namespace
 
 // ---- Forms
-// -------------------------------------------------------------------------------------------------------------
 
 std::string written_as(ReportFormat format, const CampaignReport& report, const std::string& path) {
   const auto dumped = [](const ordered_json& json) {
@@ -246,7 +245,6 @@ std::string meaning_of(vmap::Invariant invariant) {
 }
 
 // ---- Escapes
-// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 

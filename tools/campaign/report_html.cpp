@@ -115,7 +115,6 @@ std::string totals_of(const State& state) {
 }
 
 // ---- Findings
-// ----------------------------------------------------------------------------------------------------------
 
 std::string badge_of(FindingStatus status) { return fmt::format("<span class=\"badge {0}\">{0}</span>", name(status)); }
 
@@ -203,7 +202,6 @@ std::string article_of(const ReportedFinding& one, std::size_t number, const std
 }
 
 // ---- Curves
-// ------------------------------------------------------------------------------------------------------------
 
 std::string plots_of(const CampaignReport& report) {
   std::string text = "<section aria-labelledby=\"plots-title\"><h2 id=\"plots-title\">Over time</h2>\n";
@@ -247,7 +245,6 @@ std::string samples_of(const CampaignReport& report) {
 }
 
 // ---- Coverage
-// ----------------------------------------------------------------------------------------------------------
 
 std::string count_cell(std::uint64_t number, bool matters = true) {
   if (number != 0) return fmt::format("<td class=\"n\">{}</td>", grouped(number));

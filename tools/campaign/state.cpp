@@ -61,7 +61,6 @@ ordered_json json_of(const FoundFailure& found) {
 }
 
 // ---- Reading
-// -----------------------------------------------------------------------------------------------------------
 
 constexpr std::uint64_t count_max = std::uint64_t{1} << 60;
 constexpr double seconds_max = 1e12;

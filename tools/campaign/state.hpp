@@ -25,7 +25,7 @@
 #include <vector>
 
 #include "fuzz/tally.hpp"
-#include "harness/coverage.hpp"
+#include "harness/verify/coverage.hpp"
 
 namespace vmapcheck::tool {
 
@@ -50,7 +50,7 @@ enum class FindingStatus : std::uint8_t {
 
 /// What has failed, once for each signature.
 struct FoundFailure {
-  std::string signature;               ///< see harness/failure.hpp
+  std::string signature;               ///< see harness/isolate/failure.hpp
   std::vector<std::string> aliases{};  ///< what the target calls it, where that differs
   FindingStatus status = FindingStatus::fresh;
   double seconds = 0;            ///< of the campaign when it was found

@@ -74,7 +74,6 @@ Exit verdict_of(const State& state) {
 }
 
 // ---- What was exercised
-// ------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -124,7 +123,6 @@ std::string kind_of(std::string_view signature) {
 }
 
 // ---- As text
-// -----------------------------------------------------------------------------------------------------------
 
 std::string text_of(const Standing& standing) {
   const State& state = standing.state;
@@ -209,7 +207,6 @@ ordered_json json_of(const Standing& standing) {
 }
 
 // ---- Words and numbers
-// -------------------------------------------------------------------------------------------------
 
 std::string condition_of(const Standing& standing) {
   switch (standing.condition) {

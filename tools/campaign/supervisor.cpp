@@ -65,7 +65,7 @@ std::int64_t now_utc() { return static_cast<std::int64_t>(std::time(nullptr)); }
 
 /// What is in an input that fuzzing has written; nothing if that is no such file.
 std::optional<std::string> contents(const std::string& path) {
-  struct stat about {};
+  struct stat about{};
   if (::lstat(path.c_str(), &about) != 0 || !S_ISREG(about.st_mode)) return std::nullopt;
   if (static_cast<std::uint64_t>(about.st_size) > Tally::input_bytes_max) return std::nullopt;
   try {
@@ -91,7 +91,7 @@ bool says_killed(const std::string& artifact) {
 }
 
 void require_room(const std::string& directory) {
-  struct statvfs disk {};
+  struct statvfs disk{};
   if (::statvfs(directory.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < disk_reserve)
     throw Stop{Exit::io,
                fmt::format("no space left on device: less than {} MiB are free for {}; nothing that was found is lost",
@@ -100,9 +100,9 @@ void require_room(const std::string& directory) {
 
 }  // namespace
 
-/// A place for a worker: the process in it changes, its number and its tally do not.
-struct Supervisor::Slot {
-  Slot(std::uint64_t n, const std::string& tally_path) : number(n), tally(tally_path) {}
+/// One of the workers that run side by side: its process changes, its number and its tally do not.
+struct Supervisor::Lane {
+  Lane(std::uint64_t n, const std::string& tally_path) : number(n), tally(tally_path) {}
 
   std::uint64_t number;
   TallyFile tally;
@@ -154,7 +154,7 @@ Exit Supervisor::run() {
       fmt::format("vmapcheck campaign --subject {} --seed {}", shell_word(subject_.name), state_.seed));
   begin_session();
   take_leftovers();
-  for (auto& slot : slots_) start(*slot);
+  for (auto& lane : lanes_) start(*lane);
   watch();
   finish_findings();
   return conclude();
@@ -165,7 +165,6 @@ std::string Supervisor::in(std::string_view name) const { return (fs::path(optio
 double Supervisor::seconds() const { return state_.before.seconds + seconds_of(Clock::now() - began_); }
 
 // ---- The beginning
-// -------------------------------------------------------------------------------------------------------------
 
 void Supervisor::take_directory() {
   for (const std::string_view name : {"seeds", "corpus", "crashes", "findings"}) make_directory(in(name));
@@ -260,11 +259,11 @@ void Supervisor::begin_session() {
   }
   for (std::uint64_t k = 0; k < options_.workers; ++k) {
     try {
-      slots_.push_back(std::make_unique<Slot>(k, in(fmt::format("tally-{}", k))));
+      lanes_.push_back(std::make_unique<Lane>(k, in(fmt::format("tally-{}", k))));
     } catch (const std::system_error& error) {
       throw Stop{Exit::io, one_line(error.what())};
     }
-    write(*slots_.back()->tally, state_.session, {});
+    write(*lanes_.back()->tally, state_.session, {});
   }
   std::string line = fmt::format("campaign: subject {}, {}, seed {}, in {}", subject_.name,
                                  count_of(options_.workers, "worker"), state_.seed, one_line(options_.directory));
@@ -277,21 +276,20 @@ void Supervisor::begin_session() {
   say(line);
 }
 
-void Supervisor::start(Slot& slot) {
-  const std::uint64_t seed = state_.seed + slot.number + 1'000'003 * slot.starts + 10'007 * (state_.session - 1);
-  slot.executions_at_start = slot.executions();
-  slot.tally->signature[0] = '\0';
-  slot.tally->input_size = 0;
-  const std::string log = in(fmt::format("worker-{}.log", slot.number));
-  const Command command = is_afl() ? afl_command(options_, target_, subject_.name, slot.number, seed)
-                                   : worker_command(options_, target_, subject_.name, slot.number, seed);
-  slot.worker = std::make_unique<Worker>(command, log);
-  slot.started = Clock::now();
-  ++slot.starts;
+void Supervisor::start(Lane& lane) {
+  const std::uint64_t seed = state_.seed + lane.number + 1'000'003 * lane.starts + 10'007 * (state_.session - 1);
+  lane.executions_at_start = lane.executions();
+  lane.tally->signature[0] = '\0';
+  lane.tally->input_size = 0;
+  const std::string log = in(fmt::format("worker-{}.log", lane.number));
+  const Command command = is_afl() ? afl_command(options_, target_, subject_.name, lane.number, seed)
+                                   : worker_command(options_, target_, subject_.name, lane.number, seed);
+  lane.worker = std::make_unique<Worker>(command, log);
+  lane.started = Clock::now();
+  ++lane.starts;
 }
 
 // ---- While it runs
-// ---------------------------------------------------------------------------------------------------------------
 
 void Supervisor::watch() {
   Progress progress({.silence = 500ms, .on_terminal = 1s, .elsewhere = 30s});
@@ -304,7 +302,7 @@ void Supervisor::watch() {
   rates_from_ = state_.now;
   next_sample_ = began_;
   while ((ended_ = why_to_stop()).empty()) {
-    for (auto& slot : slots_) attend(*slot);
+    for (auto& lane : lanes_) attend(*lane);
     if (due(next_stock_, 200ms)) take_stock();
     const std::size_t waiting = findings_->waiting();
     findings_->minimize_some();
@@ -313,7 +311,7 @@ void Supervisor::watch() {
       save(true);
     }
     if (findings_->known_changed())
-      for (auto& slot : slots_) slot->tally->known_changes.fetch_add(1);
+      for (auto& lane : lanes_) lane->tally->known_changes.fetch_add(1);
     if (due(next_size_, 2s)) look_at_limits();
     if (due(next_sync_, 30s))
       save(true);
@@ -330,10 +328,10 @@ void Supervisor::watch() {
   }
   progress.clear();
   Workers workers;
-  for (auto& slot : slots_)
-    if (slot->worker) workers.push_back(slot->worker.get());
+  for (auto& lane : lanes_)
+    if (lane->worker) workers.push_back(lane->worker.get());
   stop(workers);
-  for (auto& slot : slots_) take_in(*slot);
+  for (auto& lane : lanes_) take_in(*lane);
   take_stock();
   look_at_limits();
 }
@@ -384,18 +382,18 @@ void Supervisor::remove_taken(const std::vector<std::string>& artifacts) {
 }
 
 /// A worker that has ended: what it found is taken in, and another takes its place.
-void Supervisor::attend(Slot& slot) {
-  if (slot.worker && slot.worker->poll()) {
-    if (is_afl()) take_artifacts(slot, afl_artifacts(options_.directory, slot.number));
+void Supervisor::attend(Lane& lane) {
+  if (lane.worker && lane.worker->poll()) {
+    if (is_afl()) take_artifacts(lane, afl_artifacts(options_.directory, lane.number));
     return;
   }
-  if (slot.worker) take_in(slot);
+  if (lane.worker) take_in(lane);
   if (interrupted()) return;
-  start(slot);
+  start(lane);
 }
 
 /// What came of those that the engine says it has written: nothing, if there are none.
-Digested Supervisor::take_artifacts(Slot& slot, const std::vector<std::string>& artifacts) {
+Digested Supervisor::take_artifacts(Lane& lane, const std::vector<std::string>& artifacts) {
   const Moment now{seconds(), state_.now.executions};
   std::vector<std::string> taken;
   Digested all = Digested::nothing;
@@ -408,11 +406,11 @@ Digested Supervisor::take_artifacts(Slot& slot, const std::vector<std::string>& 
     // afl-fuzz goes on, so that the tally may speak of another one by now.
     if (!is_afl()) {
       // The engine could not write it, or not all of it, and the tally has it.
-      if (const std::string_view run = input_of(*slot.tally); run.starts_with(input)) input = run;
-      witness.target_says = signature_of(*slot.tally);
+      if (const std::string_view run = input_of(*lane.tally); run.starts_with(input)) input = run;
+      witness.target_says = signature_of(*lane.tally);
     }
-    const std::string& summary = slot.worker->summary();
-    witness.log = slot.worker->log_end();
+    const std::string& summary = lane.worker->summary();
+    witness.log = lane.worker->log_end();
     // An input that nothing is left of says nothing, nor does one that was running when afl-fuzz lost its target.
     if (!input.empty() && !says_killed(artifact))
       witness.kind = !summary.empty() ? summary : !kind.empty() ? kind : "crash";
@@ -429,23 +427,23 @@ Digested Supervisor::take_artifacts(Slot& slot, const std::vector<std::string>& 
   return all;
 }
 
-void Supervisor::take_in(Slot& slot) {
-  if (!slot.worker) return;
-  if (slot.worker->running()) {
-    slot.worker.reset();
+void Supervisor::take_in(Lane& lane) {
+  if (!lane.worker) return;
+  if (lane.worker->running()) {
+    lane.worker.reset();
     return;
   }
   Digested digested =
-      take_artifacts(slot, is_afl() ? afl_artifacts(options_.directory, slot.number) : slot.worker->artifacts());
+      take_artifacts(lane, is_afl() ? afl_artifacts(options_.directory, lane.number) : lane.worker->artifacts());
   // Ended while it ran an input: by the subject, for want of memory, or by somebody.
-  const std::string_view running = input_of(*slot.tally);
+  const std::string_view running = input_of(*lane.tally);
   // A target that wants to be started anew tells itself to end, between two inputs.
-  const bool was_told = is_afl() ? slot.worker->ended_well() : slot.worker->was_told_to_end();
-  const bool was_killed = slot.worker->was_killed() || (was_told && !running.empty());
-  if (digested == Digested::nothing && slot.counts() && !running.empty() && ended_.empty()) {
-    const Witness witness{.target_says = was_killed ? "" : signature_of(*slot.tally),
-                          .kind = was_killed ? "" : slot.worker->end(),
-                          .log = slot.worker->log_end()};
+  const bool was_told = is_afl() ? lane.worker->ended_well() : lane.worker->was_told_to_end();
+  const bool was_killed = lane.worker->was_killed() || (was_told && !running.empty());
+  if (digested == Digested::nothing && lane.counts() && !running.empty() && ended_.empty()) {
+    const Witness witness{.target_says = was_killed ? "" : signature_of(*lane.tally),
+                          .kind = was_killed ? "" : lane.worker->end(),
+                          .log = lane.worker->log_end()};
     digested = findings_->digest(running, witness, {seconds(), state_.now.executions});
     if (digested == Digested::failure) save(true);
     // The next session looks at it.
@@ -453,30 +451,30 @@ void Supervisor::take_in(Slot& slot) {
   }
   if (interrupted() && digested == Digested::undecided) return;
   const bool found = digested == Digested::failure;
-  slot.executions_before += slot.worker->pulse().executions;
+  lane.executions_before += lane.worker->pulse().executions;
   if (ended_.empty()) {
     ++state_.now.restarts;
     if (was_killed && !found) ++state_.now.killed;
-    look_at_end(slot, found, was_killed);
+    look_at_end(lane, found, was_killed);
   }
-  slot.worker.reset();
+  lane.worker.reset();
 }
 
 /// Stops if this would go on for ever.
-void Supervisor::look_at_end(Slot& slot, bool found, bool was_killed) {
+void Supervisor::look_at_end(Lane& lane, bool found, bool was_killed) {
   constexpr auto begun = 10s;
   constexpr std::uint64_t barren_max = 3, kills_max = 5;
-  const bool is_barren = !found && slot.executions() == slot.executions_at_start;
-  slot.barren_starts = is_barren ? slot.barren_starts + 1 : 0;
-  slot.kills = was_killed && !found && Clock::now() - slot.started < begun ? slot.kills + 1 : 0;
-  if (slot.barren_starts < barren_max && slot.kills < kills_max) return;
+  const bool is_barren = !found && lane.executions() == lane.executions_at_start;
+  lane.barren_starts = is_barren ? lane.barren_starts + 1 : 0;
+  lane.kills = was_killed && !found && Clock::now() - lane.started < begun ? lane.kills + 1 : 0;
+  if (lane.barren_starts < barren_max && lane.kills < kills_max) return;
   require_room(options_.directory);
-  std::string how = slot.worker->end();
-  if (slot.kills == kills_max)
+  std::string how = lane.worker->end();
+  if (lane.kills == kills_max)
     how += fmt::format(", {} times in a row within {}", kills_max, duration_text(seconds_of(begun)));
   throw Stop{Exit::subject, fmt::format("{} {}{} (see {})", one_line(target_.path), how,
-                                        slot.worker->last_line().empty() ? "" : ": " + slot.worker->last_line(),
-                                        one_line(slot.worker->log()))};
+                                        lane.worker->last_line().empty() ? "" : ": " + lane.worker->last_line(),
+                                        one_line(lane.worker->log()))};
 }
 
 /// The totals as they are now.
@@ -486,16 +484,16 @@ void Supervisor::take_stock() {
   totals.killed = state_.now.killed;
   totals.seconds = seconds();
   std::vector<std::uint64_t> skips(Counts::known_max);
-  for (auto& slot : slots_) {
-    if (!slot->counts()) totals.executions += slot->executions();
-    if (slot->worker) {
-      const Pulse pulse = is_afl() ? afl_pulse(options_.directory, slot->number) : slot->worker->pulse();
+  for (auto& lane : lanes_) {
+    if (!lane->counts()) totals.executions += lane->executions();
+    if (lane->worker) {
+      const Pulse pulse = is_afl() ? afl_pulse(options_.directory, lane->number) : lane->worker->pulse();
       if (pulse.edges > state_.edges || pulse.features > state_.features) state_.last_new_coverage = totals.seconds;
       state_.edges = std::max(state_.edges, pulse.edges);
       state_.features = std::max(state_.features, pulse.features);
     }
-    if (!slot->counts()) continue;
-    const Counts& counts = slot->counts_now();
+    if (!lane->counts()) continue;
+    const Counts& counts = lane->counts_now();
     add(totals, counts);
     for (std::size_t i = 0; i < skips.size(); ++i) skips[i] += counts.skipped_of[i];
   }
@@ -519,8 +517,8 @@ void Supervisor::measure_rates() {
 
 void Supervisor::look_at_limits() {
   Size corpus = size_of(in("corpus"));
-  for (const auto& slot : slots_) {
-    const Size queue = size_of(in(fmt::format("afl/w{}/queue", slot->number)));
+  for (const auto& lane : lanes_) {
+    const Size queue = size_of(in(fmt::format("afl/w{}/queue", lane->number)));
     corpus.files += queue.files;
     corpus.bytes += queue.bytes;
   }
@@ -542,7 +540,6 @@ void Supervisor::save(bool durably) {
 }
 
 // ---- The end
-// --------------------------------------------------------------------------------------------------------------------
 
 /// In time or not: what was found is minimized, unless the user wants the end at once.
 void Supervisor::finish_findings() {

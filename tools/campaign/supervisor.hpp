@@ -34,20 +34,20 @@ class Supervisor {
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct Slot;  ///< of a worker
+  struct Lane;
 
   void take_directory();
   void resume();
   void encode_seeds();
   void begin_session();
-  void start(Slot& slot);
+  void start(Lane& lane);
   void watch();
-  void attend(Slot& slot);
+  void attend(Lane& lane);
   void take_leftovers();
-  void take_in(Slot& slot);
-  Digested take_artifacts(Slot& slot, const std::vector<std::string>& artifacts);
+  void take_in(Lane& lane);
+  Digested take_artifacts(Lane& lane, const std::vector<std::string>& artifacts);
   void remove_taken(const std::vector<std::string>& artifacts);
-  void look_at_end(Slot& slot, bool found, bool was_killed);
+  void look_at_end(Lane& lane, bool found, bool was_killed);
   void finish_findings();
   void take_stock();
   void measure_rates();
@@ -67,7 +67,7 @@ class Supervisor {
   Target target_;
   State state_;
   std::unique_ptr<Findings> findings_;
-  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
   Clock::time_point began_;
   bool resumed_ = false;
   std::string ended_;

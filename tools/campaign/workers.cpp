@@ -17,7 +17,7 @@
 #include <thread>
 #include <utility>
 
-#include "harness/isolation.hpp"
+#include "harness/isolate/isolation.hpp"
 #include "tools/exit_status.hpp"
 #include "tools/files.hpp"
 

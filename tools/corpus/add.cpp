@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "harness/isolated.hpp"
+#include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/strace_import.hpp"
+#include "import/strace_import.hpp"
 #include "model/trace.hpp"
 #include "tools/commands.hpp"
 #include "tools/corpus/import.hpp"

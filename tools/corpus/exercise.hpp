@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/trace_features.hpp"
 #include "tools/corpus/inputs.hpp"
+#include "tools/corpus/trace_features.hpp"
 #include "tools/options.hpp"
 
 namespace vmapcheck::tool {

@@ -15,10 +15,10 @@
 #include <utility>
 #include <vector>
 
-#include "harness/set_cover.hpp"
 #include "tools/commands.hpp"
 #include "tools/corpus/directory_swap.hpp"
 #include "tools/corpus/exercise.hpp"
+#include "tools/corpus/set_cover.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
 #include "tools/report.hpp"

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "harness/set_cover.hpp"
 #include "tools/commands.hpp"
 #include "tools/corpus/exercise.hpp"
+#include "tools/corpus/set_cover.hpp"
 #include "tools/files.hpp"
 #include "tools/report.hpp"
 

@@ -34,7 +34,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/check.hpp"
+#include "harness/random/check.hpp"
 #include "tools/commands.hpp"
 #include "tools/coverage/measure.hpp"
 #include "tools/coverage/report.hpp"
@@ -235,7 +235,7 @@ std::string llvm_tool(const std::string& name) {
   throw Stop{Exit::subject, fmt::format("there is no {}-19 (Debian: llvm-19)", name)};
 }
 
-// ---- What is run ----------------------------------------------------------------------------------------------------
+// ---- What is run
 
 /// What earlier runs counted does not count. The lock is held until this process ends.
 void Measuring::start_again() const {
@@ -343,7 +343,7 @@ int Measuring::execute(const std::vector<std::string>& command, const std::strin
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// ---- What is measured -----------------------------------------------------------------------------------------------
+// ---- What is measured
 
 /// Each part alone, and all of them together.
 void Measuring::measure_everything() {
@@ -423,7 +423,7 @@ void Measuring::expect_nothing_lost(const Part& part, const Measured& measured) 
   }
 }
 
-// ---- What is said ---------------------------------------------------------------------------------------------------
+// ---- What is said
 
 void Measuring::write_pages() const {
   const fs::path directory(options_.html);

@@ -13,7 +13,7 @@
 #include <tuple>
 #include <utility>
 
-#include "harness/failure.hpp"
+#include "harness/isolate/failure.hpp"
 
 namespace vmapcheck::tool {
 namespace {
@@ -151,7 +151,7 @@ Ratio Measured::branch_ratio() const {
 
 namespace {
 
-// ---- What was executed ----------------------------------------------------------------------------------------------
+// ---- What was executed
 
 void Collector::add(const json& function) {
   const auto paths = function.at("filenames").get<std::vector<std::string>>();
@@ -252,7 +252,7 @@ Region region_of(const json& array) {
   return region;
 }
 
-// ---- Names and texts ------------------------------------------------------------------------------------------------
+// ---- Names and texts
 
 /// llvm-cov puts the file before the name of a function that no other file sees.
 std::string demangled(const std::string& name) {
@@ -323,7 +323,7 @@ const std::vector<std::string>& Sources::lines_of(const std::string& path) {
 
 }  // namespace
 
-// ---- What is unreachable --------------------------------------------------------------------------------------------
+// ---- What is unreachable
 
 namespace {
 

@@ -55,7 +55,7 @@ std::vector<Gap> gaps_in(const Measured& measured);
 
 }  // namespace
 
-// ---- The matrix -----------------------------------------------------------------------------------------------------
+// ---- The matrix
 
 std::vector<std::vector<Cell>> outcome_matrix(const Coverage& coverage) {
   std::vector<std::vector<Cell>> rows;
@@ -105,7 +105,7 @@ std::vector<std::string> never_exercised(const Coverage& coverage) {
   return never;
 }
 
-// ---- As text --------------------------------------------------------------------------------------------------------
+// ---- As text
 
 namespace {
 
@@ -206,7 +206,7 @@ std::string text_of(const CoverageReport& report) {
   return text;
 }
 
-// ---- As JSON --------------------------------------------------------------------------------------------------------
+// ---- As JSON
 
 namespace {
 
@@ -265,7 +265,7 @@ ordered_json json_of(const CoverageReport& report) {
   return json;
 }
 
-// ---- As a page ------------------------------------------------------------------------------------------------------
+// ---- As a page
 
 namespace {
 
@@ -389,7 +389,7 @@ std::string page_of(const CoverageReport& report, std::string_view lines) {
   return html + "</body>\n</html>\n";
 }
 
-// ---- What cannot be -------------------------------------------------------------------------------------------------
+// ---- What cannot be
 
 namespace {
 

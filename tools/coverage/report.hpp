@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/coverage.hpp"
+#include "harness/verify/coverage.hpp"
 #include "tools/coverage/measure.hpp"
 
 namespace vmapcheck::tool {

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "fuzz/records.hpp"
-#include "harness/check.hpp"
-#include "harness/executor.hpp"
-#include "harness/isolation.hpp"
+#include "harness/isolate/isolation.hpp"
+#include "harness/random/check.hpp"
+#include "harness/verify/executor.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"

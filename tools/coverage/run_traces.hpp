@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 
-#include "harness/coverage.hpp"
+#include "harness/verify/coverage.hpp"
 
 namespace vmapcheck::tool {
 

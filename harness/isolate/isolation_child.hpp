@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The child's side of isolation.hpp: it works, and leaves word of how it dies.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "harness/isolate/beacon.hpp"
+#include "harness/isolate/isolation.hpp"
+
+namespace vmapcheck {
+
+/// The items of a walk that a child is to do.
+struct Task {
+  const Work& work;
+  std::uint64_t first;
+  std::uint64_t count;
+  int answer_to;  ///< file
+};
+
+/// After the fork, in the child. `output` is the file for what it prints.
+[[noreturn]] void be_the_child(Beacon::Shared& shared, const Task& task, int output, const Limits& limits,
+                               pid_t parent);
+
+}  // namespace vmapcheck

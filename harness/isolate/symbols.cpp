@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/isolate/symbols.hpp"
+
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "harness/isolate/failure.hpp"
+#include "harness/isolate/isolation.hpp"
+
+extern char** environ;
+
+namespace vmapcheck {
+namespace {
+
+/// A symbolizer that answers for one file, until this program ends.
+class Symbolizer {
+ public:
+  Symbolizer(const std::string& program, const std::string& file);
+  Symbolizer(const Symbolizer&) = delete;
+  Symbolizer& operator=(const Symbolizer&) = delete;
+  ~Symbolizer();
+
+  /// Names of functions, the innermost first; empty if it does not answer.
+  std::vector<std::string> functions(std::uintptr_t offset);
+
+ private:
+  std::FILE* to_ = nullptr;
+  std::FILE* from_ = nullptr;
+  pid_t pid_ = -1;
+};
+
+Symbolizer::Symbolizer(const std::string& program, const std::string& file) {
+  int to[2], from[2];
+  if (::pipe2(to, O_CLOEXEC) != 0) return;
+  if (::pipe2(from, O_CLOEXEC) != 0) {
+    ::close(to[0]);
+    ::close(to[1]);
+    return;
+  }
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, to[0], 0);
+  ::posix_spawn_file_actions_adddup2(&actions, from[1], 1);
+  ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  // In a group of its own: Ctrl-C is not for it.
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  const bool is_llvm = program.find("llvm") != std::string::npos;
+  std::vector<std::string> words{program, "-f", "-C", "-i", "-a", "-e", file};
+  if (is_llvm) words.insert(words.begin() + 1, "--output-style=GNU");
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  if (::posix_spawnp(&pid_, program.c_str(), &actions, &attributes, arguments.data(), environ) != 0) pid_ = -1;
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(to[0]);
+  ::close(from[1]);
+  to_ = ::fdopen(to[1], "w");
+  from_ = ::fdopen(from[0], "r");
+}
+
+Symbolizer::~Symbolizer() {
+  if (to_ != nullptr) std::fclose(to_);
+  if (from_ != nullptr) std::fclose(from_);
+  if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+}
+
+/// How many functions an address has is not said: another address, which is asked for behind it, ends the answer.
+std::vector<std::string> Symbolizer::functions(std::uintptr_t offset) {
+  if (pid_ < 0 || to_ == nullptr || from_ == nullptr) return {};
+  std::fprintf(to_, "0x%zx\n0x0\n", static_cast<std::size_t>(offset));
+  std::fflush(to_);
+  std::vector<std::string> names;
+  char line[16384];
+  bool answered = false;
+  for (int n = -1; std::fgets(line, sizeof line, from_) != nullptr;) {
+    std::string_view text(line);
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    if (text.starts_with("0x") && text.find(' ') == std::string_view::npos) {
+      const bool is_end = std::strtoull(line, nullptr, 16) == 0;
+      if (is_end) {
+        answered = true;
+        break;
+      }
+      n = 0;
+      continue;
+    }
+    // A function, then its place.
+    if (n >= 0 && n++ % 2 == 0 && text != "??") names.emplace_back(text);
+  }
+  if (!answered) return {};
+  for (int n = 0; n < 2; ++n)
+    if (std::fgets(line, sizeof line, from_) == nullptr) return names;  // those of the other address
+  return names;
+}
+
+/// Where an address lies.
+struct Place {
+  std::string module;
+  std::uintptr_t offset = 0;  ///< as it stands in the file
+  const char* symbol = nullptr;
+};
+
+Place place_of(std::uintptr_t address) {
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<void*>(address), &info) == 0 || info.dli_fname == nullptr)
+    return {"?", address, nullptr};
+  const auto* const header = static_cast<const ElfW(Ehdr)*>(info.dli_fbase);
+  const auto base = reinterpret_cast<std::uintptr_t>(info.dli_fbase);
+  return {info.dli_fname, header->e_type == ET_EXEC ? address : address - base, info.dli_sname};
+}
+
+std::string program_for(const char* variable, std::initializer_list<const char*> names) {
+  if (const char* const chosen = std::getenv(variable); chosen != nullptr && ::access(chosen, X_OK) == 0) return chosen;
+  const char* const path = std::getenv("PATH");
+  for (const char* const name : names) {
+    std::string_view rest = path != nullptr ? path : "/usr/bin:/bin";
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find(':'), rest.size());
+      const std::string program = std::string(rest.substr(0, end)) + "/" + name;
+      if (::access(program.c_str(), X_OK) == 0) return program;
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  return "";
+}
+
+/// The file of this program has a name that does not depend on the working directory.
+std::string file_of(const std::string& module) {
+  static const std::string self = [] {
+    char path[4096];
+    const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
+    return std::string(path, static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+  }();
+  return module.find('/') == std::string::npos || ::access(module.c_str(), R_OK) != 0 ? self : module;
+}
+
+std::string demangled(const char* symbol) {
+  int status = 0;
+  char* const name = abi::__cxa_demangle(symbol, nullptr, nullptr, &status);
+  std::string text = status == 0 ? name : symbol;
+  std::free(name);
+  return text;
+}
+
+std::vector<std::string> look_up(std::uintptr_t address) {
+  const Place place = place_of(address);
+  static std::map<std::string, std::unique_ptr<Symbolizer>> symbolizers;
+  if (place.module != "?") {
+    const std::string file = file_of(place.module);
+    std::unique_ptr<Symbolizer>& symbolizer = symbolizers[file];
+    if (!symbolizer) {
+      static const std::string program =
+          program_for("ASAN_SYMBOLIZER_PATH", {"llvm-symbolizer", "llvm-symbolizer-19", "addr2line"});
+      symbolizer = std::make_unique<Symbolizer>(program, file);
+    }
+    if (std::vector<std::string> names = symbolizer->functions(place.offset); !names.empty()) return names;
+  }
+  if (place.symbol != nullptr) return {demangled(place.symbol)};
+  char text[64];
+  std::snprintf(text, sizeof text, "+0x%zx", static_cast<std::size_t>(place.offset));
+  return {place.module.substr(place.module.rfind('/') + 1) + text};
+}
+
+enum class Owner { library, subject, harness };
+
+/// Who a function belongs to, by its name.
+Owner owner_of(std::string_view name) {
+  const auto begins_with = [name](std::initializer_list<std::string_view> prefixes) {
+    return std::ranges::any_of(prefixes, [name](std::string_view prefix) { return name.starts_with(prefix); });
+  };
+  // Members of templates and of types without a name are not always qualified.
+  if (name == "~Erased" || begins_with({"vmapcheck::Executor::", "vmapcheck::Erased::", "vmapcheck::factory",
+                                        "vmapcheck::run", "vmapcheck::walk", "vmapcheck::perform"}))
+    return Owner::harness;
+  if (name.empty() || begins_with({"std::", "__gnu_cxx::", "__", "operator new", "operator delete",
+                                   "vmapcheck::MetadataResource::", "vmapcheck::Stack::take", "vmapcheck::on_terminate",
+                                   "vmapcheck::on_deadly_signal", "vmapcheck::on_cpu_tick", "vmapcheck::note_no_memory",
+                                   "vmapcheck::on_undefined_report"}))
+    return Owner::library;
+  return Owner::subject;
+}
+
+/// The type T of a function of Erased<T>, through which the harness calls a subject.
+std::string erased_type(std::string_view full) {
+  constexpr std::string_view begin = "Erased<";
+  const std::size_t at = full.find(begin);
+  return at == std::string_view::npos ? "" : function_name(full.substr(at + begin.size()));
+}
+
+/// Where a call was inlined, only "free" may be known of "mine::free". The last of `frames` has the type through which
+/// the harness called it: `caller` is a function of Erased<mine>.
+void qualify_last(std::vector<std::string>& frames, std::string_view caller) {
+  const std::string type = erased_type(caller);
+  if (!frames.empty() && !type.empty() &&
+      frames.back() == function_name(caller).substr(std::string_view("vmapcheck::Erased::").size()))
+    frames.back() = type + "::" + frames.back();
+}
+
+/// Of the same function, with and without its type, the one with it remains.
+void drop_unqualified(std::vector<std::string>& frames) {
+  const std::vector<std::string> all = frames;
+  std::erase_if(frames, [&](const std::string& frame) {
+    return std::ranges::any_of(all, [&](const std::string& other) { return other.ends_with("::" + frame); });
+  });
+}
+
+}  // namespace
+
+const std::vector<std::string>& functions_at(std::uintptr_t address) {
+  static std::map<std::uintptr_t, std::vector<std::string>> known;
+  const auto found = known.find(address);
+  if (found != known.end()) return found->second;
+  return known.emplace(address, look_up(address)).first->second;
+}
+
+std::vector<std::string> subject_frames(std::span<const std::uintptr_t> stack) {
+  // Code that is not in this program, nor in a subject's shared object, is a library's.
+  const auto in_library = [](std::uintptr_t address) {
+    const std::string module = place_of(address).module;
+    return module.find("/libc.so") != std::string::npos || module.find("/libstdc++.so") != std::string::npos ||
+           module.find("/libgcc_s.so") != std::string::npos || module.find("/ld-linux") != std::string::npos ||
+           module.find("/libm.so") != std::string::npos || module.find("vdso") != std::string::npos || module == "?";
+  };
+  std::vector<std::string> frames;
+  constexpr std::size_t frames_max = 16;
+  for (std::size_t i = 0; i < stack.size() && frames.size() < frames_max; ++i) {
+    if (in_library(stack[i])) continue;
+    // A return address is behind the call; only the innermost may be the instruction itself.
+    for (const std::string& full : functions_at(i == 0 ? stack[i] : stack[i] - 1)) {
+      const std::string name = function_name(full);
+      const Owner owner = owner_of(name);
+      if (owner == Owner::harness) {
+        qualify_last(frames, full);
+        drop_unqualified(frames);
+        return frames;
+      }
+      if (owner == Owner::library || std::ranges::find(frames, name) != frames.end()) continue;
+      frames.push_back(name);
+    }
+  }
+  drop_unqualified(frames);
+  return frames;
+}
+
+}  // namespace vmapcheck

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/reduce/search.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <unordered_set>
+#include <utility>
+
+#include "model/trace.hpp"
+
+namespace vmapcheck {
+namespace {
+
+bool binds(const Op& op) { return op.index() <= 2; }
+
+/// A space of up to so many granules has all its granules on the grid.
+constexpr std::size_t granules_max = 16;
+constexpr std::size_t grid_max = 24;
+
+std::vector<Address> grid_of(const Trace& trace, const Placements& placed) {
+  const Space& space = trace.space;
+  std::vector<Address> grid;
+  if (space.range.size() / space.granule <= granules_max) {
+    for (Address a = space.range.begin; a < space.range.end; a += space.granule) grid.push_back(a);
+    grid.push_back(space.range.end);
+    return grid;
+  }
+  const auto mark = [&](Address a) {
+    for (const Address near : {a, a - space.granule, a + space.granule})
+      if (space.range.begin <= near && near <= space.range.end) grid.push_back(vmap::align_down(near, space.granule));
+  };
+  mark(space.range.begin);
+  mark(space.range.end);
+  for (const Range range : placed)
+    if (!range.empty()) mark(range.begin), mark(range.end);
+  for (const Op& op : trace.ops)
+    if (const auto* const at = std::get_if<AllocAt>(&op)) mark(at->range.begin), mark(at->range.end);
+  std::ranges::sort(grid);
+  grid.erase(std::ranges::unique(grid).begin(), grid.end());
+  if (grid.size() > grid_max) grid.resize(grid_max);
+  return grid;
+}
+
+template <class T>
+void add_unique(std::vector<T>& values, const T& value) {
+  if (std::ranges::find(values, value) == values.end()) values.push_back(value);
+}
+
+}  // namespace
+
+// ---- The vocabulary
+
+Vocabulary::Vocabulary(const Trace& trace, const Placements& placed, Begin begin) : space_(trace.space) {
+  grid_ = grid_of(trace, placed);
+  if (begin == Begin::empty) space_.busy.clear();
+  bool kinds[op_kind_count] = {};
+  kinds[0] = kinds[1] = kinds[3] = true;
+  for (const Op& op : trace.ops) {
+    kinds[op.index()] = true;
+    const bool uses_label = op.index() == 3 || op.index() == 5 || op.index() == 9;
+    if (!uses_label) own_.push_back(op);
+  }
+
+  // Requests: every size with every combination of alignment and window that the trace has.
+  std::vector<Size> sizes;
+  for (std::size_t i = 1; i < grid_.size(); ++i) add_unique(sizes, grid_[i] - grid_[0]);
+  for (std::size_t i = 1; i < grid_.size(); ++i) add_unique(sizes, grid_[i] - grid_[i - 1]);
+  std::vector<std::pair<Size, Range>> forms{{1, vmap::everywhere}};
+  for (const Op& op : trace.ops)
+    if (const auto* const alloc = std::get_if<Alloc>(&op)) {
+      add_unique(forms, {alloc->request.align, alloc->request.within});
+      add_unique(sizes, alloc->request.size);
+    }
+  for (const auto& [align, within] : forms)
+    for (const Size size : sizes) fresh_.push_back(Alloc{{}, {.size = size, .align = align, .within = within}});
+  for (std::size_t i = 0; i < grid_.size(); ++i)
+    for (std::size_t k = i + 1; k < grid_.size(); ++k) fresh_.push_back(AllocAt{{}, {grid_[i], grid_[k]}});
+
+  for (const Address address : grid_) {
+    if (kinds[4]) fresh_.push_back(FreeAt{address});
+    if (kinds[6]) fresh_.push_back(FreeLazilyAt{address});
+    if (kinds[8]) fresh_.push_back(Find{address});
+  }
+  if (kinds[7]) fresh_.push_back(Purge{});
+  // What has more arguments than could all be tried stays as the trace has it.
+  for (const Op& op : trace.ops) {
+    if (const auto* const congruent = std::get_if<Congruent>(&op)) {
+      Congruent unbound = *congruent;
+      unbound.label = {};
+      add_unique(fresh_, Op(std::move(unbound)));
+    } else if (op.index() == 4 || op.index() == 6 || op.index() == 8) {
+      add_unique(fresh_, op);
+    } else if (const auto* const fail = std::get_if<FailMetadata>(&op)) {
+      // With fewer ops before what fails, less is asked for.
+      constexpr std::uint64_t near = 3;
+      for (std::uint64_t n = fail->countdown; n > 0 && n + near >= fail->countdown; --n)
+        add_unique(fresh_, Op(FailMetadata{n}));
+      add_unique(fresh_, Op(FailMetadata{1}));
+    }
+  }
+  for (const std::size_t kind : {3u, 5u, 9u})
+    if (kinds[kind]) using_.push_back(kind);
+}
+
+namespace {
+
+Op using_label(std::size_t kind, Label label) {
+  switch (kind) {
+    case 3: return Free{label};
+    case 5: return FreeLazily{label};
+    default: return OnExhaustion{label};
+  }
+}
+
+/// The labels that `ops` have bound.
+std::vector<Label> labels_of(const std::vector<Op>& ops) {
+  std::vector<Label> labels;
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    const auto id = static_cast<std::uint32_t>(i);
+    if (const auto* const congruent = std::get_if<Congruent>(&ops[i])) {
+      for (std::uint32_t part = 0; part < congruent->blocks.size(); ++part) labels.push_back({id, part});
+    } else if (binds(ops[i])) {
+      labels.push_back({id});
+    }
+  }
+  return labels;
+}
+
+}  // namespace
+
+Op Vocabulary::with_label(Op op, std::size_t label) const {
+  const Label bound{static_cast<std::uint32_t>(label)};
+  std::visit(Overloaded{[&](Alloc& o) { o.label = bound; }, [&](AllocAt& o) { o.label = bound; },
+                        [&](Congruent& o) { o.label = bound; }, [](auto&) {}},
+             op);
+  return op;
+}
+
+std::size_t Vocabulary::size(const std::vector<Op>& ops) const {
+  return fresh_.size() + using_.size() * labels_of(ops).size();
+}
+
+Op Vocabulary::op(const std::vector<Op>& ops, std::size_t index) const {
+  if (index < fresh_.size()) return with_label(fresh_[index], ops.size());
+  index -= fresh_.size();
+  const std::vector<Label> labels = labels_of(ops);
+  return using_label(using_[index % using_.size()], labels[index / using_.size()]);
+}
+
+Trace Vocabulary::random_trace(Random& random, std::size_t length) const {
+  Trace trace{{}, space_, {}};
+  while (trace.ops.size() < length) {
+    const std::vector<Label> labels = labels_of(trace.ops);
+    const std::uint64_t pick = random.below(6);
+    if (pick < 2 && !labels.empty())
+      trace.ops.push_back(using_label(using_[random.below(using_.size())], labels[random.below(labels.size())]));
+    else if (pick == 2 && !own_.empty())
+      trace.ops.push_back(with_label(own_[random.below(own_.size())], trace.ops.size()));
+    else
+      trace.ops.push_back(with_label(fresh_[random.below(fresh_.size())], trace.ops.size()));
+  }
+  return trace;
+}
+
+// ---- At random
+
+std::optional<Hit> search_randomly(const Vocabulary& vocabulary, std::size_t length,
+                                   const std::function<bool(const Failure&)>& wanted, const SubjectFactory& make,
+                                   const SearchOptions& options) {
+  if (length < 2) return std::nullopt;
+  const auto candidate = [&](std::uint64_t index) {
+    Random random(Random(options.seed).next() ^ Random(~index).next());
+    // Mostly one op less; fewer now and then.
+    const std::size_t ops = length - 1 - (random.below(3) == 0 ? random.below(length / 2) : 0);
+    return vocabulary.random_trace(random, std::max<std::size_t>(1, ops));
+  };
+  return first_failing(options.random_max, candidate, wanted, make, options.run);
+}
+
+// ---- Breadth first
+
+namespace {
+
+/// What a sequence led to, as a child reports it.
+struct Reached {
+  std::uint64_t state = 0;
+  enum class How : std::uint8_t { nowhere, state, failure } how = How::nowhere;
+};
+
+/// Sequences that are run by one child, at most.
+constexpr std::uint64_t batch_max = std::uint64_t{1} << 16;
+/// States that are remembered, at most.
+constexpr std::size_t states_max = 1'000'000;
+
+class BreadthFirst {
+ public:
+  BreadthFirst(const Vocabulary& vocabulary, const std::function<bool(const Failure&)>& wanted,
+               const SubjectFactory& make, const SearchOptions& options)
+      : vocabulary_(vocabulary), wanted_(wanted), make_(make), options_(options) {}
+
+  /// All sequences below `length`; only one for each state if `by_state`.
+  Explored explore(std::size_t length, bool by_state);
+
+ private:
+  struct Candidate {
+    std::size_t from;  ///< in the frontier
+    std::size_t op;
+  };
+
+  bool run_batch(const std::vector<Candidate>& batch, Explored& explored);
+  std::optional<Hit> confirmed(const Candidate& candidate);
+  [[nodiscard]] std::vector<Op> sequence(const Candidate& candidate) const;
+
+  const Vocabulary& vocabulary_;
+  const std::function<bool(const Failure&)>& wanted_;
+  const SubjectFactory& make_;
+  const SearchOptions& options_;
+  std::vector<std::vector<Op>> frontier_;
+  std::vector<std::vector<Op>> next_;
+  std::unordered_set<std::uint64_t> known_;
+  bool by_state_ = true;
+};
+
+Explored BreadthFirst::explore(std::size_t length, bool by_state) {
+  Explored explored;
+  by_state_ = by_state;
+  frontier_ = {{}};
+  for (std::size_t ops = 1; ops < length; ++ops) {
+    next_.clear();
+    std::vector<Candidate> batch;
+    for (std::size_t from = 0; from < frontier_.size(); ++from) {
+      const std::size_t size = vocabulary_.size(frontier_[from]);
+      for (std::size_t op = 0; op < size; ++op) batch.push_back({from, op});
+      const bool last = from + 1 == frontier_.size();
+      if (batch.size() < batch_max && !last) continue;
+      if (!run_batch(batch, explored)) return explored;
+      batch.clear();
+    }
+    frontier_.swap(next_);
+  }
+  explored.complete = by_state ? Explored::Complete::states : Explored::Complete::sequences;
+  return explored;
+}
+
+std::vector<Op> BreadthFirst::sequence(const Candidate& candidate) const {
+  std::vector<Op> ops = frontier_[candidate.from];
+  ops.push_back(vocabulary_.op(frontier_[candidate.from], candidate.op));
+  return ops;
+}
+
+/// Runs them, and puts the new states that they lead to into next_. False ends the search: at a hit, or at its bounds.
+bool BreadthFirst::run_batch(const std::vector<Candidate>& batch, Explored& explored) {
+  const SharedArray<Reached> reached(batch.size());
+  const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
+    const std::vector<Op> ops = sequence(batch[item]);
+    auto executor = Executor::create(vocabulary_.space(), make_, Checking::every_step);
+    if (!executor) return std::nullopt;
+    for (std::size_t step = 0; step < ops.size(); ++step) {
+      beacon.at(Phase::op, step);
+      auto violation = (*executor)->step(ops[step]);
+      if (!violation) continue;
+      const Failure failure{step, ops[step], *std::move(violation)};
+      if (wanted_(failure)) beacon.answer("");
+      reached[item].how = Reached::How::failure;
+      return std::nullopt;
+    }
+    const std::uint64_t state = (*executor)->visible_state();
+    beacon.at(Phase::end, ops.size());
+    if (auto violation = (*executor)->finish()) {
+      const Failure failure{ops.size(), std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
+      if (wanted_(failure)) return "";
+    }
+    reached[item] = {state, Reached::How::state};
+    return std::nullopt;
+  };
+  WalkOptions walk_options{.limits = options_.run.limits, .on_death = {}, .keep_going = options_.run.keep_going};
+  walk_options.on_death = [&](std::uint64_t item, const Death& death) {
+    const Trace trace{{}, vocabulary_.space(), sequence(batch[item])};
+    return wanted_(failure_of(death, trace));
+  };
+  for (bool done = false; !done;) {
+    const Walked walked = walk(batch.size(), work, walk_options);
+    explored.sequences += walked.items - walk_options.first;
+    if (walked.interrupted) return false;
+    if (walked.answer || walked.death) {
+      explored.hit = confirmed(batch[walked.items]);
+      if (explored.hit) return false;
+    }
+    walk_options.first = walked.items + 1;
+    done = walk_options.first >= batch.size();
+  }
+  for (std::size_t item = 0; item < batch.size(); ++item)
+    if (reached[item].how == Reached::How::state && (known_.insert(reached[item].state).second || !by_state_))
+      next_.push_back(sequence(batch[item]));
+  explored.states = known_.size();
+  return explored.sequences < options_.breadth_first_max && explored.states < states_max;
+}
+
+std::optional<Hit> BreadthFirst::confirmed(const Candidate& candidate) {
+  Hit hit{0, {{}, vocabulary_.space(), sequence(candidate)}, {}};
+  const auto outcome = run_isolated(hit.trace, make_, options_.run);
+  if (!outcome || !*outcome || !wanted_(**outcome)) return std::nullopt;
+  hit.failure = **outcome;
+  cut_behind(hit.trace, hit.failure);
+  return hit;
+}
+
+}  // namespace
+
+Explored search_breadth_first(const Vocabulary& vocabulary, std::size_t length,
+                              const std::function<bool(const Failure&)>& wanted, const SubjectFactory& make,
+                              const SearchOptions& options) {
+  Explored explored = BreadthFirst(vocabulary, wanted, make, options).explore(length, true);
+  if (explored.complete == Explored::Complete::no) return explored;
+  // Each op of a sequence may bind a label more that the next can use.
+  double all = 0, of_length = 1;
+  std::vector<Op> ops;
+  for (std::size_t n = 1; n < length && all <= static_cast<double>(options.exhaustive_max); ++n) {
+    of_length *= static_cast<double>(vocabulary.size(ops));
+    all += of_length;
+    ops.push_back(AllocAt{});
+  }
+  if (all > static_cast<double>(options.exhaustive_max)) return explored;
+  Explored every = BreadthFirst(vocabulary, wanted, make, options).explore(length, false);
+  every.sequences += explored.sequences;
+  if (!every.hit && every.complete == Explored::Complete::no) every.complete = explored.complete;
+  return every;
+}
+
+}  // namespace vmapcheck

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one executor: every driver feeds it ops, one step at a time.
+//
+// Of a state with many areas the prediction comes from an index of gaps (model/gap_index.hpp), as the model would walk
+// for longer than all else takes; the model, which goes on following each answer, repeats one prediction in so many.
+//
+// A step predicts the answer on the reference model, asks the subject, lets the model judge and follow, and then checks
+// the invariants in their order. What a step costs depends on Checking; what it finds is named by the first invariant
+// broken.
+//
+//     executor = Executor::create(trace.space, make, Checking::every_step)
+//     for each op: (*executor)->step(op)       the violation, if any; the state is undefined from there on
+//     (*executor)->finish()                    destroys the subject: does anything leak?
+//
+// run() does that for a whole trace:
+//
+//     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
+//     const auto failure = run(trace, model_subject());   // the model, as a subject; subjects/registry.hpp has others
+//     if (failure && *failure) std::puts((*failure)->violation.detail.c_str());
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "harness/isolate/failure.hpp"
+#include "harness/isolate/isolation.hpp"
+#include "harness/verify/arena.hpp"
+#include "harness/verify/coverage.hpp"
+#include "harness/verify/layout.hpp"
+#include "harness/verify/metadata_resource.hpp"
+#include "harness/verify/subject.hpp"
+#include "model/gap_index.hpp"
+#include "model/op.hpp"
+#include "model/reference_model.hpp"
+#include "model/sorted_chunks.hpp"
+#include "vmap/violation.hpp"
+
+namespace vmapcheck {
+
+/// How much of the state is checked at a step.
+enum class Checking : std::uint8_t {
+  every_step,  ///< everything, at every step
+  amortized,   ///< what the op touched at every step; everything so often that it costs as much again, and at the end
+};
+
+/// Nodes that a run may visit in checks of everything before that is too much: about a second of work.
+inline constexpr std::uint64_t visits_affordable = 20'000'000;
+
+/// Nodes that checking everything at every step would visit, as far as a trace tells without being run: at each step
+/// one for each area that lives then, and one for the free block beside it.
+[[nodiscard]] std::uint64_t visits_at_every_step(const Trace& trace);
+
+/// How a trace is checked unless it is said how: at every step, where that is affordable.
+[[nodiscard]] Checking checking_of(const Trace& trace);
+
+/// Checks of everything beside those that are due anyway: after each `stride`-th step from the one with index `from`
+/// on.
+struct Closer {
+  std::uint64_t from = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t stride = 1;
+};
+
+/// How far a run has come. Shared with the process that watches it.
+struct Position {
+  std::uint64_t step = 0;   ///< that is about to be performed
+  std::uint64_t sound = 0;  ///< steps after which everything was last checked, and right
+  std::uint64_t nodes = 0;  ///< areas and free blocks that there were then
+};
+
+/// What a subject answered, or why it was not asked.
+struct Nothing {
+  friend bool operator==(Nothing, Nothing) = default;
+};
+struct Skipped {
+  bool unsupported = false;  ///< the subject does not have the function; else the label is not live
+  friend bool operator==(Skipped, Skipped) = default;
+};
+struct Base {
+  Address address = 0;
+  friend bool operator==(Base, Base) = default;
+};
+struct Purged {
+  Size bytes = 0;
+  friend bool operator==(Purged, Purged) = default;
+};
+struct Found {
+  std::optional<Range> area;
+  friend bool operator==(Found, Found) = default;
+};
+using Answer = std::variant<Nothing, Skipped, vmap::Allocation, Base, Range, Purged, Found, vmap::Error>;
+
+struct Snapshot;
+
+class Executor {
+ public:
+  /// An area that a label names.
+  struct Live {
+    Label label;
+    Address begin = 0;
+  };
+
+  /// With an arena, for all metadata, it can be rewound where the subject can.
+  [[nodiscard]] static std::expected<std::unique_ptr<Executor>, std::string> create(const Space& space,
+                                                                                    const SubjectFactory& make,
+                                                                                    Checking checking,
+                                                                                    Arena* arena = nullptr);
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  /// Performs one op and checks the invariants. After a violation the executor is only good for answer(), model() and
+  /// snapshot().
+  [[nodiscard]] std::optional<vmap::Violation> step(const Op& op);
+
+  /// A last full check; then destroys the subject, and checks that it gave all its metadata back. No step may follow.
+  [[nodiscard]] std::optional<vmap::Violation> finish();
+
+  void look_closer(const Closer& closer) { closer_ = closer; }
+  /// Gives signs of life within a step: an op of a million blocks is checked for longer than the subject may take.
+  void report_to(const Beacon& beacon) { beacon_ = beacon; }
+  /// How far it has come.
+  [[nodiscard]] const Position& position() const { return position_; }
+
+  /// Of the last step.
+  [[nodiscard]] const Answer& answer() const { return answer_; }
+  /// What should be, after the last step.
+  [[nodiscard]] const ReferenceModel& model() const { return model_; }
+  [[nodiscard]] const std::vector<Live>& live() const { return live_; }
+  /// The area that a label names, or null.
+  [[nodiscard]] const Live* find_live(Label label) const;
+  [[nodiscard]] const Coverage& coverage() const { return coverage_; }
+  /// Free blocks that there should be.
+  [[nodiscard]] std::size_t free_blocks() const { return free_blocks_; }
+  /// By the last step; nothing if the subject does not count them.
+  [[nodiscard]] std::optional<std::uint64_t> nodes_visited() const {
+    return features_.stats ? std::optional(stats_.nodes_visited - before_.nodes_visited) : std::nullopt;
+  }
+  /// Nodes on the longest path of the tree when it was last checked in full; nothing if there is none to be seen.
+  [[nodiscard]] std::optional<std::size_t> tree_depth() const {
+    return features_.inspectable ? std::optional(depth_) : std::nullopt;
+  }
+  /// A hash of all that can be seen of the state after a step that was checked in full: what is busy, lazily freed and
+  /// free, the form and colours of the tree, hooks and metadata failures to come, spare nodes. Counters are not part of
+  /// it.
+  [[nodiscard]] std::uint64_t visible_state() const;
+  /// True if the subject shows its tree of free blocks.
+  [[nodiscard]] bool sees_tree() const { return features_.inspectable; }
+  /// What the subject says of state that it does not show: that there is none, or a digest of it (subject.hpp).
+  [[nodiscard]] bool subject_shows_all() const { return features_.transparent; }
+  [[nodiscard]] bool subject_has_digest() const { return features_.digest; }
+  /// 0 without one.
+  [[nodiscard]] std::uint64_t subject_digest() const { return subject_->digest(); }
+  /// The form of the subject's tree when it was last checked in full (TreeFinding::outline); 0 without one.
+  [[nodiscard]] std::uint64_t tree_outline() const { return outline_; }
+  /// What the subject's stats() said after the last step.
+  [[nodiscard]] const vmap::Stats& stats() const { return stats_; }
+  /// Requests for metadata so far.
+  [[nodiscard]] std::uint64_t metadata_requests() const { return metadata_.requests(); }
+
+  // For those who try many ops from one state: it is remembered and put back as bytes, without undoing. Coverage goes
+  // on counting.
+
+  class Mark;
+  /// True if the subject's state is all in its memory() and its metadata.
+  [[nodiscard]] bool subject_can_rewind() const { return !subject_->memory().empty(); }
+  /// Requires that the subject can, and an arena. O(bytes of the state).
+  void mark(Mark& mark);
+  /// To a mark of this executor. Also after a violation that left the subject alive.
+  void rewind(const Mark& mark);
+  /// What the subject holds and should hold, for pictures (snapshot.hpp), at most `items_max` of each; also after a
+  /// violation. Of the model alone once finish() has destroyed the subject.
+  [[nodiscard]] Snapshot snapshot(std::size_t items_max) const;
+
+ private:
+  struct Hook {
+    Label label;
+    bool spent = false;
+    std::optional<Address> frees;  ///< at its expected call
+    Range merged;                  ///< expected answer of that free
+  };
+  /// What the step has to be judged by, besides its answer.
+  struct Step {
+    std::size_t op = op_kind_count;  ///< Op::index(); before the first op and after the last: that many
+    bool failed = false;             ///< the subject answered with an error
+    bool released = false;           ///< a purge or hook changed the state on the way
+    bool thorough = false;           ///< touched too much for a local check
+    std::vector<Address> touched;    ///< begins of what was placed or freed
+    std::uint64_t visits_max = 0;    ///< nodes, by purges
+    std::uint64_t purged = 0;        ///< areas, in an order that is the subject's affair
+    std::size_t purged_from = 0;     ///< free blocks before the purge
+    std::size_t purged_to = 0;       ///< and after it
+    std::uint64_t attempts = 1;
+    std::uint64_t requests = 0;   ///< of metadata before the step
+    std::uint64_t faults = 0;     ///< fired before the step
+    std::size_t free_blocks = 0;  ///< before the step
+  };
+
+  Executor(const Space& space, Checking checking, Arena* arena)
+      : arena_(arena), metadata_(arena), model_(space), checking_(checking) {}
+
+  /// All that a step changes, but for what the next step sets anew and what only counts.
+  [[nodiscard]] auto state() {
+    return std::tie(model_, live_, index_of_live_, gap_index_, indexed_, hooks_, free_blocks_, started_, stats_, tally_,
+                    shape_, form_, depth_, outline_, unchecked_);
+  }
+
+  std::optional<vmap::Violation> perform(const Alloc& op);
+  std::optional<vmap::Violation> perform(const AllocAt& op);
+  std::optional<vmap::Violation> perform(const Congruent& op);
+  std::optional<vmap::Violation> perform(const Free& op);
+  std::optional<vmap::Violation> perform(const FreeAt& op);
+  std::optional<vmap::Violation> perform(const FreeLazily& op);
+  std::optional<vmap::Violation> perform(const FreeLazilyAt& op);
+  std::optional<vmap::Violation> perform(const Purge& op);
+  std::optional<vmap::Violation> perform(const Find& op);
+  std::optional<vmap::Violation> perform(const OnExhaustion& op);
+  std::optional<vmap::Violation> perform(const FailMetadata& op);
+
+  void make_room();
+  template <class Request>
+  auto predict(const Request& request) -> decltype(std::declval<const ReferenceModel&>().predict(request));
+  void use_gap_index_if_large();
+  [[nodiscard]] bool is_much(std::size_t touched) const;
+  template <class Predict>
+  auto expect(Predict predict) -> decltype(predict());
+  std::optional<vmap::Violation> free_busy(Address begin);
+  std::optional<vmap::Violation> free_busy_lazily(Address begin);
+  std::optional<vmap::Violation> refuse(const vmap::Result<Range>& actual);
+  template <class T>
+  std::optional<vmap::Violation> judge_failure(const vmap::Result<T>& expected, const vmap::Result<T>& actual);
+  bool on_hook(std::size_t index);
+  std::optional<vmap::Violation> hooks_as_expected();
+
+  void occupied(Range range, Label label);
+  Range vacated(Address begin);
+  void purged();
+  vmap::Coalescing freed(Range range, Range gap);
+  void forget(const ReferenceModel::Area& area);
+
+  std::optional<vmap::Violation> check(const Op& op);
+  std::optional<vmap::Violation> check_everything();
+  std::optional<vmap::Violation> check_what_was_touched();
+  std::optional<vmap::Violation> check_gaps_near(Address begin);
+  std::optional<vmap::Violation> check_classification();
+  std::optional<vmap::Violation> check_atomicity() const;
+  std::optional<vmap::Violation> check_memory();
+  std::optional<vmap::Violation> check_cost(const Op& op);
+  std::optional<vmap::Violation> check_stats(bool largest) const;
+  std::optional<vmap::Violation> check_nothing_counted() const;
+  std::optional<vmap::Violation> check_coalescings();
+  std::optional<vmap::Violation> check_tree_cases() const;
+  std::optional<vmap::Violation> check_verify();
+  [[nodiscard]] std::uint64_t visits_max(const Op& op) const;
+  [[nodiscard]] std::uint64_t visits_min(const Op& op) const;
+  [[nodiscard]] std::uint64_t misfits_allowed(const Op& op) const;
+  [[nodiscard]] std::uint64_t misfits_before(const vmap::Request& request, Address before) const;
+  [[nodiscard]] bool is_layout_expected() const;
+  [[nodiscard]] Layout expected_layout() const;
+  /// That is being checked for the op of this step.
+  void checked(vmap::Invariant invariant) { ++coverage_.checks[now_.op][static_cast<std::size_t>(invariant)]; }
+  void count(const Op& op);
+
+  Arena* arena_;
+  // The metadata outlives the subject: declared before it.
+  MetadataResource metadata_;
+  ReferenceModel model_;
+  Checking checking_;
+  Closer closer_;
+  Beacon beacon_;
+  Position position_;
+  std::unique_ptr<AnySubject> subject_;
+  Features features_;
+  Promises promises_;
+
+  std::vector<Live> live_;
+  SortedChunks<Label, std::size_t> index_of_live_;
+  std::optional<GapIndex> gap_index_;  ///< of the model's gaps, where they are many
+  std::uint64_t indexed_ = 0;          ///< predictions from it since the model repeated one
+  std::vector<Hook> hooks_;
+  std::vector<std::size_t> hooks_expected_;  ///< calls in this step
+  std::size_t hooks_met_ = 0;
+  std::optional<vmap::Violation> hook_violation_;
+  std::size_t free_blocks_ = 0;
+  bool started_ = false;
+
+  Step now_;
+  Answer answer_;
+  vmap::Stats stats_;                   ///< after the last step
+  vmap::Stats before_;                  ///< the same, before it
+  vmap::Stats tally_;                   ///< what the counters in stats() should be
+  std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
+  std::uint64_t form_ = 0;              ///< of the tree when it was last checked in full
+  std::uint64_t outline_ = 0;           ///< then, too
+  std::size_t depth_ = 0;               ///< of the tree when it was last checked in full
+  std::uint64_t unchecked_ = 0;         ///< steps since everything was checked
+  Layout layout_;                       ///< the subject's, when everything was checked
+  std::vector<Range> gaps_;             ///< the model's, then
+  std::vector<Range> blocks_;           ///< the tree's, then
+  Coverage coverage_;
+};
+
+/// A state of an executor.
+class Executor::Mark {
+  friend class Executor;
+  template <class... T>
+  static std::tuple<T...> values_of(const std::tuple<T&...>& references);
+  using State = decltype(values_of(std::declval<Executor&>().state()));
+
+  std::optional<State> state_;
+  MetadataResource::Counts metadata_;
+  Arena::Mark arena_;
+  std::vector<std::byte> subject_;
+};
+
+struct RunOptions {
+  Checking checking = Checking::every_step;
+  Closer closer{};
+  Coverage* coverage = nullptr;
+  Beacon beacon{};  ///< is told where the run is
+  /// Called before the subject is destroyed, whose state is undefined from there on.
+  std::function<void(const Failure&)> on_violation{};
+  std::function<bool()> keep_going{};  ///< asked before each step; false ends the run, which then has found nothing
+  Position* position = nullptr;        ///< is told how far it has come
+};
+
+/// Runs a trace to its end or its first violation. The error says why the subject could not be made. In this process: a
+/// subject that dies takes it along (see isolated.hpp).
+[[nodiscard]] std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
+                                                                     const RunOptions& options);
+[[nodiscard]] std::expected<std::optional<Failure>, std::string> run(
+    const Trace& trace, const SubjectFactory& make, Checking checking = Checking::every_step,
+    Coverage* coverage = nullptr, Beacon beacon = {}, const std::function<void(const Failure&)>& on_violation = {});
+
+}  // namespace vmapcheck

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+#include <tuple>
+
+#include "model/ops/field.hpp"
+
+namespace vmapcheck {
+
+/// Exactly this range.
+struct AllocAt {
+  static constexpr std::string_view word = "alloc-at";
+  Label label;
+  Range range;
+
+  static constexpr auto fields() {
+    return std::tuple(Field<Meaning::label_bound, &AllocAt::label>{}, Field<Meaning::range, &AllocAt::range>{});
+  }
+  friend bool operator==(const AllocAt&, const AllocAt&) = default;
+};
+
+}  // namespace vmapcheck

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+#include <tuple>
+
+#include "model/ops/field.hpp"
+
+namespace vmapcheck {
+
+/// Ends the area that the label names.
+struct Free {
+  static constexpr std::string_view word = "free";
+  Label label;
+
+  static constexpr auto fields() { return std::tuple(Field<Meaning::label_used, &Free::label>{}); }
+  friend bool operator==(const Free&, const Free&) = default;
+};
+
+}  // namespace vmapcheck
