@@ -23,8 +23,7 @@ import sys
 import tempfile
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SUBJECTS = ["canary_augment", "fault_hole_cache", "fault_left_edge_augment", "fault_parent_link", "fault_purge_forgets",
-            "fault_rotation", "fault_twelve_areas", "fault_unmerged"]
+SUBJECTS = ["canary_augment", "fault_hole_cache", "fault_purge_forgets", "fault_rotation", "fault_twelve_areas"]
 OPS_MAX = 256  # of a case, and of an input: 40 bytes each
 WAYS = ["ops", "bytes", "random"]
 

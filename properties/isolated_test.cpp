@@ -125,6 +125,19 @@ TEST(RunIsolated, NamesThePhaseInWhichASubjectDies) {
   EXPECT_EQ(phase_of("fault_division"), Phase::op);
 }
 
+TEST(RunIsolated, TellsFiveFaultsOfOneSubjectApart) {
+  std::size_t told = 0;
+  for (const FaultySubject& fault : faulty_subjects()) {
+    constexpr std::string_view of_it[] = {"fault_hole_cache", "fault_retries", "fault_congruent_rollback",
+                                          "fault_free_allocates", "fault_exit_zero"};
+    if (std::ranges::find(of_it, fault.entry.name) == std::end(of_it)) continue;
+    const Failure failure = fail(parse_trace(fault.trace).value(), find_subject("five_faults")->make);
+    EXPECT_TRUE(shows(failure, fault.shows)) << signature(failure) << " instead of " << fault.shows;
+    ++told;
+  }
+  EXPECT_EQ(told, 5u);
+}
+
 TEST(RunIsolated, FindsNothingWhereNothingIsWrong) {
   const Trace trace = trace_of("space 0x0..0x10\nalloc a0 size=1\nfree a0\nfree a0\n");
   EXPECT_FALSE(run_isolated(trace, model_subject()).value());

@@ -847,8 +847,8 @@ TEST(Minimize, ProvesWhatBruteForceFinds) {
   };
   constexpr Known known[] = {
       {"canary_augment", vmap::Invariant::augment, 5, 3}, {"canary_answer", vmap::Invariant::answer, 3, 1},
-      {"seed_2019", vmap::Invariant::answer, 3, 2},       {"fault_at_last_granule", vmap::Invariant::answer, 3, 2},
-      {"fault_fit_type", vmap::Invariant::answer, 2, 2},  {"fault_free_filter", vmap::Invariant::answer, 2, 4}};
+      {"seed_2019", vmap::Invariant::answer, 3, 2},       {"fault_window_begin", vmap::Invariant::answer, 3, 2},
+      {"fault_space_end", vmap::Invariant::answer, 2, 4}, {"fault_free_filter", vmap::Invariant::answer, 2, 4}};
   for (const auto& [name, invariant, granules, length] : known) {
     if (is_sanitized() && length > 2) continue;
     EXPECT_EQ(fewest_by_brute_force(subject(name), invariant, granules, length), length) << name;

@@ -3,12 +3,10 @@
 // Faulty subjects: our allocator with one fault each, on which it is measured how failures are found, shortened and
 // replayed.
 //
-// The canaries ask whether each invariant is checked at all; these ask what is made of a failure. They break in as many
-// ways as allocators of ranges really do: wrong answers, lost structure, and deaths (crash, corrupted memory, hang,
-// exit, exception, memory without end), at least a third of all. Each is deterministic: its state is in the subject, so
-// that a trace shows the same in every process. Each needs a history, mostly of two to eight ops: a fault that the
-// first op would show waits for what comes before it in real allocators, such as a cache that must be filled to be
-// stale.
+// The canaries ask whether each invariant is checked at all; these ask what is made of a failure. Each does what no
+// change of a single token does (those are made by systematic mutation, docs/mutation.md): it dies in a way of its own,
+// or it needs a history, because its fault waits in hidden state for an order of steps, for the n-th step of a kind, or
+// for a place. Each is deterministic: its state is in the subject, so that a trace shows the same in every process.
 //
 //     for (const FaultySubject& fault : faulty_subjects())
 //       std::printf("%s: %s\n", fault.entry.name.c_str(), std::string(fault.shows).c_str());
@@ -20,6 +18,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "subjects/registry.hpp"
 #include "vmap/violation.hpp"
@@ -48,5 +47,9 @@ struct FaultySubject {
 
 /// Those that break an invariant, then those that die.
 [[nodiscard]] std::span<const FaultySubject> faulty_subjects();
+
+/// Those on which failures are not measured: five faults at once (five_faults), one whose failures do not come again
+/// (flaky), and one whose state is not seen (worn_out).
+[[nodiscard]] std::vector<SubjectEntry> faulty_specimens();
 
 }  // namespace vmapcheck

@@ -7,13 +7,10 @@
 #include "harness/verify/model_subject.hpp"
 #include "subjects/canaries.hpp"
 #include "subjects/faulty.hpp"
-#include "subjects/five_faults.hpp"
-#include "subjects/flaky.hpp"
 #include "subjects/index_subject.hpp"
 #include "subjects/seed_2019.hpp"
 #include "subjects/vmap_entry.hpp"
 #include "subjects/vmap_subject.hpp"
-#include "subjects/worn_out.hpp"
 
 namespace vmapcheck {
 namespace {
@@ -27,9 +24,7 @@ std::vector<SubjectEntry> make_entries() {
 #if VMAPCHECK_FAULTY_SUBJECTS
   std::ranges::move(canaries(), std::back_inserter(entries));
   for (const FaultySubject& fault : faulty_subjects()) entries.push_back(fault.entry);
-  entries.push_back(five_faults_subject());
-  entries.push_back(flaky_subject());
-  entries.push_back(worn_out_subject());
+  std::ranges::move(faulty_specimens(), std::back_inserter(entries));
 #endif
   return entries;
 }

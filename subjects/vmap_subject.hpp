@@ -40,6 +40,7 @@ class FreeTreeView {
 template <class Index>
 class VmapSubject {
  public:
+  using FreeIndex = Index;
   using AddressSpace = vmap::BasicAddressSpace<Index>;
   /// Unless the index keeps something elsewhere. Hooks do, but they are no part of what is rewound.
   using Rewindable = std::conditional_t<std::is_trivially_destructible_v<Index>, VmapSubject, void>;
@@ -98,15 +99,16 @@ template <class Index>
 }
 
 /// `Derived`, which is made from the subject that it is put around, and from what that was made from if it wants that.
-template <class Derived, class Index = vmap::FreeSpace>
+template <class Derived>
 [[nodiscard]] SubjectFactory around() {
+  using Sound = VmapSubject<typename Derived::FreeIndex>;
   return factory([](const SubjectConfig& config) -> std::expected<Derived, std::string> {
-    auto inner = VmapSubject<Index>::create(config);
-    if (!inner) return std::unexpected(std::move(inner.error()));
-    if constexpr (std::constructible_from<Derived, VmapSubject<Index>, const SubjectConfig&>)
-      return Derived(*std::move(inner), config);
+    auto sound = Sound::create(config);
+    if (!sound) return std::unexpected(std::move(sound.error()));
+    if constexpr (std::constructible_from<Derived, Sound, const SubjectConfig&>)
+      return Derived(*std::move(sound), config);
     else
-      return Derived(*std::move(inner));
+      return Derived(*std::move(sound));
   });
 }
 
