@@ -24,14 +24,14 @@
 //                more, the bound is that of FreeSpace (free_space.hpp).
 //
 // What it does not do
-//   A half-open range cannot cover the byte 2^64-1, so that no space contains it.
-//   It is not synchronized: like a standard container, one thread at a time may change it, or many may read it.
-//   It does not remember sizes that were asked for: an area is what was placed.
+//     It does not manage the byte 2^64-1, which no half-open range can cover.
+//     It is not synchronized: like a standard container, one thread at a time may change it, or many may read it.
+//     It does not remember sizes that were asked for: an area is what was placed.
 //
-// Memory. One node of 64 bytes, a cache line, for each free block, busy area and lazily freed area, in slabs from a
-// std::pmr::memory_resource, recycled through a free list; slabs go back when the address space is destroyed. A slab of
-// n nodes is one request for 64 n bytes and two words, aligned to 64; the default is 64 nodes, which makes 64.25 bytes
-// a node; a single one makes 80. reserve(n) makes the next n allocations independent of memory.
+// Memory. One node of 64 bytes, a cache line, for each free block, busy area and lazily freed area. Nodes come in slabs
+// from a std::pmr::memory_resource and are recycled through a free list; slabs go back when the address space is
+// destroyed. A slab of n nodes is one request for 64 n bytes and two words, aligned to 64: with 64 nodes, the default,
+// that is 64.25 bytes a node; with one it is 80. reserve(n) makes the next n allocations independent of memory.
 //
 // Lazy frees. free_lazily() ends an area without making its range reusable; purge() does that for all such ranges
 // together. It also runs by itself when lazily freed bytes exceed Options::lazy_limit, and when an allocation would
@@ -81,9 +81,9 @@ using HookId = std::uint64_t;
 template <class Index>
 class BasicAddressSpace {
  public:
-  /// invalid_argument where Options says what must hold; out_of_memory. O(b log b) in the busy ranges; but O(b^2) where
-  /// memory runs out and they are not in ascending order: bad arguments come before want of memory, so that it then
-  /// looks for overlaps without any.
+  /// `invalid_argument`: something does not hold that Options demands. `out_of_memory`. O(b log b) in the busy ranges,
+  /// but O(b^2) where memory runs out and they are not in ascending order: bad arguments are reported before want of
+  /// memory, so overlaps must then be found without memory.
   [[nodiscard]] static Result<BasicAddressSpace> create(const Options& options);
 
   BasicAddressSpace(BasicAddressSpace&&) noexcept = default;
@@ -113,7 +113,7 @@ class BasicAddressSpace {
   /// any other address. Never allocates memory. O(log n), and a purge where the limit is exceeded.
   Result<Range> free_lazily(Address begin);
 
-  /// Makes all lazily freed ranges reusable. Returns how many bytes that were. Never allocates memory. O(l log n).
+  /// Makes all lazily freed ranges reusable, and returns their bytes. Never allocates memory. O(l log n) for l of them.
   Size purge();
 
   /// The busy area that contains `address`. O(log n).

@@ -268,7 +268,7 @@ Result<Allocation> BasicAddressSpace<Index>::place(Node& block, Range range) {
   return Allocation{range, fit};
 }
 
-/// The area that begins at `begin`, out of its tree; or null.
+/// Takes the area that begins at `begin` out of its tree and returns it. Null if there is none.
 template <class Index>
 Node* BasicAddressSpace<Index>::take_out(AreaTree& areas, Address begin) {
   Node* const area = last_at_or_below(areas, begin, areas_visited_);

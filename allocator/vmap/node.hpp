@@ -14,7 +14,7 @@
 
 namespace vmap {
 
-/// One cache line: a visit to a node touches one, for NodePool places nodes as they are aligned.
+/// One cache line, so that a visit to a node touches one: NodePool keeps the alignment.
 struct alignas(64) Node : TreeLinks<Node> {
   Range range;
   Size subtree_max_size = 0;  ///< free blocks only: bytes in the largest block among this and those below

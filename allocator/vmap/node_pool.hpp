@@ -8,8 +8,8 @@
 //
 //     slab    | node | node | ... | node | next, bytes |     aligned as Node is
 //
-// What the pool itself keeps stands behind the nodes, so that the first of them has the alignment of the slab, and none
-// is lost to padding: a slab of n nodes takes n * sizeof(Node) bytes and two words.
+// The two words that the pool itself keeps stand behind the nodes, so that the first node has the alignment of the slab
+// and nothing is lost to padding: a slab of n nodes takes n * sizeof(Node) bytes and two words.
 //
 //     struct Item { int value = 0; void* link = nullptr; };
 //     vmap::NodePool<Item> pool(std::pmr::get_default_resource(), 64);  // 64 nodes a slab
@@ -54,8 +54,8 @@ class NodePool {
   }
   ~NodePool() { release_slabs(); }
 
-  /// Makes the next `count` calls of take() good, slab by slab. False if the resource threw; the slabs
-  /// that it gave before are kept as spare nodes.
+  /// Gets slabs until the next `count` calls of take() need no memory. False if the resource threw; the slabs that it
+  /// gave before are kept as spare nodes.
   [[nodiscard]] bool ensure(std::size_t count);
 
   /// The same with one slab for all that is missing: a count that cannot be met takes nothing.

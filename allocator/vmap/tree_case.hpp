@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The cases of linking into, erasing from and rebalancing a red-black tree, counted: who has not reached them all has
-// not tested the tree.
+// The cases of linking into, erasing from and rebalancing a red-black tree, to be counted: tests that do not reach them
+// all have not tested the tree.
 #pragma once
 
 #include <array>

@@ -18,7 +18,7 @@ std::string text(Address address) {
 
 std::string text(Range range) { return "[" + text(range.begin) + ", " + text(range.end) + ")"; }
 
-/// `describe()` is the detail. Where there is no memory for it, the invariant is still named.
+/// The detail is what describe() returns. Where there is no memory for it, the invariant is still named.
 template <class Describe>
 Violation broken(Invariant invariant, Describe describe) noexcept {
   Violation violation{invariant, {}};
@@ -146,7 +146,8 @@ class TreeWalk {
   std::optional<Violation> found_;
 };
 
-/// Invariant augment, from the leaves up: what is recomputed from true values, not from what the children say.
+/// Invariant augment, from the leaves up: recomputes each value from the true ones below it, not from those that the
+/// children hold. Returns the true one.
 Size verify_augment(const Node* node, std::optional<Violation>& found) {
   if (node == nullptr) return 0;
   const Size left = verify_augment(node->child(Side::left), found);
@@ -178,7 +179,7 @@ std::optional<Violation> verify_counts(const Layout& layout) {
   return std::nullopt;
 }
 
-/// `range_of(i)` for each i below `count`.
+/// True if two of the ranges range_of(0) to range_of(count - 1) overlap.
 template <class RangeOf>
 bool any_overlap(std::size_t count, RangeOf range_of) {
   bool ascending = true;
