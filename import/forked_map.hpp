@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A sorted map whose copy costs nothing: copies share blocks of entries, and each copies a block when it first changes
-// something in it. As fork shares pages.
+// A sorted map whose copy costs nothing. Copies share blocks of entries, as fork shares pages: each copies a block when
+// it first changes something in it.
 //
 //     table   [ first key, block ] [ first key, block ] ...     shared by copies until one of them changes
 //     block   [ key, value ] [ key, value ] ...                 at most block_max; shared likewise
@@ -31,6 +31,7 @@ class ForkedMap {
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] std::size_t copied() const { return copied_.entries; }
 
+  /// The last entry at or below `key`, or null.
   [[nodiscard]] const Entry* last_to(const Key& key) const {
     const std::size_t table_at = block_of(key);
     if (table_at == none) return nullptr;
@@ -118,7 +119,7 @@ class ForkedMap {
     std::shared_ptr<Block> block;
   };
   using Table = std::vector<Reference>;
-  /// Of one map for as long as it lives: a copy begins anew, and a map that becomes a copy goes on.
+  /// Counts for one map as long as it lives: a new copy counts from zero, and a map that is assigned to counts on.
   struct Count {
     Count() = default;
     Count(const Count&) {}
@@ -127,7 +128,7 @@ class ForkedMap {
     std::size_t entries = 0;
   };
 
-  /// Where the last entry to `key` is.
+  /// The block of the last entry at or below `key`.
   [[nodiscard]] std::size_t block_of(const Key& key) const {
     if (!table_) return none;
     const auto after = std::ranges::upper_bound(*table_, key, {}, &Reference::first);

@@ -23,7 +23,7 @@ namespace {
 
 using namespace strace;
 
-/// Address spaces that a guess looks at: those that were active last.
+/// How many address spaces a guess looks at: those that were active last.
 constexpr std::size_t guess_max = 256;
 
 StraceImport run(Log log, const StraceOptions& options);
@@ -80,11 +80,11 @@ class Importer {
   Log log_;
   const StraceOptions& options_;
   std::vector<std::unique_ptr<Mappings>> spaces_;
-  std::list<Mappings*> living_;  ///< those that have members; first who was active last
+  std::list<Mappings*> living_;  ///< those that have members, the one active last first
   std::size_t looked_at_ = 0;    ///< of living_, by guesses
   std::size_t line_ = 0;         ///< of the last event that was run
   std::vector<Mappings*> home_;  ///< by task; null before its first event and after its exit
-  std::vector<TaskId> leader_;   ///< by task: who began the process that it is a thread of
+  std::vector<TaskId> leader_;   ///< by task: the task that began its process
   std::unordered_map<std::uint64_t, Size> shm_sizes_;
 };
 
@@ -131,7 +131,7 @@ void Importer::run(const Event& event) {
   if (event.kind == Kind::exit) return leave(event.task, event.line);
   Mappings* space = &home(event);
   const bool first_half = event.phase != Phase::exit;
-  // A program that the log did not announce: nobody who knows where the heap ends gets another answer.
+  // Another answer than the known end of the heap: a program that the log did not announce.
   if (event.kind == Kind::brk && event.address == 0 && event.returned && !event.failed && first_half &&
       space->contradicts_heap(event.result)) {
     run_exec(event);
@@ -142,10 +142,10 @@ void Importer::run(const Event& event) {
   if (!event.returned || event.failed || brk_refused(event)) return;
 
   switch (event.kind) {
-    case Kind::exec:  // in its first half: the parent of a vfork may go on before the second is written
+    case Kind::exec:  // at its first half: the parent of a vfork may go on before the second is written
       if (first_half) run_exec(event);
       break;
-    case Kind::clone:  // in its first half: the child may run before the second is written
+    case Kind::clone:  // at its first half: the child may run before the second is written
       if (first_half) run_clone(*space, event);
       break;
     case Kind::shm_get: shm_sizes_[event.result] = event.size; break;
@@ -154,8 +154,8 @@ void Importer::run(const Event& event) {
   }
 }
 
-/// Counts a call in its group, in its first half or as a whole. Whether a range call changed anything is known when it
-/// has run.
+/// Counts a call in its group, once: at its first half. Whether a range call changed anything is known only when it has
+/// run.
 void Importer::count(ImportReport& report, const Event& event) const {
   const std::string& name = log_.names[event.name];
   ++report.calls;
@@ -183,7 +183,7 @@ void Importer::run_clone(Mappings& parent, const Event& event) {
   begin_space(child).inherit(parent);
 }
 
-/// The threads of the process end; who else runs in its address space (the parent of a vfork) stays there.
+/// The threads of the process end. Others that run in its address space (the parent of a vfork) stay there.
 void Importer::run_exec(const Event& event) {
   Mappings& old = *home_[event.task];
   const TaskId leader = leader_[event.task];

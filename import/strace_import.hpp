@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Turns what a real program did with its address space into traces: the text of an strace log in, one Trace per address
-// space out, and a report in which every line and every call is counted, so that nothing disappears silently.
+// Turns what a real program did with its address space into traces: from the text of an strace log, one Trace for each
+// address space, and a report in which every line and every call is counted, so that nothing disappears silently.
 //
 //     // From: strace -f -o cat.log -e trace=memory,process cat
 //     const char* log = "mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n";
@@ -11,10 +11,10 @@
 //     std::fputs(print(imported->processes.front().trace).c_str(), stdout);  // the largest comes first
 //
 // Which logs. `strace -f -e trace=memory`, to a file or to the terminal, with or without pids, time stamps (-t -tt -ttt
-// -r -T), instruction pointers, stack traces, decoded descriptors, flags as symbols or as numbers (those of x86-64);
-// calls cut in two by other threads (`<unfinished ...>`), lines cut in two by strace's own messages. Other calls may be
-// in the log. A last line without its newline is taken as cut off and is not interpreted, unless it is
-// an exit: half an address is an address.
+// -r -T), instruction pointers, stack traces and decoded descriptors; with flags as symbols or as numbers (those of
+// x86-64). Calls may be cut in two by other threads (`<unfinished ...>`), and lines by strace's own messages. Other
+// calls may be in the log. A last line without its newline is taken as cut off and not interpreted, since half an
+// address is an address; only an exit is complete without it.
 //
 // What a call becomes. Sizes are rounded up to pages; the page is the granule.
 //
@@ -42,28 +42,28 @@
 //
 // What a log does not say. The mappings made by execve itself (program, stack, vdso), the growth of stacks and the
 // rings of io_setup have no call that states a range: they are not in the trace, and unmapping them is counted and does
-// nothing. mprotect, madvise and the like have no meaning for ranges and are counted by name, and so are calls that
+// nothing. mprotect, madvise and the like have no meaning for ranges. They are counted by name, and so are calls that
 // failed.
 //
 // When a call takes effect. Where other threads' lines stand between its halves, a call releases at its first half and
-// acquires at its second: what munmap gives up may be handed out before it returns, what mmap gets is known to nobody
-// until it does.
+// acquires at its second: what munmap gives up may be handed out before it returns, and nobody knows what mmap gets
+// before it returns.
 //
 // Processes. A trace has one space, so each address space becomes a trace of its own, named by the pid that began it;
 // threads share one. With the process calls in the log (-e trace=memory,process) this is exact: CLONE_VM shares, fork
 // copies (the child's trace begins with what it inherited, if it ever changes it), execve starts anew. Without them:
-//   1. a pid has become a new program if its first call is brk(NULL), or if brk(NULL) answers something other than
-//      the known end of its heap;
-//   2. else a pid that a SIGCHLD names is a process: a copy of the receiver of the signal;
-//   3. else it is a thread of the process to whose mappings its first addresses belong, or of the one active last.
-//      A forked child whose parent never gets a SIGCHLD is mistaken for a thread. Of more than 256 processes those that
-//      were active last are considered.
+//     1. a pid has become a new program if its first call is brk(NULL), or if brk(NULL) answers something other than
+//        the known end of its heap;
+//     2. else a pid that a SIGCHLD names is a process: a copy of the receiver of the signal;
+//     3. else it is a thread of the process to whose mappings its first addresses belong, or of the one active last.
+//        Of more than 256 processes only those that were active last are considered.
+// A forked child whose parent never gets a SIGCHLD is mistaken for a thread.
 //
 // Where that leads to a contradiction (the kernel hands out what should be mapped) the trace follows the kernel, and
-// the report counts it. A call that no kernel can have answered so (a mapping off a page or beyond 2^60, a heap that
-// ends there or below its begin) becomes nothing, and is counted, too.
+// the report counts it. An answer that no kernel can have given (a mapping off a page or beyond 2^60, a heap that
+// ends there or below its begin) makes no op, and is counted as well.
 //
-// Cost: O(n log n) in the text, memory for about one record per line, plus what is written: the traces of forked
+// Cost: O(n log n) in the text and memory for about one record per line, plus what is written: the traces of forked
 // children begin with all that they inherited (see StraceOptions::choose), and in first-fit traces a fixed placement
 // costs the areas that lie in it. A call that is cut more than 64 times has no result.
 #pragma once
@@ -112,8 +112,8 @@ using Counts = std::map<std::string, std::size_t, std::less<>>;
 struct ImportReport {
   std::size_t calls = 0;
   std::size_t translated = 0;  ///< became ops
-  std::size_t unchanged = 0;   ///< could have, but changed nothing that the trace knows of: brk(NULL), munmap of a hole
-  Counts no_meaning;           ///< succeeded, but is not about which ranges are in use: mprotect, madvise, ...
+  std::size_t unchanged = 0;   ///< changed nothing that the trace knows of: brk(NULL), munmap of a hole
+  Counts no_meaning;           ///< succeeded, but not about which ranges are in use: mprotect, madvise, ...
   Counts failed;               ///< changed nothing
   Counts unfinished;           ///< no result in the log; taken as without effect
   Counts process_calls;        ///< clone, fork, execve, exit, ...
@@ -121,7 +121,7 @@ struct ImportReport {
   Counts approximated;         ///< reasons for which the trace says something other than the log, or cannot know
 
   std::size_t threads = 0;   ///< pids that ran in this address space
-  std::size_t programs = 0;  ///< one, and one more for each execve after which ranges changed hands again
+  std::size_t programs = 0;  ///< one, and one more for each execve after which ranges were used again
 };
 
 struct ImportedProcess {
@@ -133,12 +133,12 @@ struct ImportedProcess {
 };
 
 struct StraceImport {
-  std::vector<ImportedProcess> processes;  ///< most ops first; never empty; every one that made a call is here
+  std::vector<ImportedProcess> processes;  ///< all that made a call, most ops first; never empty
   LogReport log;
   bool interrupted = false;   ///< by keep_going(): the traces say what was done up to `last_line`
-  std::size_t last_line = 0;  ///< whose calls were translated
-  /// What had to be copied or looked at beyond a constant for each call: entries of mappings that processes share, and
-  /// address spaces of which one is guessed. Linear in the log, too.
+  std::size_t last_line = 0;  ///< the last whose calls were translated
+  /// What was copied or looked at beyond a constant for each call: entries of mappings that processes share, and
+  /// address spaces of which one is guessed. Linear in the log.
   std::size_t work = 0;
 };
 

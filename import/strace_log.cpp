@@ -25,7 +25,7 @@ class LogReader {
   struct Pending {
     std::size_t event = 0;
     std::string head;      ///< the call as far as it was written
-    std::size_t cuts = 1;  ///< by which it was cut so far
+    std::size_t cuts = 1;  ///< how often it was cut so far
   };
   struct Prefix {
     std::optional<std::uint32_t> pid;
@@ -56,12 +56,12 @@ class LogReader {
   Log log_;
   std::size_t line_ = 0;
   std::string cut_;       ///< the begin of a line in which strace began another one
-  std::size_t cuts_ = 0;  ///< by which `cut_` came to be
+  std::size_t cuts_ = 0;  ///< how often `cut_` was cut
   std::unordered_map<TaskId, Pending> pending_;
 
   std::unordered_map<std::uint32_t, TaskId> alive_;   ///< by pid
   std::unordered_map<std::uint32_t, TaskId> latest_;  ///< by pid, also after its exit
-  TaskId nameless_ = no_task;                         ///< runs, but no line gave its pid yet
+  TaskId nameless_ = no_task;                         ///< a task whose pid no line has given yet
   TaskId current_ = no_task;                          ///< of the last line
   std::vector<std::pair<TaskId, std::uint32_t>> children_;
   std::unordered_map<std::string, std::uint32_t> name_index_;
@@ -105,7 +105,7 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return value;
 }
 
-/// The number that `text` begins with, and nothing else of it.
+/// The number that `text` begins with.
 std::optional<std::uint64_t> leading_number(std::string_view text) {
   std::size_t length = 0;
   while (length < text.size() && is_word(text[length])) ++length;
@@ -223,7 +223,7 @@ Kind kind_of(std::string_view name) {
 
 // ---- lines
 
-/// Each part of a call that was cut is read again with the next: a call of more parts is damage.
+/// Each part of a call that was cut is read again with the next, so the parts are limited: more are damage.
 constexpr std::size_t cuts_max = 64;
 
 Log LogReader::read(std::string_view text, const KeepImporting& keep_going) {
@@ -239,7 +239,7 @@ Log LogReader::read(std::string_view text, const KeepImporting& keep_going) {
     ++line_;
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) {
-      if (text.ends_with(" +++"))  // nothing of an exit is missing
+      if (text.ends_with(" +++"))  // a whole exit
         read_line(text);
       else
         log_.report.cut_off = 1;
@@ -378,7 +378,7 @@ void LogReader::read_exit(TaskId task, std::string_view rest) {
   const std::uint32_t pid = log_.tasks[task].pid;
   alive_.erase(pid);
   if (nameless_ == task) nameless_ = no_task;
-  // A thread that calls execve goes on with the pid of the first thread.
+  // A thread that calls execve takes on the pid of the first thread.
   const std::optional<std::uint32_t> heir = pid_after(rest, "superseded by execve in pid ");
   if (const auto found = heir ? alive_.find(*heir) : alive_.end(); found != alive_.end() && pid != 0) {
     const TaskId thread = found->second;
@@ -495,7 +495,7 @@ bool LogReader::parse_arguments(std::string_view arguments, Event& event) {
   const auto read = [&](std::size_t i, std::uint64_t& value) {
     const std::optional<std::uint64_t> parsed = i < count ? number(argument[i]) : std::nullopt;
     value = parsed.value_or(0);
-    return parsed.has_value() || event.failed;  // what a call that failed was given may be shown in any way
+    return parsed.has_value() || event.failed;  // the arguments of a failed call do not matter
   };
   switch (event.kind) {
     case Kind::map: {
@@ -542,7 +542,7 @@ bool LogReader::parse_result(std::string_view text, Event& event) {
   return value.has_value() || event.kind == Kind::other || event.kind == Kind::process;
 }
 
-/// Notes what the first calls of a task tell about the address space that it runs in.
+/// Notes what the first calls of a task say about the address space that it runs in.
 void LogReader::learn(const Event& event) {
   constexpr std::size_t enough = 8;
   Task& task = log_.tasks[event.task];
@@ -563,7 +563,7 @@ void LogReader::add(const Event& event) {
   log_.tasks[event.task].last_line = event.line;
 }
 
-/// strace leaves the pid away while it traces one process only.
+/// strace leaves the pid out while it traces only one process.
 TaskId LogReader::task_of_line(std::optional<std::uint32_t> pid) {
   if (pid) return task_with(*pid);
   if (nameless_ != no_task && alive_.empty()) return nameless_;
@@ -575,7 +575,7 @@ TaskId LogReader::task_of_line(std::optional<std::uint32_t> pid) {
 
 TaskId LogReader::task_with(std::uint32_t pid) {
   if (const auto found = alive_.find(pid); found != alive_.end()) return found->second;
-  if (nameless_ != no_task) {  // nobody announced this pid: it is the one that ran from the start
+  if (nameless_ != no_task) {  // no call made this task: it is the one that ran from the start
     const TaskId task = std::exchange(nameless_, no_task);
     log_.tasks[task].pid = pid;
     alive_[pid] = latest_[pid] = task;

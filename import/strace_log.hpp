@@ -3,8 +3,8 @@
 // The text of an strace log as events: one per call, or one per half where other lines cut a call in two.
 // strace_import.hpp says which logs are understood.
 //
-// Reading the whole text first pays: both halves of a call know its result, a fork knows which task its child is, and a
-// task knows its parent if a SIGCHLD ever names it.
+// The whole text is read first, so that both halves of a call know its result, a fork knows which task its child is,
+// and a task knows its parent if a SIGCHLD ever names it.
 #pragma once
 
 #include <cstddef>
@@ -53,8 +53,8 @@ using vmap::Size;
 using TaskId = std::uint32_t;
 inline constexpr TaskId no_task = std::numeric_limits<TaskId>::max();
 
-/// Ranges of real machines end below 2^57. What is said above this is damage, and sums of a few such ranges do not
-/// wrap.
+/// Ranges of real machines end below 2^57. What a log says beyond this limit is damage; below it, sums of a few ranges
+/// do not wrap.
 inline constexpr Address address_limit = Address{1} << 60;
 
 enum class Kind : std::uint8_t {
@@ -97,7 +97,7 @@ struct Event {
   std::size_t line = 0;
   Address address = 0;
   Size size = 0;      ///< bytes as written; for mremap the old size
-  Size size_new = 0;  ///< mremap; for huge pages the size of one
+  Size size_new = 0;  ///< of mremap; with huge pages the size of one page
   std::uint64_t result = 0;
 };
 
@@ -107,10 +107,10 @@ struct Task {
   std::size_t last_line = 0;  ///< of its last event
   TaskId parent = no_task;    ///< whom a SIGCHLD told about it
 
-  /// What its first calls refer to, and what its first mappings got: they tell whose thread it is.
+  /// What its first calls refer to, and what its first mappings got: this tells whose thread it is.
   std::vector<Address> refers_to;
   std::vector<Range> obtained;
-  bool new_program = false;  ///< its brk(NULL) was seen: nothing after that tells about its parent
+  bool new_program = false;  ///< its brk(NULL) was seen: what follows says nothing about its parent
 };
 
 struct Log {

@@ -12,12 +12,13 @@
 namespace vmapcheck::strace {
 namespace {
 
-/// Does the first half of a call in two already have its effect? (For mremap see there.)
+/// True if a call that is cut in two has its effect at its first half. (run_remap() says when mremap has.)
 bool acts_at_entry(Kind kind) { return kind == Kind::unmap || kind == Kind::shm_detach; }
 
 }  // namespace
 
-/// A call that succeeded. In two halves, it acts in one of them; mremap may in both, and is counted in the second.
+/// A call that succeeded. One that is cut in two acts at one of its halves; mremap may act at both, and is counted at
+/// the second.
 void Mappings::run(const Event& event, const std::unordered_map<std::uint64_t, Size>& shm_sizes) {
   const bool acts = event.phase == Phase::whole || event.kind == Kind::remap ||
                     (event.phase == Phase::entry) == acts_at_entry(event.kind);
@@ -85,8 +86,8 @@ void Mappings::run_detach(const Event& event) {
   attached_.erase(event.address);
 }
 
-/// Acquires first: both places are mapped while the kernel moves the pages. The first half of a call in two only
-/// releases.
+/// Acquires before it releases, since both places are mapped while the kernel moves the pages. But if it is cut in two,
+/// its first half releases.
 void Mappings::run_remap(const Event& event) {
   const std::optional<Range> before =
       event.size == 0 ? Range{event.address, event.address} : pages(event.address, event.size, options_.page);
@@ -112,7 +113,7 @@ void Mappings::run_remap(const Event& event) {
     }
     return place_at(beyond);
   }
-  if (in_place) {  // a floating area cannot grow: say it as a move, whose two halves belong together
+  if (in_place) {  // a floating area cannot grow in place: its growth is a move, whose two halves belong together
     if (!acquires) return;
     approximated("growth in place as a new placement");
     if (const Range beyond{before->end, after->end}; mapped(beyond)) {
@@ -133,8 +134,8 @@ void Mappings::run_remap(const Event& event) {
   if (releases && !keeps) unmap(*before, "mremap");
 }
 
-/// brk(NULL) of a program whose heap is unknown says where that begins. An end below the begin is refused by every
-/// kernel, so that a log which has one is not to be believed.
+/// If the heap is unknown, the answer of brk(NULL) is its begin. Every kernel refuses an end below the begin, so a log
+/// that has one is damaged.
 void Mappings::run_brk(const Event& event) {
   if (event.result >= address_limit || (heap_begin_ && event.result < *heap_begin_))
     return approximated("ranges that no kernel gives");
@@ -164,7 +165,7 @@ void Mappings::map_where_chosen(Range range, Size align) {
   state_.mappings.set(range.begin, {range.end, place_floating(range, align), true});
 }
 
-/// Frees what the range covers, but keeps the parts of floating areas: they have moved, and are busy as they should be.
+/// Frees what the range covers and places it, except where floating areas are: they lie elsewhere in the trace.
 void Mappings::map_fixed(Range range, std::string_view reason) {
   std::vector<Range> rest;
   Address begin = range.begin;
@@ -213,7 +214,7 @@ Size Mappings::unmap(Range range, std::string_view reason) {
   return bytes;
 }
 
-/// Takes `cut`, a part of it or all, from a mapping.
+/// Takes `cut` out of a mapping: all of it, or a part.
 void Mappings::drop(MappingEntry mapping, Range cut, std::string_view reason) {
   const Range whole{mapping.key, mapping.value.end};
   const AreaNumber area = mapping.value.area;
@@ -263,7 +264,7 @@ void Mappings::inherit(const Mappings& parent) {
   inherited_ = true;
 }
 
-/// What a forked child inherited stands in its trace before the first call that may change it.
+/// Puts what a forked child inherited into its trace, before the first call that may change it.
 void Mappings::materialize() {
   if (!std::exchange(inherited_, false) || state_.areas() == 0) return;
   add_batch(true);
@@ -276,7 +277,7 @@ void Mappings::add_batch(bool binds) {
   ops_in_batches_ += state_.areas();
 }
 
-/// The pages that the bytes lie in; nothing if a kernel cannot have said so.
+/// The pages that the bytes lie in. Nothing if no kernel can have given these bytes.
 std::optional<Range> Mappings::pages(Address begin, Size size, Size page) const {
   if (begin < address_limit && size <= address_limit && vmap::is_aligned(begin, options_.page)) {
     const std::optional<Size> rounded = vmap::align_up(size, page);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One address space of a traced program: what its calls become. strace_import.hpp says what that is for each call.
+// One address space of a traced program, and what its calls become. strace_import.hpp says what each call becomes.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +27,8 @@ namespace vmapcheck::strace {
 ///     anchored         one mapping is one area of the trace, at the recorded address
 ///     floating         first-fit only: the allocator placed the area, and what is left of the mapping keeps it busy
 ///
-/// What a fork copies is shared until it changes, and the ops that bind or free everything are not written out before
-/// somebody wants the trace: a parent of many mappings may have many children.
+/// A parent of many mappings may have many children. So what a fork copies is shared until it changes, and ops that
+/// bind or free everything are written out only if somebody wants the trace.
 class Mappings {
  public:
   Mappings(std::uint32_t pid, const StraceOptions& options) : pid_{pid}, options_{options} {}
@@ -39,7 +39,7 @@ class Mappings {
 
   [[nodiscard]] bool mapped(Address address) const;
   [[nodiscard]] bool mapped(Range range) const;
-  /// Does the answer of brk(NULL) belong to another program than the one that is known, if to any?
+  /// True if brk(NULL) can have this answer only in another program than the one that is known.
   [[nodiscard]] bool contradicts_heap(Address answer) const {
     return heap_end_ && *heap_end_ != answer && answer < address_limit;
   }
@@ -51,12 +51,12 @@ class Mappings {
   [[nodiscard]] ImportedProcess finish();       ///< without its trace
   void write_trace(ImportedProcess& to) const;  ///< the trace of what finish() gave
 
-  std::set<std::pair<TaskId, TaskId>> members;  ///< who runs in it now, each behind the leader of its process
+  std::set<std::pair<TaskId, TaskId>> members;  ///< who runs in it now: leader of the process, and task
   std::list<Mappings*>::iterator living;        ///< its place among those that have members
   std::set<TaskId> threads;                     ///< tasks that ever ran in it
 
  private:
-  /// Areas have numbers that a forked child goes on with; write_trace() makes labels of them.
+  /// Numbers areas. A forked child goes on counting; write_trace() makes labels of the numbers.
   using AreaNumber = std::uint32_t;
   struct Mapping {
     Address end = 0;
@@ -80,7 +80,7 @@ class Mappings {
   struct Batch {
     std::size_t before = 0;
     std::size_t line = 0;
-    bool binds = false;  ///< what a fork copied; else all is freed
+    bool binds = false;  ///< places what a fork copied; else frees everything
     State state;
   };
   using MappingEntry = ForkedMap<Address, Mapping>::Entry;
