@@ -25,7 +25,7 @@ void Beacon::at(Phase phase, std::uint64_t step) {
   shared_->step.store(step, std::memory_order_relaxed);
   shared_->phase.store(phase, std::memory_order_relaxed);
   shared_->times_longer.store(0, std::memory_order_relaxed);
-  // Of threads that do this at the same time one may lose its sign of life: the other's is as good.
+  // If two threads do this at the same time, one sign of life may be lost: the other is as good.
   shared_->progress.store(shared_->progress.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
@@ -48,9 +48,9 @@ void Beacon::tell(std::string_view bytes) {
 
 void Beacon::answer(std::string_view answer) {
   if (shared_ == nullptr) return;
-  aside(true);  // its parent reads as fast as it can
+  aside(true);  // the time depends on how fast the parent reads
   shared_->answered.store(true);
-  if (write_all(shared_->answer_to, answer) != answer.size()) ::_exit(status_of_dying);  // cut off, it says nothing
+  if (write_all(shared_->answer_to, answer) != answer.size()) ::_exit(status_of_dying);  // cut off: it is none
   shared_->finished.store(true);
   ::_exit(0);
 }

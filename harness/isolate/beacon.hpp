@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Says where a run is, before it goes there: to the process that watches over it, or to the handler of the signal that
-// it dies of.
+// A run says where it is going before it goes there: to the process that watches it, or to the handler of the signal
+// that it dies of.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,7 @@
 
 namespace vmapcheck {
 
-/// Where the child is: written by it, read by its parent. A default one says it to nobody.
+/// Where the child is: written by it, read by its parent. A default-made beacon tells nobody.
 class Beacon {
  public:
   struct Shared;
@@ -24,14 +24,14 @@ class Beacon {
 
   /// The next thing that happens is this.
   void at(Phase phase, std::uint64_t step);
-  /// Sends bytes at once: they are not lost when the child dies.
+  /// Sends bytes at once, so that they are not lost when the child dies.
   void tell(std::string_view bytes);
-  /// Ends the walk with this answer here and now: nothing is destroyed, which might not survive it. Comes back only
-  /// where nobody listens.
+  /// Ends the walk with this answer here and now, and destroys nothing, since a subject might not survive that. Comes
+  /// back only where nobody listens.
   void answer(std::string_view answer);
-  /// From here on, or no longer, it is not the subject that works: it takes as long as it takes.
+  /// True: from here on it is not the subject that works, and the time does not count. False: it is the subject again.
   void aside(bool now);
-  /// What happens until the next at() may take so many times longer than anything else, in processor time.
+  /// What happens until the next at() may use so many times more processor time than the limit says.
   void allow(std::uint32_t times_longer);
   /// The parent asks for an early end.
   [[nodiscard]] bool stop_wanted() const;
@@ -40,7 +40,7 @@ class Beacon {
   Shared* shared_ = nullptr;
 };
 
-/// What is shared by those who send and those who watch.
+/// The memory that the sender and the watcher share.
 struct Beacon::Shared {
   enum class Cause : int { none, signal, exception, terminate, memory, cpu };
 
@@ -52,27 +52,27 @@ struct Beacon::Shared {
   std::atomic<bool> finished;
   std::atomic<bool> answered;
   std::atomic<bool> aside;
-  std::atomic<std::uint32_t> times_longer;  ///< than its limit says this may take, in processor time
-  std::atomic<std::uint64_t> told;          ///< bytes
-  std::atomic<std::uint64_t> told_before;   ///< by items before this one
+  std::atomic<std::uint32_t> times_longer;  ///< set by allow()
+  std::atomic<std::uint64_t> told;          ///< bytes sent by tell()
+  std::atomic<std::uint64_t> told_before;   ///< bytes sent by the items before this one
   int answer_to;                            ///< file, in the child
-  std::atomic<bool> doomed;                 ///< at() does not come back: it leaves
+  std::atomic<bool> doomed;                 ///< the next at() does not come back: it calls leave()
   void (*leave)();
 
   // Written once by a child that dies.
   Cause cause;
   int signal;
   bool stack_overflow;
-  bool by_other;  ///< another process sent it
+  bool by_other;  ///< another process sent the signal
   Stack stack;
   char what[256];
   char detail[512];
 };
 
-/// Of a child that died in a way of which it could leave word.
+/// The exit status of a child that could note how it died.
 inline constexpr int status_of_dying = 86;
 
-/// Writes all, or what can be written; returns how many bytes that was.
+/// Writes all bytes, or as many as can be written. Returns how many.
 std::size_t write_all(int file, std::string_view bytes);
 
 }  // namespace vmapcheck

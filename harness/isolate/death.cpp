@@ -8,14 +8,15 @@
 #include <algorithm>
 #include <charconv>
 
-// Defaults, which ASAN_OPTIONS and UBSAN_OPTIONS override; nobody asks for them without a sanitizer. Reports are not
-// symbolized, which would take a second for each.
+// Defaults of the sanitizers, which ASAN_OPTIONS and UBSAN_OPTIONS override. Reports are not symbolized, since that
+// would take a second for each.
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() { return "symbolize=0"; }
 extern "C" const char* __ubsan_default_options();
 extern "C" const char* __ubsan_default_options() { return "symbolize=0:print_stacktrace=1:halt_on_error=1"; }
 
-// There only with AddressSanitizer. Not a macro of the compiler: code under test may be sanitized where this is not.
+// Exists only with AddressSanitizer. A macro of the compiler would not do: code under test may be sanitized while this
+// file is not.
 extern "C" __attribute__((weak)) void __asan_set_error_report_callback(void (*callback)(const char* report));
 
 namespace vmapcheck {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a process died, and how that is learned from inside of it: the stack, the signal, what a sanitizer reports.
+// How a process died, and how it finds that out itself: by its stack, the signal, what a sanitizer reports.
 #pragma once
 
 #include <signal.h>
@@ -32,26 +32,26 @@ struct Stack {
   int count = 0;
   void* frames[frames_max] = {};
 
-  /// Takes that of the caller. What lies inside of `from`, if it is on the stack, is left out: the handler of a signal.
-  /// Safe in the handler of a signal once load_unwinder() was called.
+  /// Takes the stack of the caller. If the address `from` is on it, frames inside of that one (those of the handler of
+  /// a signal) are left out. Safe in the handler of a signal once load_unwinder() was called.
   void take(const void* from);
 };
 
-/// The first stack that is taken loads a library, which a handler must not.
+/// Loads the library that taking a stack needs, which a handler must not do.
 void load_unwinder();
 
-/// Of what a handler of signals is given: where the program was, and whether it had used up its stack.
+/// From what the handler of a signal is given: where the program was, and whether it had used up its stack.
 [[nodiscard]] const void* pc_of(const void* context);
 [[nodiscard]] bool is_stack_overflow(int number, const siginfo_t& info, const void* context);
 
 /// "SIGSEGV"
 [[nodiscard]] std::string signal_name(int number);
 
-/// "heap-use-after-free" of "SUMMARY: AddressSanitizer: heap-use-after-free (...) in f". Empty: there is no report.
+/// "heap-use-after-free" for "SUMMARY: AddressSanitizer: heap-use-after-free (...) in f". Empty if there is no report.
 [[nodiscard]] std::string sanitizer_verdict(std::string_view report);
 /// The addresses in the first stack of a sanitizer's report: lines "    #0 0x55d0c0de ...".
 [[nodiscard]] std::vector<std::uintptr_t> sanitizer_frames(std::string_view report);
-/// What that verdict makes of a death.
+/// The kind of death that such a verdict means.
 [[nodiscard]] FailureKind kind_of(std::string_view verdict);
 
 /// AddressSanitizer watches this program, or the part of it that is under test.

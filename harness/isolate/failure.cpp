@@ -8,7 +8,7 @@
 namespace vmapcheck {
 namespace {
 
-/// Frames in a signature: more would tell apart the callers of one fault.
+/// How many frames a signature has: more would tell apart the callers of one fault.
 constexpr std::size_t frames_max = 2;
 
 /// Reads a demangled name from left to right, and keeps what names the function.
@@ -41,7 +41,7 @@ bool NameReader::at_operator() const {
          (end >= text_.size() || !is_in_word(text_[end]));
 }
 
-/// From an opening bracket behind its closing one. A parenthesis also closes what is open in it, as in (1<2).
+/// Goes from an opening bracket to behind its closing one. A parenthesis also closes what is open in it, as in (1<2).
 void NameReader::skip_brackets() {
   const std::string name = name_;
   std::string closing;
@@ -71,12 +71,12 @@ void NameReader::read_operator() {
   for (const std::string_view sign : signs) {
     if (!at(sign)) continue;
     at_ += sign.size();
-    // Called like a function: the lambda, or the type, stands for it.
+    // A call operator is named by its lambda or type alone.
     if (sign != "()") name_ += std::string(operator_word) + std::string(sign);
     return;
   }
   name_ += operator_word;
-  // A word or two, or a type.
+  // The words of a conversion, such as a type.
   while (at_ < text_.size() && ahead() != '(') {
     if (ahead() == '<' || at("[abi:"))
       skip_brackets();
@@ -86,7 +86,8 @@ void NameReader::read_operator() {
   while (name_.ends_with(' ')) name_.pop_back();
 }
 
-/// What stood before a space was the type of the result; behind the parameters come qualifiers. False at the end.
+/// At a space. Behind the parameters come qualifiers; otherwise the type of the result stood before the space. False at
+/// the end.
 bool NameReader::read_space() {
   ++at_;
   if (at("[clone") || at("(.")) return false;

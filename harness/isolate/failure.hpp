@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a run failed: by a broken invariant, or because it died. Whatever the way, it has a signature: a short text that
-// is the same each time that the same fault shows, by which failures are told apart, kept while minimizing, and
-// counted.
+// How a run failed: by a broken invariant, or by its death. Each failure has a signature: a short text that is the same
+// each time that the same fault shows. By it failures are told apart, counted, and kept while minimizing.
 //
 //     violation      the invariant                                answer
-//     sanitizer      what it calls it, and the subject's frames   heap-use-after-free in Mine::free
+//     sanitizer      its verdict, and the subject's frames        heap-use-after-free in Mine::free
 //     signal         its name, and the frames                     SIGSEGV in Mine::find < Mine::allocate
 //     exception      its type, and the frames                     exception std::out_of_range in Mine::free
 //     exit           the status                                   exit 3
-//     memory_limit   and the frames                               memory-limit in Mine::grow
-//     hang           the kind of op: where a loop is when it is stopped differs from run to run        hang in alloc
+//     memory_limit   the frames                                   memory-limit in Mine::grow
+//     hang           the kind of op, not where it was stopped,    hang in alloc
+//                    which differs from run to run
 //
 // Frames are functions without parameters and template arguments, the innermost first; those of the standard library
 // and of the harness do not count.
@@ -48,19 +48,19 @@ enum class Phase : std::uint8_t {
 struct Failure {
   std::size_t step = 0;         ///< index of the op; 0 for construction; the number of ops for the end
   std::optional<Op> op;         ///< at Phase::op
-  vmap::Violation violation{};  ///< of FailureKind::violation; else its detail says how the run died, for people
+  vmap::Violation violation{};  ///< what broke; if the run died, its detail says how, for people
   FailureKind kind = FailureKind::violation;
   Phase phase = Phase::op;
   std::string what{};                 ///< of a death: "SIGSEGV", "heap-use-after-free", "std::out_of_range", "3"
-  std::vector<std::string> frames{};  ///< of the subject where it died, the innermost first
+  std::vector<std::string> frames{};  ///< the subject's functions where it died, the innermost first
   std::string report{};               ///< what was printed on standard error while it died: lines
 };
 
-/// See above. Never empty; one line.
+/// As above: one line, never empty.
 [[nodiscard]] std::string signature(const Failure& failure);
 
-/// How much two failures must have in common to be taken for the same. Corrupted memory is noticed at one place or
-/// another: its signature moves.
+/// How much two failures must have in common to count as the same. A signature is not always kept: corrupted memory is
+/// noticed at one place or another.
 enum class Kept : std::uint8_t { signature, kind, anything };
 
 inline constexpr std::array<std::string_view, 3> kept_names{"signature", "kind", "anything"};
@@ -72,7 +72,7 @@ inline constexpr std::array<std::string_view, 3> kept_names{"signature", "kind",
 /// The name of what failed, for file names and statistics: the invariant, or "sigsegv", "heap-use-after-free", "hang".
 [[nodiscard]] std::string short_name(const Failure& failure);
 
-/// "mine::Tree::rotate" of "void mine::Tree<Node, Max>::rotate(Node*) [clone .part.0]".
+/// "mine::Tree::rotate" for "void mine::Tree<Node, Max>::rotate(Node*) [clone .part.0]".
 [[nodiscard]] std::string function_name(std::string_view demangled);
 
 }  // namespace vmapcheck

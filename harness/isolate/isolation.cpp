@@ -56,7 +56,7 @@ class File {
   int number_;
 };
 
-/// What a child prints: its last part is kept.
+/// The last part of what a child prints.
 class Printed {
  public:
   void add(std::string_view bytes) {
@@ -64,7 +64,7 @@ class Printed {
     end_ += bytes;
     if (end_.size() > 2 * printed_bytes_max) end_.erase(0, end_.size() - printed_bytes_max);
   }
-  /// With a word on what there was before, if it is not all; as many bytes.
+  /// At most so many bytes of the end, with a note if that is not all.
   [[nodiscard]] std::string end(std::size_t bytes_max) const {
     if (size_ <= bytes_max) return end_;
     std::string note = "(of what was printed, " + std::to_string(size_) + " bytes, this is the end)\n";
@@ -77,7 +77,7 @@ class Printed {
   std::uint64_t size_ = 0;
 };
 
-/// Bytes of memory that a process has in use.
+/// How many bytes of memory a process has in use.
 std::size_t resident(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/statm";
   unsigned long pages = 0, all = 0;
@@ -96,7 +96,7 @@ std::chrono::nanoseconds cpu_of(pid_t pid) {
   return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
-/// True if no thread of a process runs or is about to: all sleep, or it is stopped.
+/// True if all threads of a process sleep or are stopped: none runs or is about to.
 bool is_asleep(pid_t pid) {
   const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
   DIR* const directory = ::opendir(tasks.c_str());
@@ -141,7 +141,8 @@ Death death_of(const Shared& shared, int status, Killed killed, std::string repo
   return death;
 }
 
-/// Ctrl-Z is for the group of the parent alone: for the time of a walk, it hands it on to the child's, and wakes it.
+/// The terminal sends Ctrl-Z only to the parent's group. During a walk the parent hands it on to the child's group, and
+/// wakes that when it goes on itself.
 class StopsTogether {
  public:
   StopsTogether() {
@@ -178,16 +179,16 @@ class Child {
   Child& operator=(const Child&) = delete;
   ~Child() { end(); }
 
-  /// Until it has ended, or `keep_going` says no.
+  /// Watches until it has ended, or `keep_going` says no.
   void attend();
-  /// What it has sent and printed.
+  /// Reads the rest of what it has sent and printed.
   void drain();
 
   [[nodiscard]] bool interrupted() const { return interrupted_; }
   [[nodiscard]] std::string& answer() { return answer_; }
   [[nodiscard]] bool began() const { return shared_.progress.load() != 0; }
   [[nodiscard]] bool finished() const { return shared_.finished.load(); }
-  /// What a talkative subject printed last is what it died of.
+  /// The report is the end of what it printed: there a subject that prints much says what it died of.
   [[nodiscard]] Death death() const { return death_of(shared_, status_, killed_, printed_.end(report_bytes_max)); }
   [[nodiscard]] const Printed& printed() const { return printed_; }
 
@@ -207,7 +208,7 @@ class Child {
   Printed printed_;
   std::uint64_t progress_ = 0;
   Clock::time_point asleep_since_ = Clock::now();
-  std::chrono::nanoseconds cpu_before_{};  ///< the step
+  std::chrono::nanoseconds cpu_before_{};  ///< processor time used before the step
   Killed killed_ = Killed::no;
   bool interrupted_ = false;
   std::optional<Clock::time_point> grace_end_;
@@ -224,7 +225,7 @@ Child::Child(Shared& shared, const Work& work, std::uint64_t first, std::uint64_
   const File answer_to(channel[1]);
   const Task task{work, first, count, answer_to.number()};
   const pid_t parent = ::getpid();
-  std::fflush(nullptr);  // or a child that calls exit() prints it, too
+  std::fflush(nullptr);  // or a child that calls exit() prints it again
   pid_ = ::fork();
   if (pid_ == 0) be_the_child(shared, task, printed_to.number(), options.limits, parent);
   if (pid_ < 0) cannot("cannot fork");
@@ -234,7 +235,7 @@ Child::Child(Shared& shared, const Work& work, std::uint64_t first, std::uint64_
 void Child::attend() {
   while (pid_ > 0) {
     pollfd ready[2] = {{channel_.number(), POLLIN, 0}, {output_.number(), POLLIN, 0}};
-    const bool closed = channel_.number() < 0;  // it is about to end
+    const bool closed = channel_.number() < 0;  // the child is about to end
     const int milliseconds = static_cast<int>(std::clamp<std::int64_t>(options_.limits.asleep.count() / 5, 2, 20));
     const int events = ::poll(ready, 2, closed ? 1 : milliseconds);
     if (events > 0 && ready[0].revents != 0) read_from(channel_);
@@ -256,7 +257,7 @@ void Child::drain() {
   }
 }
 
-/// Closes it at its end.
+/// Reads some bytes, and closes the file at its end.
 void Child::read_from(File& file) {
   char bytes[1 << 16];
   const ssize_t got = ::read(file.number(), bytes, sizeof bytes);
@@ -275,7 +276,7 @@ void Child::watch(Clock::time_point now) {
   if (!same_step || !is_asleep(pid_)) asleep_since_ = now;
   if (!same_step) cpu_before_ = cpu_of(pid_);
   if (now - asleep_since_ > options_.limits.asleep) kill_it(Killed::hang);
-  // The child's own timer comes first, unless the subject has stopped that.
+  // Twice the limit: the child's own timer comes first, unless the subject has stopped it.
   const auto cpu_max = 2 * options_.limits.cpu * (std::int64_t{1} + shared_.times_longer.load());
   if (same_step && cpu_of(pid_) - cpu_before_ > cpu_max) kill_it(Killed::hang);
   if (is_sanitized() && resident(pid_) > options_.limits.memory + resident(::getpid())) kill_it(Killed::large);
@@ -293,7 +294,7 @@ void Child::kill_it(Killed why) {
   ::kill(pid_, SIGKILL);
 }
 
-/// With its group: as long as nobody has waited for it, no other can have its number.
+/// Kills it with its group, before it waits for it: until then no other process can have its number.
 void Child::end() {
   if (pid_ <= 0) return;
   StopsTogether::child = 0;
@@ -303,7 +304,7 @@ void Child::end() {
   pid_ = -1;
 }
 
-/// What children print that end well, as long as it is little.
+/// Passes on what children printed that ended well, up to a limit for all of them.
 void pass_on(const Printed& printed) {
   static std::size_t left = printed_bytes_max;
   if (left == 0) return;
@@ -363,7 +364,7 @@ Walked walk(std::uint64_t count, const Work& work, const WalkOptions& options) {
       const Place place{walked.items, death.step, death.phase, child.began()};
       if (!killed.empty() && killed.back().item != place.item) killed.clear();
       killed.push_back(place);
-      // One that never began has done nothing that must not be done twice.
+      // A child that never began has done nothing, so it may always be tried again.
       if (std::ssize(killed) < (child.began() ? options.tries : std::max(options.tries, WalkOptions{}.tries))) {
         walked.told += told(shared.told_before.load());
         continue;
@@ -383,7 +384,7 @@ Walked walk(std::uint64_t count, const Work& work, const WalkOptions& options) {
 
 namespace {
 
-/// What children of this process share with it.
+/// The memory that children of this process share with it.
 std::vector<std::pair<void*, std::size_t>>& shared_memory() {
   static auto& all = *new std::vector<std::pair<void*, std::size_t>>;
   return all;

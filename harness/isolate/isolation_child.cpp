@@ -21,12 +21,12 @@ using Shared = Beacon::Shared;
 
 constexpr std::size_t stack_bytes = std::size_t{16} << 20;
 
-Shared* mine = nullptr;  ///< of this process, if it is a child
+Shared* mine = nullptr;  ///< the page of this process, if it is a child
 
-/// Word was left: after this it is no more.
+/// Called when its death is noted.
 void end_here() { ::_exit(status_of_dying); }
 
-/// What the parent has made of its signals is not for the subject.
+/// The subject does not inherit the parent's handlers of signals.
 void forget_handlers() {
   for (int number = 1; number < NSIG; ++number) {
     const bool reported = number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL;
@@ -35,13 +35,13 @@ void forget_handlers() {
 }
 
 void stand_alone(int output) {
-  ::setpgid(0, 0);  // no session, in which the kernel would schedule it apart, at a price
+  ::setpgid(0, 0);  // a session of its own would cost time: the kernel would schedule it apart
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   ::dup2(nothing, 0);
   ::close(nothing);
   ::dup2(output, 1);
   ::dup2(output, 2);
-  // Line by line: what it has to say comes out before it dies.
+  // Buffered by lines, so that what it prints comes out before it dies.
   static char line[BUFSIZ];
   std::setvbuf(stdout, line, _IOLBF, sizeof line);
 }
@@ -53,9 +53,9 @@ void install_handlers(const Limits& limits) {
   ::mallopt(M_ARENA_MAX, 1);
   note_last_words(
       {.page = mine, .leave = end_here, .memory_faults = !is_sanitized(), .all_signals = true, .cpu = limits.cpu});
-  if (is_sanitized()) return;  // which needs terabytes of address space
+  if (is_sanitized()) return;  // AddressSanitizer needs terabytes of address space
   std::set_new_handler(note_no_memory);
-  // Private writable memory: what is only reserved does not count.
+  // The limit is on private writable memory: what is only reserved does not count.
   unsigned long pages = 0;
   if (std::FILE* const file = std::fopen("/proc/self/statm", "r")) {
     if (std::fscanf(file, "%*u %*u %*u %*u %*u %lu", &pages) != 1) pages = 0;
@@ -66,8 +66,8 @@ void install_handlers(const Limits& limits) {
   if (pages != 0) ::setrlimit(RLIMIT_DATA, &memory);
 }
 
-/// The child's thread. It has nothing below it that would catch an exception of the subject, so that it is noticed
-/// where it is thrown; and its stack is always as large.
+/// The child's thread. Nothing below it would catch an exception of the subject, so that an exception is noticed where
+/// it is thrown. Its stack has the same size in every process.
 void* perform(void* argument) {
   const Task& task = *static_cast<const Task*>(argument);
   if (!is_sanitized()) stand_on_signal_stack();
@@ -96,7 +96,7 @@ void be_the_child(Shared& shared, const Task& task, int output, const Limits& li
   shared.answer_to = task.answer_to;
   stand_alone(output);
   keep_shared_memory_to_itself();
-  // Signals are for the thread that works: it knows where it is.
+  // Signals are blocked here, so that they go to the thread that works.
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, nullptr);

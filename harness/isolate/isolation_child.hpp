@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The child's side of isolation.hpp: it works, and leaves word of how it dies.
+// The child's side of isolation.hpp: it works, and notes how it dies.
 #pragma once
 
 #include <sys/types.h>
@@ -12,7 +12,7 @@
 
 namespace vmapcheck {
 
-/// The items of a walk that a child is to do.
+/// The items that a child works on.
 struct Task {
   const Work& work;
   std::uint64_t first;
@@ -20,7 +20,7 @@ struct Task {
   int answer_to;  ///< file
 };
 
-/// After the fork, in the child. `output` is the file for what it prints.
+/// All that the child does, after the fork. `output` is the file for what it prints.
 [[noreturn]] void be_the_child(Beacon::Shared& shared, const Task& task, int output, const Limits& limits,
                                pid_t parent);
 

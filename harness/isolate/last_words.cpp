@@ -33,7 +33,7 @@ bool wanted() { return words.is_wanted == nullptr || words.is_wanted(); }
   std::abort();
 }
 
-/// As if these handlers were not there.
+/// Does what would happen without these handlers.
 void hand_on(int number, siginfo_t* info, void* context) {
   const struct sigaction& before = handlers_before[number];
   if ((before.sa_flags & SA_SIGINFO) != 0) return before.sa_sigaction(number, info, context);
@@ -54,12 +54,12 @@ void on_deadly_signal(int number, siginfo_t* info, void* context) {
   words.page->by_other = info->si_code <= 0 && info->si_pid != ::getpid();  // not by the kernel, nor by raise()
   words.page->stack_overflow = is_stack_overflow(number, *info, context);
   words.page->stack.take(pc_of(context));
-  // The step was refused memory, and did not look, or did not know what to do.
+  // The step was refused memory, and did not check, or gave up.
   const bool no_memory = error == ENOMEM && is_fault(number) && !words.page->stack_overflow && !words.page->by_other;
   leave(no_memory ? Cause::memory : Cause::signal);
 }
 
-/// Every quarter of the processor time that a step may take.
+/// Called each time a quarter of a step's processor time has passed.
 void on_cpu_tick(int, siginfo_t*, void* context) {
   static std::uint64_t progress_before = 0;
   if (!wanted()) return;
@@ -75,7 +75,7 @@ void on_cpu_tick(int, siginfo_t*, void* context) {
 
 void copy_text(char* to, std::size_t size, const char* from) { std::snprintf(to, size, "%s", from); }
 
-/// No handler was found on the way out of the thread, so that nothing was unwound yet.
+/// Called where an exception is thrown: nothing in the thread catches it, so nothing was unwound yet.
 [[noreturn]] void on_terminate() {
   if (!wanted()) {
     if (terminate_before != nullptr) terminate_before();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a process dies, noted from inside of it while there is time: deadly signals, uncaught exceptions, a step that
-// uses up its processor time.
+// A process notes how it dies while there is time: deadly signals, uncaught exceptions, a step that uses up its
+// processor time.
 //
-// What comes then is the caller's: a child of isolation.hpp ends; survival.hpp goes on.
+// The caller decides what comes then: a child of isolation.hpp ends; survival.hpp goes on.
 #pragma once
 
 #include <chrono>
@@ -15,29 +15,28 @@
 namespace vmapcheck {
 
 struct LastWords {
-  Beacon::Shared* page = nullptr;    ///< where it is noted; as long as there are handlers
-  void (*leave)() = nullptr;         ///< is called then, in the handler, and does not come back
-  bool memory_faults = true;         ///< SIGSEGV and its relatives, too; else a sanitizer reports them
-  bool all_signals = false;          ///< whatever ends a process, also SIGTERM and its like
+  Beacon::Shared* page = nullptr;    ///< where the death is noted; must outlive the handlers
+  void (*leave)() = nullptr;         ///< called in the handler after that; does not come back
+  bool memory_faults = true;         ///< handle SIGSEGV and its relatives; else a sanitizer reports them
+  bool all_signals = false;          ///< handle whatever ends a process, including SIGTERM and its like
   std::chrono::milliseconds cpu{0};  ///< processor time that a step may use up
-  /// False: the handlers that were there before are called. In the handler.
+  /// Called in the handler. If it returns false, the handlers that were there before are called.
   bool (*is_wanted)() = nullptr;
 };
 
-/// Installs the handlers. Ticks of processor time come as SIGPROF, on a stack of their own for the thread that calls
-/// stand_on_signal_stack(). Once for each process.
+/// Installs the handlers, once for each process. Ticks of processor time come as SIGPROF.
 void note_last_words(const LastWords& words);
 
-/// A thread whose stack may overflow.
+/// Gives this thread a stack of its own for handlers, so that its stack may overflow.
 void stand_on_signal_stack();
 
-/// Counts the processor time of a step from here on.
+/// The processor time of a step counts from here on.
 void restart_cpu_time();
 
 /// What was noted.
 [[nodiscard]] std::optional<Death> noted_death(const Beacon::Shared& page);
 
-/// Why new has no memory to give, where there is a limit: to be set as its handler.
+/// The handler of `new` where memory is limited: notes that the limit was reached.
 void note_no_memory();
 
 }  // namespace vmapcheck

@@ -56,7 +56,7 @@ void Strays::note_others() {
 }
 
 void Strays::end() const {
-  // They may fork while they are looked for: until none is found. What cannot be killed is waited for for two seconds.
+  // They may fork meanwhile, so this is repeated until none is found: for two seconds, if some cannot be killed.
   constexpr int rounds_max = 2000;
   for (int round = 0; round < rounds_max && has_children(); ++round) {
     std::vector<pid_t> strays;

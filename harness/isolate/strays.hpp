@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The processes that a child leaves behind: they are found wherever they have gone (another group, another session, an
-// orphan's child), and ended. Linux.
+// Finds and ends the processes that a child leaves behind, wherever they have gone (another group, another session, an
+// orphan's child). Linux.
 #pragma once
 
 #include <sys/types.h>
@@ -10,7 +10,8 @@
 
 namespace vmapcheck {
 
-/// For the time of a walk. Orphans below this process become its children, and what is no other child of it is a stray.
+/// Lives as long as a walk. Orphans below this process become its children; children that it did not have before the
+/// fork are strays.
 class Strays {
  public:
   Strays();
@@ -18,13 +19,13 @@ class Strays {
   Strays& operator=(const Strays&) = delete;
   ~Strays();
 
-  /// Before the fork: what there is now is none.
+  /// To be called before the fork: the processes that there are now are no strays.
   void note_others();
-  /// After the child has ended. Cost: a call of the system, if there is no other child.
+  /// To be called after the child has ended: ends all strays. Costs one system call if there are no children.
   void end() const;
 
  private:
-  int reaped_before_ = 0;  ///< orphans became children of this process already
+  int reaped_before_ = 0;  ///< whether orphans became children of this process already
   std::vector<pid_t> others_;
 };
 

@@ -11,7 +11,7 @@
 
 #include "harness/isolate/last_words.hpp"
 
-// Of the sanitizers' runtime, where there is one.
+// Functions of the sanitizers' runtime, null without one.
 extern "C" {
 __attribute__((weak)) void __asan_set_error_report_callback(void (*callback)(const char* report));
 __attribute__((weak)) void __ubsan_get_current_report_data(const char** kind, const char** message, const char** file,
@@ -27,7 +27,7 @@ using Shared = Beacon::Shared;
 Shared page;
 sigjmp_buf way_back;
 volatile bool inside = false;
-pid_t owner = 0;  ///< the process
+pid_t owner = 0;  ///< the process that survives
 std::uint64_t deaths = 0;
 
 /// The first report of a run. The sanitizer's lock is held while it is taken: nothing is allocated.
@@ -38,7 +38,7 @@ struct Report {
   char text[std::size_t{1} << 16];
 } report;
 
-/// A process that the work has forked ends where the work does: there is one that goes on.
+/// A process that the work has forked must not go on beside this one.
 void end_if_forked() {
   if (::getpid() != owner) ::_exit(status_of_dying);
 }
@@ -86,7 +86,7 @@ Death reported_death() {
   return death;
 }
 
-/// As AddressSanitizer calls a signal that it reports itself, which it cannot while there is a handler.
+/// Names a signal as AddressSanitizer would if there were no handler.
 void as_reported(Death& death) {
   if (!is_sanitized() || death.kind != FailureKind::signal || !death.what.starts_with("SIG")) return;
   for (const std::string_view name : {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL"}) {
@@ -100,7 +100,7 @@ void as_reported(Death& death) {
 void prepare(std::chrono::milliseconds cpu) {
   note_last_words(
       {.page = &page, .leave = come_back, .cpu = cpu, .is_wanted = [] { return static_cast<bool>(inside); }});
-  // Not called by its name: services refuse builds without AddressSanitizer in which they see such a call.
+  // Called through a pointer: services refuse builds without AddressSanitizer in which they see a call of it.
   auto* volatile const tell_of_reports = __asan_set_error_report_callback;
   if (auto* const tell = tell_of_reports)
     tell(on_address_report);  // AddressSanitizer has a stack for signals
@@ -128,7 +128,7 @@ std::optional<Death> survive(const std::function<void(Beacon& beacon)>& work, st
     if (!report.taken) return std::nullopt;
   }
   ++deaths;
-  // What the sanitizer saw came first, whatever came of it.
+  // What the sanitizer saw came first.
   if (report.taken) return reported_death();
   auto death = noted_death(page);
   if (death) as_reported(*death);

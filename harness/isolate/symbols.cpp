@@ -58,7 +58,7 @@ Symbolizer::Symbolizer(const std::string& program, const std::string& file) {
   ::posix_spawn_file_actions_adddup2(&actions, to[0], 0);
   ::posix_spawn_file_actions_adddup2(&actions, from[1], 1);
   ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  // In a group of its own: Ctrl-C is not for it.
+  // In a group of its own, so that Ctrl-C does not end it.
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
@@ -83,7 +83,7 @@ Symbolizer::~Symbolizer() {
   if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
 }
 
-/// How many functions an address has is not said: another address, which is asked for behind it, ends the answer.
+/// An answer does not say how many functions it has: so another address is asked for behind it, which ends the answer.
 std::vector<std::string> Symbolizer::functions(std::uintptr_t offset) {
   if (pid_ < 0 || to_ == nullptr || from_ == nullptr) return {};
   std::fprintf(to_, "0x%zx\n0x0\n", static_cast<std::size_t>(offset));
@@ -103,7 +103,7 @@ std::vector<std::string> Symbolizer::functions(std::uintptr_t offset) {
       n = 0;
       continue;
     }
-    // A function, then its place.
+    // Lines alternate: a function, its place in the source.
     if (n >= 0 && n++ % 2 == 0 && text != "??") names.emplace_back(text);
   }
   if (!answered) return {};
@@ -143,7 +143,7 @@ std::string program_for(const char* variable, std::initializer_list<const char*>
   return "";
 }
 
-/// The file of this program has a name that does not depend on the working directory.
+/// The file of a module. This program's own file gets a name that does not depend on the working directory.
 std::string file_of(const std::string& module) {
   static const std::string self = [] {
     char path[4096];
@@ -182,7 +182,7 @@ std::vector<std::string> look_up(std::uintptr_t address) {
 
 enum class Owner { library, subject, harness };
 
-/// Who a function belongs to, by its name.
+/// To whom a function belongs, by its name.
 Owner owner_of(std::string_view name) {
   const auto begins_with = [name](std::initializer_list<std::string_view> prefixes) {
     return std::ranges::any_of(prefixes, [name](std::string_view prefix) { return name.starts_with(prefix); });
@@ -199,15 +199,15 @@ Owner owner_of(std::string_view name) {
   return Owner::subject;
 }
 
-/// The type T of a function of Erased<T>, through which the harness calls a subject.
+/// T, if the function is one of Erased<T>, through which the harness calls a subject.
 std::string erased_type(std::string_view full) {
   constexpr std::string_view begin = "Erased<";
   const std::size_t at = full.find(begin);
   return at == std::string_view::npos ? "" : function_name(full.substr(at + begin.size()));
 }
 
-/// Where a call was inlined, only "free" may be known of "mine::free". The last of `frames` has the type through which
-/// the harness called it: `caller` is a function of Erased<mine>.
+/// Where a call was inlined, only "free" may be known of "mine::free". The last of `frames` is of the type through
+/// which the harness called it: `caller` is a function of Erased<mine>.
 void qualify_last(std::vector<std::string>& frames, std::string_view caller) {
   const std::string type = erased_type(caller);
   if (!frames.empty() && !type.empty() &&
@@ -215,7 +215,7 @@ void qualify_last(std::vector<std::string>& frames, std::string_view caller) {
     frames.back() = type + "::" + frames.back();
 }
 
-/// Of the same function, with and without its type, the one with it remains.
+/// Drops names without their type where the same function is there with it.
 void drop_unqualified(std::vector<std::string>& frames) {
   const std::vector<std::string> all = frames;
   std::erase_if(frames, [&](const std::string& frame) {
@@ -233,7 +233,7 @@ const std::vector<std::string>& functions_at(std::uintptr_t address) {
 }
 
 std::vector<std::string> subject_frames(std::span<const std::uintptr_t> stack) {
-  // Code that is not in this program, nor in a subject's shared object, is a library's.
+  // These modules are libraries: neither this program nor a subject's shared object.
   const auto in_library = [](std::uintptr_t address) {
     const std::string module = place_of(address).module;
     return module.find("/libc.so") != std::string::npos || module.find("/libstdc++.so") != std::string::npos ||

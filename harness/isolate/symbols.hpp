@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names of functions for the addresses of a stack: for the signatures of runs that died.
+// The names of the functions on a stack, for the signatures of runs that died.
 //
-// The work is done by `llvm-symbolizer` or `addr2line`, whichever there is, which runs for as long as this program
-// does, and by the dynamic linker's table where there is neither. Each address is looked up once.
+// `llvm-symbolizer` or `addr2line`, whichever there is, does the work, and runs as long as this program. Without either
+// the dynamic linker's table does. Each address is looked up once.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,12 @@
 
 namespace vmapcheck {
 
-/// The functions at `address` as they stand in the source, the innermost first (more than one where calls were
-/// inlined). "module+0x1234" where nothing is known. `address` is one of this program, or of a child that it forked.
+/// The functions at `address` as the source names them, the innermost first: more than one where calls were inlined,
+/// "module+0x1234" where nothing is known. `address` is one of this program or of a child that it forked.
 [[nodiscard]] const std::vector<std::string>& functions_at(std::uintptr_t address);
 
-/// The frames of the subject in a stack, the innermost first, as function_name() writes them: what lies between the
-/// harness, which called it, and the standard library, which it called. A function that called itself appears once.
+/// The subject's frames on a stack, the innermost first, as function_name() writes them: what lies between the harness,
+/// which called it, and the standard library, which it called. A function that called itself appears once.
 [[nodiscard]] std::vector<std::string> subject_frames(std::span<const std::uintptr_t> stack);
 
 }  // namespace vmapcheck
