@@ -26,7 +26,7 @@ struct alignas(64) Count {
   std::atomic<std::uint64_t> states;
   std::atomic<std::uint64_t> transitions;
   std::atomic<std::uint64_t> entered;
-  std::atomic<std::uint64_t> again;  ///< transitions, on walks
+  std::atomic<std::uint64_t> again;  ///< transitions on walks
 };
 
 /// What the child tells its parent in shared memory.
@@ -34,7 +34,7 @@ struct Shared {
   std::atomic<std::uint64_t> level;
   std::atomic<std::uint64_t> level_states;
   std::atomic<std::uint64_t> bytes;
-  ExploreProgress before;  ///< of the runs that this one goes on from
+  ExploreProgress before;  ///< what the runs did that this one goes on from
   std::uint64_t states_before;
   // Written when the child ends.
   std::uint64_t depth;
@@ -71,7 +71,7 @@ class Exploration {
               const SharedArray<Count>& counts, const SharedArray<Whereabouts>& here, Beacon& beacon)
       : territory_(territory), options_(options), shared_(shared), counts_(counts), here_(here), beacon_(beacon) {}
 
-  /// The answer for the parent: a mark, and what belongs to it.
+  /// Returns the answer for the parent: a mark, and what belongs to it.
   std::string run();
 
  private:
@@ -114,22 +114,22 @@ class Exploration {
   std::uint64_t level_ = 0;
   std::vector<Task> tasks_;
   std::atomic<std::size_t> next_task_ = 0;
-  std::atomic<bool> stop_ = false;    ///< no more tasks are begun
-  std::atomic<bool> failed_ = false;  ///< a task that is begun is not ended, either
+  std::atomic<bool> stop_ = false;    ///< begin no more tasks
+  std::atomic<bool> failed_ = false;  ///< nor end those that are begun
   std::atomic<std::uint64_t> steps_ = 0;
-  std::atomic<Clock::rep> end_seen_ = 0;  ///< when the end was wanted first; 0: it is not
-  std::uint64_t walks_below_ = 0;         ///< a hash of a state, for walks to begin there
-  unsigned walks_each_ = 1;               ///< so many
+  std::atomic<Clock::rep> end_seen_ = 0;  ///< when the end was first wanted; 0: it is not
+  std::uint64_t walks_below_ = 0;         ///< walks begin at states whose hash is below this
+  unsigned walks_each_ = 1;               ///< how many begin at each
   Clock::time_point began_ = Clock::now();
   Clock::time_point save_due_ = Clock::now();
   std::mutex found_mutex_;
   std::optional<std::string> found_;
-  std::optional<Astray> astray_;            ///< the first in the order of length and then moves, of the levels done
-  std::atomic<bool> astray_waits_ = false;  ///< there is one
+  std::optional<Astray> astray_;            ///< of those found so far, the first in order of length, then moves
+  std::atomic<bool> astray_waits_ = false;  ///< there is one, not reported yet
   std::exception_ptr trouble_;
 };
 
-/// What is found, for the parent.
+/// A finding as text, for the parent.
 std::string text_of(std::span<const Move> moves, const std::string& line, const vmap::Violation& violation, bool astray,
                     std::span<const Move> other) {
   std::string text{mark_found};
@@ -141,7 +141,7 @@ std::string text_of(std::span<const Move> moves, const std::string& line, const 
   return text + '\0' + line + '\0' + violation.detail;
 }
 
-/// Moves of a walk.
+/// How many moves a walk has.
 constexpr std::size_t walk_length = 8;
 
 struct Arrival {
@@ -169,8 +169,8 @@ class Arrivals final : public Explorer {
   std::optional<Failure> failure;
 };
 
-/// One that leads to another state: states are drawn, then the moves to one. Every second time it is the least move,
-/// for that is the plainest of those that lead there.
+/// Draws a state other than `from`, and then one of the moves to it. Every second time it takes the least move, which
+/// is the plainest.
 const Arrival* drawn(const std::vector<Arrival>& arrivals, StateKey from, std::uint64_t seed) {
   const Arrival* best = nullptr;
   const auto rank = [&](const Arrival& arrival) {
@@ -201,7 +201,7 @@ class Exploration::Worker final : public Explorer {
     walks_ = StateSet::hash_of(~from_.key) < all_.walks_below_ ? all_.walks_each_ : 0;
     arrivals_.clear();
   }
-  /// On from that state, if it is of the sample.
+  /// Walks on from that state, if it is in the sample.
   void walk(World& world, std::span<const Move> way) {
     const std::vector<Move> begin(way.begin(), way.end());
     for (unsigned number = 0; number < walks_ && !all_.failed_; ++number) walk(world, begin, number);
@@ -269,13 +269,13 @@ void Exploration::Worker::walk(World& world, std::vector<Move> path, unsigned nu
   here_.astray = false;
 }
 
-/// The same state on its first way: the same moves lead to the same states.
+/// Enters the same state on its first way: the same moves must lead to the same states.
 void Exploration::Worker::compare(World& world, Stop stop) {
   const std::span<const Move> way = way_to(stop.id);
   std::vector<Move> other(way.begin(), way.end());
   Arrivals first;
   all_.sign_of_life();
-  if (world.enter(other) || world.key() != all_.states_[stop.id].key) return;  // found where that state is expanded
+  if (world.enter(other) || world.key() != all_.states_[stop.id].key) return;  // it fails where that state is expanded
   world.expand(first);
   count_.again.fetch_add(first.all.size(), std::memory_order_relaxed);
   if (first.failure || first.all == stop.arrivals) return;
@@ -321,7 +321,7 @@ std::string Exploration::run() {
     if (report_astray(level_)) break;  // no shorter sequence fails
   }
   if (!found_) report_astray(explore_depth_max + 1);
-  // What was not expanded because of the depth is not lost: a deeper run goes on from here.
+  // A run that may go deeper goes on from what was not expanded because of the depth.
   if (!found_ && !shared_.complete && !options_.state_file.empty())
     if (const std::string error = save(); !error.empty()) return std::string{mark_error} + 'i' + error;
   conclude();
@@ -335,7 +335,7 @@ std::string Exploration::run() {
   return std::string{mark_done};
 }
 
-/// The first state, or all that an earlier run has met.
+/// Begins with the first state, or with all that an earlier run has met.
 std::optional<std::string> Exploration::begin() {
   beacon_.at(Phase::construction, 0);
   for (unsigned i = 0; i < options_.jobs; ++i) {
@@ -366,7 +366,7 @@ std::optional<std::string> Exploration::begin() {
   return std::nullopt;
 }
 
-/// The level in pieces, each some tens of milliseconds of work at most: the same for the same states.
+/// Cuts the level into pieces, each some tens of milliseconds of work at most: the same pieces for the same states.
 void Exploration::list_tasks() {
   constexpr std::size_t states_max = 64;
   tasks_.clear();
@@ -426,7 +426,7 @@ void Exploration::work(std::size_t number) {
   }
 }
 
-/// The end is wanted for a second already: of a subject this slow, walks are not worth the wait.
+/// True if the end has been wanted for a second: with a subject this slow, walks are not worth the wait.
 bool Exploration::is_overdue() {
   const Clock::time_point now = Clock::now();
   if (!beacon_.stop_wanted() && !(options_.time && now - began_ >= *options_.time)) return false;
@@ -438,7 +438,7 @@ bool Exploration::is_overdue() {
 bool Exploration::pause_wanted() const {
   const Clock::time_point now = Clock::now();
   return beacon_.stop_wanted() || (options_.time && now - began_ >= *options_.time) ||
-         // What waits to be reported is not in the file: it is found again from the one that was written before.
+         // What waits to be reported is not in the file. A run that goes on from the file before finds it again.
          (!options_.state_file.empty() && now >= save_due_ && !astray_waits_);
 }
 
@@ -458,7 +458,7 @@ void Exploration::found_astray(Astray astray) {
   astray_waits_ = true;
 }
 
-/// What a walk found becomes what is found, if it has at most so many moves.
+/// Reports what a walk found, if it has at most so many moves.
 bool Exploration::report_astray(std::uint64_t length_max) {
   if (!astray_ || astray_->moves.size() > length_max) return false;
   found_ = text_of(astray_->moves, astray_->line, astray_->violation, true, astray_->other);
@@ -489,14 +489,14 @@ std::string Exploration::save() {
   return error;
 }
 
-/// What is known only at the end.
+/// Tells the parent what is known only at the end.
 void Exploration::conclude() {
   beacon_.aside(true);
   const ExploreProgress now = progress();
   shared_.cpu = now.cpu;
   shared_.exercised = now.exercised;
   shared_.bytes = states_.bytes();
-  // A level that is begun has met states one move farther.
+  // If a level is begun, states one move farther may have been met.
   bool farther = false;
   std::vector<std::uint64_t> layouts;
   layouts.reserve(states_.size());
@@ -551,7 +551,7 @@ ExploreReport::Found read_found(std::string_view text) {
   return found;
 }
 
-/// Which worker's moves killed the child: those that do it again, in a child of their own.
+/// Finds the worker whose moves killed the child: they kill another child as well.
 ExploreReport::Found find_killer(const Territory& territory, const ExploreOptions& options,
                                  const SharedArray<Whereabouts>& here, Death death) {
   ExploreReport::Found first{.moves = {}, .line = {}, .other = {}, .violation = {}, .death = death};
@@ -573,7 +573,7 @@ ExploreReport::Found find_killer(const Territory& territory, const ExploreOption
       if (!walked.death) continue;
       found.death = walked.death;
       return found;
-    } catch (const ChildrenKilled&) {}  // which says nothing of these moves
+    } catch (const ChildrenKilled&) {}  // this says nothing of these moves
   }
   if (death.by_other) throw ChildrenKilled(death);
   return first;
@@ -596,7 +596,7 @@ std::expected<ExploreReport, ExploreError> explore(const Territory& territory, c
   };
   WalkOptions walk_options{.limits = options.limits, .on_death = {}, .keep_going = {}};
   walk_options.grace = std::chrono::minutes(5);  // to write the state file
-  walk_options.tries = 1;                        // its counts go on
+  walk_options.tries = 1;                        // a second try would count twice
   walk_options.keep_going = [&] {
     update();
     return !options.on_progress || options.on_progress(report);

@@ -23,7 +23,7 @@ using vmap::FitType;
 using vmap::Invariant;
 using vmap::Violation;
 
-/// In a trace, of the search that failed.
+/// The label, in a trace, of the search that failed.
 constexpr std::uint32_t alloc_label = 999'999;
 
 /// Granules, one bit each.
@@ -36,7 +36,7 @@ struct Run {
   [[nodiscard]] Bits bits() const { return ((Bits{1} << (end - begin)) - 1) << begin; }
 };
 
-/// A carve or an add of a run, as a number.
+/// A carve or an add of a run. As a move it is a number.
 struct Change {
   bool adds = false;
   Run run;
@@ -45,7 +45,7 @@ struct Change {
   static Change of(Move move) { return {(move >> 10) != 0, {move >> 5 & 31u, move & 31u}}; }
 };
 
-/// The run of granules alike around `granule`.
+/// The longest run around `granule` of granules that are all free or all not.
 Run run_around(Bits bits, unsigned granule, unsigned granules) {
   const bool kind = bits >> granule & 1u;
   const auto alike = [&](unsigned g) { return (bits >> g & 1u) == (kind ? 1u : 0u); };
@@ -112,11 +112,11 @@ class IndexWorld final : public World {
   struct {
     std::size_t expected = 0;
     std::size_t actual = 0;
-  } handed_back_;  ///< nodes, by the last change
+  } handed_back_;  ///< nodes that the last change handed back
   std::vector<Range> blocks_;
   std::vector<Move> path_;
-  std::vector<Mark> marks_;  ///< marks_[d]: after the first d moves of path_
-  std::size_t marked_ = 0;   ///< how many hold
+  std::vector<Mark> marks_;  ///< marks_[d] is the state after the first d moves of path_
+  std::size_t marked_ = 0;   ///< how many marks are valid
   std::string line_;         ///< the search that failed
   Exercised exercised_{.sees_tree = true};
 };
@@ -136,7 +136,7 @@ void IndexWorld::rewind(std::size_t depth) {
   key_ = mark.key;
 }
 
-/// From the last state on the way to the one before that lies on the way to this one, too.
+/// Goes on from the last mark that the ways to the state before and to this one share.
 std::optional<Violation> IndexWorld::enter(std::span<const Move> path) {
   if (marked_ == 0) {
     if (auto violation = check()) return violation;
@@ -174,7 +174,7 @@ void IndexWorld::expand(Explorer& explorer) {
   }
 }
 
-/// Every range inside a free block, or inside what is not free.
+/// Tries every range inside a run, which is a free block or not free.
 void IndexWorld::try_all(Explorer& explorer, bool adds, Run inside) {
   const std::size_t depth = path_.size();
   for (unsigned begin = inside.begin; begin < inside.end; ++begin)
@@ -280,8 +280,8 @@ std::optional<Violation> IndexWorld::check_blocks() {
 
 // ---- Searches
 
-/// Every search, in this state. Windows begin and end on each granule and, where a granule has room for it, one byte
-/// beside it; alignments go from one granule to beyond the space, and to 2^63.
+/// Makes every search in this state. Windows begin and end on each granule and, where a granule has room for it, one
+/// byte beside it; alignments go from one granule to beyond the space, and to 2^63.
 std::optional<Violation> IndexWorld::search_everything() {
   line_.clear();
   std::vector<Address> edges{0, vmap::address_max};
@@ -340,7 +340,7 @@ std::optional<Violation> IndexWorld::search_everything() {
   return std::nullopt;
 }
 
-/// `fits`: where that size and alignment have a place, without the window.
+/// `fits` has the granules at which that size and alignment have a place, without the window.
 std::optional<Violation> IndexWorld::search(Size size, Size align, Range window, Bits fits) {
   std::optional<AnyFreeIndex::Fit> expected;
   std::uint64_t misfits = 0;
@@ -376,10 +376,10 @@ std::optional<Violation> IndexWorld::search(Size size, Size align, Range window,
 
 // ---- As a trace
 
-/// Carves and adds of any range, said in ops that allocate and free areas: each area is one granule, so that any range
-/// can be freed. A carve of several granules begins where it leaves the block in the same form as one of all: at the
-/// right end where that is the block's, else at the left. An add goes from the neighbour on the left to the right, or
-/// from that on the right to the left. The trees are then the same.
+/// Says carves and adds of any range in ops that allocate and free areas of one granule, so that any range can be
+/// freed. The order of granules keeps the trees the same. A carve of several granules begins at the right end if that
+/// is the block's, else at the left: there it leaves the block in the same form as one carve of all. An add goes from
+/// the neighbour on the left to the right, or from that on the right to the left.
 Trace trace_of(std::span<const Move> moves, const IndexWorldOptions& options) {
   const auto granules = static_cast<unsigned>(options.granules);
   const auto at = [&](unsigned granule) { return options.base + options.granule * granule; };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The free-space index alone, explored: from every state, every range inside a free block is carved out of it, and
-// every range of which nothing is free is added. Whatever the sizes that users ask for and the order in which they
-// free, an index never sees another kind of change; so these are all its trees.
+// every range of which nothing is free is added. Whatever users allocate and free, an index sees no other change, so
+// these are all its trees.
 //
 // A state is which granules are free, and the shape and colours of the tree: 64 bits for up to 25 granules.
 #pragma once
@@ -21,7 +21,7 @@ struct IndexWorldOptions {
   std::size_t granules = 12;  ///< 1 to index_granules_max
   vmap::Address base = 0;     ///< of the space
   Size granule = 1;           ///< bytes; the space ends at or below 2^64-1
-  /// In every state, every search: all sizes, all alignments, all windows, also those that lie between granules.
+  /// In every state, make every search: all sizes, all alignments, all windows, including those between granules.
   bool searches = false;
 };
 

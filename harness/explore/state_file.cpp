@@ -26,7 +26,7 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
-/// A sum that a byte that is changed, lost or added does not leave as it was, but by a chance of 2^-64.
+/// A sum that stays the same with a chance of only 2^-64 when a byte is changed, lost or added.
 class Checksum {
  public:
   void add(std::span<const std::byte> bytes) {
@@ -62,7 +62,7 @@ class Writer {
     sum_.add(bytes);
     good_ = good_ && std::fwrite(bytes.data(), 1, bytes.size(), file_) == bytes.size();
   }
-  /// The checksum, and everything on the disk.
+  /// Writes the checksum, and flushes everything to the disk.
   bool end() {
     const std::uint64_t sum = sum_.value();
     return good_ && std::fwrite(&sum, sizeof sum, 1, file_) == 1 && std::fflush(file_) == 0 &&
@@ -99,7 +99,7 @@ class Reader {
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
-/// The place of a shard's states and its level, as they stand in the file.
+/// What stands in the file before the states of a shard.
 struct ShardHead {
   std::uint64_t size = 0;
   std::uint64_t level_begin = 0;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An exploration that was interrupted, in a file: every state met, the level that was being expanded, how far.
+// The file of an exploration that was interrupted: every state met, the level that was being expanded, and how far.
 //
-//     "vmapcheck-explore 1\n", identity, "\n"    what it is of: the file of something else is refused
+//     "vmapcheck-explore 1\n", identity, "\n"    what is explored: the file of something else is refused
 //     Progress                                   numbers
 //     for each shard: its size, its level        numbers
 //                     its states                 16 bytes each
 //     a checksum of all before it
 //
-// Numbers are as this machine has them in memory: the file goes on here, it is not for elsewhere. Written under another
-// name, flushed to the disk and then renamed: a run that is killed meanwhile leaves the file that was there before.
+// Numbers are as this machine has them in memory: the file is for this machine only. It is written under another name,
+// flushed to the disk and then renamed, so that a run that is killed meanwhile leaves the file that was there before.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@
 
 namespace vmapcheck {
 
-/// What is kept beside the states. Bytes.
+/// What is kept beside the states, as bytes.
 struct ExploreProgress {
   std::uint64_t level = 0;
   std::uint64_t tasks_done = 0;
@@ -32,11 +32,11 @@ struct ExploreProgress {
   Exercised exercised{};
 };
 
-/// Nothing, or why it could not be written: one line.
+/// Empty, or one line that says why it could not be written.
 [[nodiscard]] std::string write_state_file(const std::string& path, const std::string& identity,
                                            const ExploreProgress& progress, const StateSet& states);
 
-/// Into an empty set. True if there was one.
+/// Reads into an empty set. False if there is no file.
 [[nodiscard]] std::expected<bool, ExploreError> read_state_file(const std::string& path, const std::string& identity,
                                                                 ExploreProgress& progress, StateSet& states);
 

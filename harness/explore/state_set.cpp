@@ -33,7 +33,7 @@ bool StateSet::insert(StateKey key, From from, Move move) {
   const std::scoped_lock lock(shard.mutex);
   if (const auto place = shard.find(key, hash)) {
     State& state = shard.at(*place);
-    // One of this level: its parent is of the last, and can be read.
+    // If it is of this level, its parent is of an earlier one, which can be read.
     if (*place >= shard.level_end && std::tuple(from.key, move) < std::tuple((*this)[state.parent].key, state.move)) {
       state.parent = from.id;
       state.move = move;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The states that an exploration has met, each once, with the move that led to it: filled by many threads at a time.
+// The states that an exploration has met, each once, with the move that led to it. Many threads fill it at a time.
 //
-// 64 shards, by a hash of the key, each with a lock and a table of its own. A state is 16 bytes, and 4 to 10 more for
-// its place in the table. States never move, so that those of earlier levels are read without a lock.
+// A hash of the key chooses one of 64 shards, each with a lock and a table of its own. A state takes 16 bytes, and 4 to
+// 10 more for its place in the table. States never move, so that those of earlier levels are read without a lock.
 //
-// What a state was reached by does not depend on which thread came first: among the ways of the level in which it was
-// met, the one with the least predecessor and then the least move is kept.
+// The way that is kept to a state does not depend on which thread came first: among the ways of the level in which it
+// was met, it is the one with the least predecessor, and then the least move.
 //
 //     StateSet states;
 //     const StateId root = states.add_root(7);
@@ -26,13 +26,13 @@
 
 namespace vmapcheck {
 
-/// A state in its canonical form, exactly: equal for equal states only. (With a digest a part of it is a hash:
+/// A state in its canonical form, exact: only equal states have equal keys. (With a digest, part of it is a hash: see
 /// whole_world.hpp.)
 using StateKey = std::uint64_t;
-/// What leads from a state to another. Its meaning is the explored world's.
+/// What leads from a state to another. The explored world knows its meaning.
 using Move = std::uint32_t;
 
-/// Where a state is kept: shard and place in it.
+/// Where a state is kept: its shard and its place there.
 struct StateId {
   static constexpr std::uint32_t shard_bits = 6;
   static constexpr std::uint32_t place_bits = 32 - shard_bits;
@@ -51,7 +51,7 @@ class StateSet {
   static constexpr std::size_t shards = std::size_t{1} << StateId::shard_bits;
   static constexpr std::size_t states_max = shards << StateId::place_bits;
 
-  struct State {  // trivial: memory for them is not touched before they are there
+  struct State {  // trivial, so that memory is not touched before it has a state
     StateKey key;
     StateId parent;
     Move move;
@@ -68,16 +68,16 @@ class StateSet {
 
   /// The first of all states, its own parent.
   StateId add_root(StateKey key);
-  /// True if it is new. Safe from many threads. Throws std::bad_alloc, also where a shard is full.
+  /// True if it is new. Safe from many threads. Throws std::bad_alloc, also if a shard is full.
   bool insert(StateKey key, From from, Move move);
 
   [[nodiscard]] static std::uint64_t hash_of(StateKey key);
-  /// A state of a level that was ended. Safe while others insert.
+  /// Finds a state of a level that was ended. Safe while others insert.
   [[nodiscard]] std::optional<StateId> find(StateKey key);
 
-  /// What was inserted since is the next level. Not while others insert.
+  /// Ends a level: what was inserted since the last call. Not safe while others insert.
   void end_level();
-  /// Of the level that was ended last: places in a shard.
+  /// Places in a shard: those of the level that was ended last.
   struct Places {
     std::size_t begin = 0;
     std::size_t end = 0;
@@ -87,15 +87,15 @@ class StateSet {
   /// A state of a level that was ended. Needs no lock.
   [[nodiscard]] const State& operator[](StateId id) const { return shards_[id.shard()].at(id.place()); }
   [[nodiscard]] std::size_t size() const;
-  /// Of memory.
+  /// Bytes of memory.
   [[nodiscard]] std::size_t bytes() const;
 
-  // To be written and read again, shard by shard.
+  // For writing and reading, shard by shard.
 
   [[nodiscard]] std::size_t size(std::size_t shard) const { return shards_[shard].size; }
-  /// States that lie in one piece from `place` on: at least one, at most `most`. Requires place < size(shard).
+  /// States from `place` on that lie in one piece: at least one, at most `most`. Requires place < size(shard).
   [[nodiscard]] std::span<const State> chunk(std::size_t shard, std::size_t place, std::size_t most) const;
-  /// Into an empty shard: its states in order, and its level.
+  /// Fills an empty shard: its states in order, and its level.
   void restore(std::size_t shard, std::span<const State> states, Places level);
 
  private:
@@ -104,7 +104,7 @@ class StateSet {
 
   struct Shard {
     std::mutex mutex;
-    /// Chunks do not move: their list is as long as it can become, and costs memory only where it is used.
+    /// Chunks do not move. The list has its full length from the start, and takes memory only where it is used.
     std::unique_ptr<std::unique_ptr<State[]>[]> chunks = std::make_unique<std::unique_ptr<State[]>[]>(chunks_max);
     std::vector<std::uint32_t> table;  ///< open addressing: place + 1, or 0; at most two thirds full
     std::size_t size = 0;
@@ -112,7 +112,7 @@ class StateSet {
     std::size_t level_end = 0;
 
     [[nodiscard]] State& at(std::size_t place) const { return chunks[place / chunk_states][place % chunk_states]; }
-    /// Where a state with that key is. Requires the lock.
+    /// The place of the state with that key. Requires the lock.
     [[nodiscard]] std::optional<std::size_t> find(StateKey key, std::uint64_t hash) const;
     void append(const State& state, std::uint64_t hash);
     void grow();

@@ -15,7 +15,7 @@ namespace {
 
 using vmap::Violation;
 
-/// An op of the alphabet, by its place; and which request for metadata fails in it, from 1, or 0.
+/// An op of the alphabet, by its index; and the number, from 1, of the request for metadata that fails in it, or 0.
 struct Step {
   static constexpr unsigned op_bits = 24;
   std::size_t op = 0;
@@ -25,7 +25,7 @@ struct Step {
   static Step of(Move move) { return {move & ((1u << op_bits) - 1), move >> op_bits}; }
 };
 
-/// The same op, binding labels of that number.
+/// Makes the op bind the label of that number.
 void relabel(Op& op, std::uint32_t id) {
   if (auto* alloc = std::get_if<Alloc>(&op)) alloc->label.id = id;
   if (auto* alloc_at = std::get_if<AllocAt>(&op)) alloc_at->label.id = id;
@@ -44,7 +44,7 @@ class WholeWorld final : public World {
   WholeWorld(const SubjectFactory& make, const WholeWorldOptions& options, Whereabouts& here)
       : make_(make), options_(options), here_(here), alphabet_(alphabet(options)), marks_(explore_depth_max + 1) {}
 
-  /// Why the subject cannot be made, or nothing.
+  /// Empty, or why the subject cannot be made.
   std::string begin();
 
   std::optional<Violation> enter(std::span<const Move> path) override;
@@ -69,19 +69,19 @@ class WholeWorld final : public World {
   bool rewinds_ = false;
   bool lost_ = false;  ///< the executor's state is undefined
   std::vector<Move> path_;
-  std::vector<Executor::Mark> marks_;  ///< marks_[d]: after the first d moves of path_
-  std::size_t marked_ = 0;             ///< how many hold
+  std::vector<Executor::Mark> marks_;  ///< marks_[d] is the state after the first d moves of path_
+  std::size_t marked_ = 0;             ///< how many marks are valid
   StateKey key_ = 0;
   vmap::TreeCaseCounts cases_before_{};
   Exercised exercised_;
-  Coverage counted_;  ///< of executors that are gone
+  Coverage counted_;  ///< by executors that are gone
 };
 
 std::string WholeWorld::begin() {
   constexpr std::size_t metadata_max = std::size_t{1} << 18;  // far more than so few granules need
   if (executor_ != nullptr) counted_ += executor_->coverage();
   executor_.reset();
-  // Out of an arena only where that is of use: another subject may want more metadata than it has.
+  // An arena only if the subject rewinds: another one may want more metadata than the arena has.
   arena_ = rewinds_ ? std::make_unique<Arena>(metadata_max) : nullptr;
   auto executor = Executor::create(space_of(options_), make_, Checking::every_step, arena_.get());
   if (!executor) return executor.error();
@@ -98,7 +98,7 @@ std::string WholeWorld::begin() {
 
 std::optional<Violation> WholeWorld::enter(std::span<const Move> path) {
   if (marked_ == 0 || lost_ || !rewinds_) {
-    // It could be made before.
+    // That it cannot be made is a violation: it could be made before.
     if (std::string why = begin(); !why.empty()) return Violation{vmap::Invariant::answer, std::move(why)};
     // The first step checks what was constructed.
     if (auto violation = executor_->step(Find{options_.base})) return violation;
@@ -141,7 +141,7 @@ bool WholeWorld::try_one(Explorer& explorer, Step step) {
   here_.moves[path_.size()] = step.move();
   cases_before_ = executor_->stats().tree_cases;
   auto violation = perform(step);
-  if (!violation && !rewinds_) {  // this executor is done with
+  if (!violation && !rewinds_) {  // this executor is not used again
     const StateKey key = key_now();
     violation = executor_->finish();
     lost_ = true;
@@ -157,11 +157,11 @@ bool WholeWorld::try_one(Explorer& explorer, Step step) {
   return true;
 }
 
-/// In the state that was entered.
+/// Goes back to the state that was entered.
 void WholeWorld::back() {
   if (rewinds_) return executor_->rewind(marks_[path_.size()]);
   const std::vector<Move> path = path_;
-  (void)enter(path);  // it was gone before
+  (void)enter(path);  // the way was gone before without a violation
 }
 
 std::optional<Violation> WholeWorld::perform(Step step) {
@@ -180,8 +180,8 @@ void WholeWorld::count_tree_cases() {
   for (std::size_t i = 0; i < after.size(); ++i) exercised_.coverage.tree_cases[i] += after[i] - cases_before_[i];
 }
 
-/// Two bits a granule: free, the begin of a busy or of a lazily freed area, or the same area as the granule before. The
-/// rest holds the tree and the spare nodes, exactly; or, with a digest, a hash of the three.
+/// Two bits for each granule: free, the begin of a busy or of a lazily freed area, or the same area as the granule
+/// before. The rest is the tree and the spare nodes, exactly; or, with a digest, a hash of the three.
 StateKey WholeWorld::key_now() const {
   constexpr StateKey free = 0, busy = 1, lazy = 2, same = 3;
   static_assert(free == 0);
@@ -219,7 +219,7 @@ std::optional<Violation> WholeWorld::finish() {
   return violation;
 }
 
-/// What is no sound request of any kind, in a space of at least one granule.
+/// Adds requests of each kind that must be refused, for a space of at least one granule.
 void add_refused(std::vector<Op>& ops, const WholeWorldOptions& options) {
   const Size granule = options.granule;
   const Range space = space_of(options).range;
