@@ -189,6 +189,23 @@ TEST(Walk, WhatIsDoneAsideTakesAsLongAsItTakes) {
   EXPECT_EQ(walked.answer, "done");
 }
 
+TEST(Walk, EndsNoProcessThatItsCallerHasStartedMeanwhile) {
+  pid_t helper = 0;
+  WalkOptions options{.limits = short_limits(), .on_death = {}, .keep_going = {}};
+  options.on_death = [&](std::uint64_t, const Death&) {
+    helper = ::fork();
+    if (helper == 0)
+      for (;;) ::pause();
+    return true;
+  };
+  const Walked walked = walk(1, [](std::uint64_t, Beacon&) -> std::optional<std::string> { std::_Exit(3); }, options);
+  EXPECT_TRUE(walked.death);
+  ASSERT_GT(helper, 0);
+  EXPECT_EQ(::waitpid(helper, nullptr, WNOHANG), 0) << "it was ended as if the child had left it behind";
+  ::kill(helper, SIGKILL);
+  ::waitpid(helper, nullptr, 0);
+}
+
 // ---- Deaths
 
 TEST(Death, ByASignalIsNamedAndHasFrames) {

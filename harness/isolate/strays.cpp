@@ -46,16 +46,18 @@ Strays::Strays() {
 }
 
 Strays::~Strays() {
-  end();
+  if (forked_) end();
   ::prctl(PR_SET_CHILD_SUBREAPER, static_cast<unsigned long>(reaped_before_));
 }
 
 void Strays::note_others() {
   others_.clear();
   if (has_children()) add_descendants(::getpid(), others_, {});
+  forked_ = true;
 }
 
-void Strays::end() const {
+void Strays::end() {
+  forked_ = false;
   // They may fork meanwhile, so this is repeated until none is found: for two seconds, if some cannot be killed.
   constexpr int rounds_max = 2000;
   for (int round = 0; round < rounds_max && has_children(); ++round) {

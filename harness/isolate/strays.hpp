@@ -21,12 +21,14 @@ class Strays {
 
   /// To be called before the fork: the processes that there are now are no strays.
   void note_others();
-  /// To be called after the child has ended: ends all strays. Costs one system call if there are no children.
-  void end() const;
+  /// To be called after the child has ended: ends all strays. Costs one system call if there are no children. What this
+  /// process starts after it is none (such as a symbolizer, by a caller that looks at the death).
+  void end();
 
  private:
   int reaped_before_ = 0;  ///< whether orphans became children of this process already
   std::vector<pid_t> others_;
+  bool forked_ = false;  ///< since note_others(), and end() was not called
 };
 
 }  // namespace vmapcheck
