@@ -14,7 +14,7 @@ namespace vmapcheck {
 
 enum class SubjectKind : std::uint8_t {
   sound,     ///< nothing is known to be wrong with it
-  specimen,  ///< an algorithm as it was once published, with its faults
+  specimen,  ///< an algorithm as it was once published, or a fault of a kind that commands must cope with
   canary,    ///< broken on purpose: must be caught
   faulty,    ///< broken on purpose, to measure what is made of its failures: some die (subjects/faulty.hpp)
 };
