@@ -225,7 +225,7 @@ struct PurgeForgets : Around<> {
   }
 };
 
-/// Takes what begins where one of the last four frees was for free, unless allocate() has placed it again.
+/// Believes that nothing is busy where one of the last four frees began, unless allocate() has placed it again.
 struct FreeFilter : Around<> {
   using Around::Around;
   static constexpr Fault fault{"free_filter", "answer", "refuses to free what was placed again where a free was",
@@ -530,7 +530,7 @@ struct Directory : Around<> {
   volatile Address* slots_ = directory_.get();
 };
 
-/// Moves the entries of an empty table on the stack down, one less than none of them.
+/// Moves the entries of an empty table on the stack down: 0 - 1 of them.
 struct StackTable : Around<> {
   using Around::Around;
   static constexpr Fault fault{"stack_table", "SIGSEGV", "overwrites the stack at a second purge",
