@@ -8,7 +8,7 @@
     fuzz        libFuzzer, from nothing, with the op-level mutator, on the mutant compiled with coverage and sanitizers
 
 Each answers {"found": whether, "ops": how many it ran until then}, and of what it found "invariant" (or how the subject
-died), "length" (ops of the minimal trace), "step", "by" (which trace, which space).
+died), "length" (ops of the minimal trace), "by" (which trace, which space).
 """
 
 import glob
@@ -159,8 +159,7 @@ def outcome_of(done, ops_of):
         return {"found": False, "ops": ops_of(answer)}
     found = answer.get("found", answer)
     how = found.get("invariant") or found.get("kind") or found.get("detail", "").split(":")[0]
-    return {"found": True, "ops": ops_of(answer), "invariant": how, "length": found.get("ops", found.get("moves")),
-            **({"step": found["step"]} if "step" in found else {})}  # fmt: skip
+    return {"found": True, "ops": ops_of(answer), "invariant": how, "length": found.get("ops", found.get("moves"))}
 
 
 def run_tests(program, number):

@@ -24,12 +24,9 @@ import os
 import re
 
 from mutants import Mutant
+from processes import WrongList
 
 CATALOGUE = "catalogue"  # instead of the operator that makes a systematic mutant
-
-
-class WrongList(Exception):
-    """A list that is no list, or no longer true."""
 
 
 def read_catalogue(path, sources):

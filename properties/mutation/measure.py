@@ -23,8 +23,7 @@ import drivers
 import lists
 import mutants as mutation
 import workshop
-from processes import (INTERRUPTED, IO, OK, SUBJECT, USAGE, VIOLATION, Interrupted, Refused, be_interruptible, progress,
-                       run_all, stop, tell)  # fmt: skip
+from processes import INTERRUPTED, OK, VIOLATION, Interrupted, Refused, WrongList, progress, run_all, status_of, stop, tell
 
 SEED = 20240229
 GROUP = 60  # mutants in one compilation: few enough that all cores compile
@@ -36,20 +35,12 @@ UNSEEN_FUNCTIONS = {"create", "reserve", "remove_hook", "for_each", "for_each_bu
 
 def main(arguments=None):
     options = parse_options(arguments)
-    be_interruptible()
-    try:
+
+    def measure():
         with tempfile.TemporaryDirectory(prefix="vmapcheck-mutants-", ignore_cleanup_errors=True) as scratch:
             return Measurement(options, scratch).run()
-    except lists.WrongList as error:
-        return stop(USAGE, str(error))
-    except mutation.Broken as error:
-        return stop(SUBJECT, str(error))
-    except Refused as refused:
-        return stop(SUBJECT, refused.args[1])
-    except Interrupted:
-        return stop(INTERRUPTED, "interrupted")
-    except OSError as error:
-        return stop(IO, f"{error.filename or 'scratch directory'}: {error.strerror}")
+
+    return status_of(measure)
 
 
 def parse_options(arguments):
@@ -147,11 +138,11 @@ class Measurement:
             there = {mutant.id: mutant for mutant in (*entries, *sources.mutants)}
             for name in options.only:
                 if name not in there:
-                    raise lists.WrongList(f"there is no mutant '{name}'")
+                    raise WrongList(f"there is no mutant '{name}'")
             chosen = [there[name] for name in options.only]
         chosen = chosen[options.third - 1 :: 3] if options.third else chosen
         if not chosen:
-            raise lists.WrongList(f"there are no mutants in {options.catalogue}")
+            raise WrongList(f"there are no mutants in {options.catalogue}")
         return chosen
 
     def measure(self, chosen):

@@ -35,7 +35,7 @@ import re
 import tempfile
 
 import effects
-from processes import execute
+from processes import Broken, execute
 
 OPERATORS = tuple(line.split()[0] for line in __doc__.splitlines() if re.match(r"    (?!operators|-)[a-z]+  ", line))
 
@@ -62,10 +62,6 @@ Body = collections.namedtuple("Body", "begin end is_constexpr falls_off")
 
 
 Sources = collections.namedtuple("Sources", "texts mutants bodies")
-
-
-class Broken(Exception):
-    """The sources do not compile, or clang is not there."""
 
 
 class DoesNotCompile(Broken):

@@ -34,8 +34,7 @@ import drivers
 import lists
 import mutants as mutation
 import workshop
-from processes import (INTERRUPTED, IO, OK, SUBJECT, USAGE, VIOLATION, Interrupted, NoEnd, Refused, be_interruptible, run_all,
-                       stop)  # fmt: skip
+from processes import OK, VIOLATION, Broken, NoEnd, WrongList, run_all, status_of, stop
 
 SEED = 20240229
 FIRST_OPS = 40_000  # most mutants are found in far fewer; what is not is looked at before more is spent on it
@@ -54,22 +53,7 @@ LIVES = "lives"
 
 def main(arguments=None):
     options = read_options(arguments)
-    be_interruptible()
-    try:
-        return Run(options).run()
-    except mutation.Broken as error:
-        return stop(SUBJECT, str(error))
-    except Refused as refused:
-        return stop(SUBJECT, refused.args[1])
-    except lists.WrongList as error:
-        return stop(USAGE, str(error))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return IO
-    except OSError as error:
-        return stop(IO, f"{error.filename or ''}: {error.strerror}")
-    except Interrupted:
-        return stop(INTERRUPTED, "interrupted; what was found out is kept, the same command goes on")
+    return status_of(lambda: Run(options).run())
 
 
 def read_options(arguments):
@@ -128,14 +112,14 @@ class Run:
         lists.check_proofs(self.proofs, self.sources.mutants)
         chosen = [m for m in self.sources.mutants if self.is_chosen(m)]
         if not chosen:
-            raise lists.WrongList("no mutant is of that kind, in that place")
+            raise WrongList("no mutant is of that kind, in that place")
         if options.list:
             for mutant in chosen:
                 print(describe(mutant))
             print(f"{len(chosen)} mutants")
             return OK
         if not os.access(options.tool, os.X_OK):
-            raise mutation.Broken(f"{options.tool}: not there (./vmapcheck mutation, at the top of a checkout, builds it)")
+            raise Broken(f"{options.tool}: not there (./vmapcheck mutation, at the top of a checkout, builds it)")
         os.makedirs(options.work, exist_ok=True)
         self.drivers = drivers.Drivers(options.tool, None, options.seed)
         self.shop = workshop.Workshop(options.work, options.compiler, self.sources.texts, self.drivers.build)
@@ -280,7 +264,7 @@ class Run:
 
     def expect_to_pass(self, program):
         if (failed := drivers.run_tests(program, 0)) is not None:
-            raise mutation.Broken(f"{program} fails without a mutant: {failed}")
+            raise Broken(f"{program} fails without a mutant: {failed}")
 
     def tested(self, mutant, failed):
         result = {**self.results.of(mutant), "tests": True}
@@ -318,7 +302,7 @@ class Run:
                 print(describe(mutant))
         if untrue:
             mutant, state = untrue[0]
-            raise lists.WrongList(f"{self.options.equivalent}: no longer true: {mutant.id} is {state}\n{describe(mutant)}")
+            raise WrongList(f"{self.options.equivalent}: no longer true: {mutant.id} is {state}\n{describe(mutant)}")
         if lives:
             return stop(VIOLATION, f"{len(lives)} of {len(chosen)} mutants survive and are not written down")
         return OK
@@ -408,7 +392,7 @@ def tables(rows):
 
 
 def write_json(options, rows):
-    kept = ("state", "ops", "driver", "invariant", "step", "by", "of", "tests", "because")
+    kept = ("state", "ops", "driver", "invariant", "by", "of", "tests", "because")
     out = [{"id": m.id, "operator": m.operator, "file": os.path.basename(m.file), "function": m.function, "line": m.line,
             "original": m.original, "mutant": m.mutated, **{k: r[k] for k in kept if k in r}} for m, r in rows]  # fmt: skip
     states = collections.Counter(r["state"] for _, r in rows)

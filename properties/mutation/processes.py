@@ -20,6 +20,22 @@ class Interrupted(Exception):
     pass
 
 
+class Stopped(Exception):
+    """Ends the command with a status and the reason."""
+
+
+class WrongList(Stopped):
+    """Wrong usage, or a list that is no list or no longer true."""
+
+    status = USAGE
+
+
+class Broken(Stopped):
+    """Something does not compile, or is not there."""
+
+    status = SUBJECT
+
+
 class Refused(Exception):
     """The state and the reason of a mutant that could not be run."""
 
@@ -28,9 +44,23 @@ class NoEnd(Refused):
     """A command took more than TIMEOUT."""
 
 
-def be_interruptible():
+def status_of(work):
+    """Does the work of a command, and returns with which status it ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_interrupt)
+    try:
+        return work()
+    except Stopped as stopped:
+        return stop(stopped.status, str(stopped))
+    except Refused as refused:
+        return stop(SUBJECT, refused.args[1])
+    except Interrupted:
+        return stop(INTERRUPTED, "interrupted")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return IO
+    except OSError as error:
+        return stop(IO, f"{error.filename or 'scratch folder'}: {error.strerror}")
 
 
 def on_interrupt(number, frame):

@@ -3,7 +3,7 @@
 // RapidCheck against a subject in a shared object, as the properties use it: it draws, counts cases and shrinks; a
 // trace shrinks to what the project's minimizer makes of it.
 //
-//     mutants_rapidcheck SUBJECT SEED OPS      a name of the registry, or FILE.so
+//     mutants_rapidcheck FILE.so SEED OPS
 //
 // Prints one line of JSON: {"ops":N,"verdict":"ok"}, or with what was found. Exit status: 0, 10 a violation, 2 usage,
 // 3 the subject cannot be run.
@@ -46,14 +46,8 @@ rc::Gen<Trace> shrinking_traces(const SubjectFactory& make) {
   });
 }
 
-std::expected<const SubjectEntry*, std::string> subject_named(const std::string& name) {
-  if (names_shared_object(name)) return load_subject(name);
-  if (const SubjectEntry* const entry = find_subject(name)) return entry;
-  return std::unexpected("there is no subject '" + name + "'");
-}
-
-int check_with_rapidcheck(const std::string& name_or_path, std::uint64_t seed, std::uint64_t ops_max) {
-  const auto subject = subject_named(name_or_path);
+int check_with_rapidcheck(const std::string& path, std::uint64_t seed, std::uint64_t ops_max) {
+  const auto subject = load_subject(path);
   if (!subject) {
     std::fprintf(stderr, "mutants_rapidcheck: %s\n", subject.error().c_str());
     return 3;
@@ -97,7 +91,7 @@ int check_with_rapidcheck(const std::string& name_or_path, std::uint64_t seed, s
 
 int main(int argc, char** argv) {
   if (argc != 4) {
-    std::fputs("usage: mutants_rapidcheck SUBJECT SEED OPS\n", stderr);
+    std::fputs("usage: mutants_rapidcheck FILE.so SEED OPS\n", stderr);
     return 2;
   }
   return vmapcheck::check_with_rapidcheck(argv[1], std::strtoull(argv[2], nullptr, 10),

@@ -21,8 +21,8 @@ import os
 import re
 import shutil
 
-from mutants import Broken, DoesNotCompile, apply
-from processes import execute
+from mutants import DoesNotCompile, apply
+from processes import Broken, execute
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
