@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Subjects in shared objects: mutants of our allocator, as `vmapcheck mutants` compiles them
-// (properties/mutants/subject.cpp).
+// (properties/mutation/subject.cpp).
 //
 // Such a file exports one function, vmapcheck_loaded(), and finds the harness in the program that loads it. What they
 // exchange is C++, so that both must be of one build: a stamp, a hash of the headers between them, is compared first.

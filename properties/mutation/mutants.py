@@ -26,13 +26,16 @@ evaluates to accept or refuse the text: static_assert, concepts, requires-expres
 """
 
 import collections
+import functools
+import glob
 import hashlib
 import json
 import os
 import re
-import subprocess
+import tempfile
 
 import effects
+from processes import Broken, execute
 
 OPERATORS = tuple(line.split()[0] for line in __doc__.splitlines() if re.match(r"    (?!operators|-)[a-z]+  ", line))
 
@@ -58,12 +61,11 @@ Mutant = collections.namedtuple("Mutant", "id operator file function line origin
 Body = collections.namedtuple("Body", "begin end is_constexpr falls_off")
 
 
-class Broken(Exception):
-    """The sources do not compile, or clang is not there."""
+Sources = collections.namedtuple("Sources", "texts mutants bodies")
 
 
 class DoesNotCompile(Broken):
-    """A source of the tests, with what it includes."""
+    """What is compiled with mutants in it, and it is not their fault."""
 
 
 # ---------------------------------------------------------------------------------------------------- clang's AST
@@ -72,10 +74,7 @@ class DoesNotCompile(Broken):
 def dump_ast(compiler, flags, source, name):
     """The AST of all declarations whose name contains `name`, as a list of trees."""
     command = [compiler, *flags, "-fsyntax-only", "-Xclang", "-ast-dump=json", "-Xclang", "-ast-dump-filter=" + name, source]
-    try:
-        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
-    except OSError as error:
-        raise Broken(f"{compiler}: {error.strerror}")
+    run = execute(command)
     if run.returncode != 0:
         raise Broken(f"{source} does not compile:\n{run.stderr}")
     decoder, trees, at = json.JSONDecoder(), [], 0
@@ -131,6 +130,7 @@ class Finder:
         self.enumerators = {}  # name of a constant's enumeration: its constants
         self.enumeration_of = {}  # id of a constant: that name
         self.found = {}  # (file, changes): (operator, function, Body), in the order found
+        self.bodies = collections.defaultdict(set)  # of each file
         self.body = None
 
     def collect_enumerations(self, node):
@@ -185,6 +185,7 @@ class Finder:
         if span and span[0] in self.texts:
             if kind in FUNCTIONS and outer is None:
                 self.body = body_of(node, returns)
+                self.bodies[span[0]].add(self.body)
             visit = getattr(self, "at_" + kind, None)
             if visit:
                 visit(node, function, returns)
@@ -539,7 +540,7 @@ def abbreviated(text):
 
 
 def find_mutants(texts, trees):
-    """All mutants, in the order of the text.  `texts` are keyed as clang names the files."""
+    """All mutants, in the order of the text, and the bodies of functions. `texts` are keyed as clang names the files."""
     place = Place()
     for tree in trees:
         place.settle(tree)
@@ -568,4 +569,18 @@ def find_mutants(texts, trees):
         line = text.count("\n", 0, first) + 1
         digest = hashlib.sha256("\0".join([*identity, str(occurrence)]).encode()).hexdigest()[:10]
         mutants.append(Mutant(digest, operator, file, function, line, original, mutated, occurrence, changes, body))
-    return mutants
+    return Sources(texts, mutants, finder.bodies)
+
+
+@functools.cache
+def mutants_of(allocator, compiler):
+    """Of the sources in that folder."""
+    texts = {}
+    for path in sorted(glob.glob(os.path.join(allocator, "vmap", "*.[hc]pp"))):
+        with open(path, encoding="utf-8") as file:
+            texts[path] = file.read()
+    with tempfile.NamedTemporaryFile("w", suffix=".cpp") as source:
+        source.writelines(f'#include "{path}"\n' for path in texts)
+        source.flush()
+        flags = ["-std=c++23", "-DNDEBUG", "-w", "-I", allocator]
+        return find_mutants(texts, dump_ast(compiler, flags, source.name, "vmap"))
