@@ -43,6 +43,7 @@ inline constexpr std::size_t op_kind_count = std::variant_size_v<Op>;
 template <class T>
 inline constexpr std::size_t op_kind = [] {
   return []<class... Ops>(std::variant<Ops...>*) {
+    static_assert((std::is_same_v<T, Ops> || ...), "no op of the variant");
     std::size_t kind = 0;
     (void)((std::is_same_v<T, Ops> || (++kind, false)) || ...);
     return kind;

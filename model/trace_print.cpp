@@ -65,13 +65,20 @@ std::string print(Label label) { return printed(label); }
 std::string print(Range range) { return printed(range); }
 
 Trace relabel(Trace trace) {
+  std::uint32_t in_order = 0;  // that many labels are bound as a0, a1, ... from the start and keep their numbers
   std::unordered_map<std::uint32_t, std::uint32_t> numbers;
   const auto number = [&](Label label) {
-    return numbers.try_emplace(label.id, static_cast<std::uint32_t>(numbers.size())).first->second;
+    if (label.id < in_order) return label.id;
+    return numbers.try_emplace(label.id, in_order + static_cast<std::uint32_t>(numbers.size())).first->second;
   };
   // Bound labels come first, so that a label that no op binds lies above all of them, whenever it is used.
-  for (const Op& op : trace.ops)
-    if (const Label* const label = bound_label(op)) number(*label);
+  for (const Op& op : trace.ops) {
+    const Label* const label = bound_label(op);
+    if (label != nullptr && label->id == in_order && numbers.empty())
+      ++in_order;
+    else if (label != nullptr)
+      number(*label);
+  }
   for (Op& op : trace.ops) for_each_label(op, [&](Label& label) { label.id = number(label); });
   return trace;
 }
