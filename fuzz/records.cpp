@@ -34,10 +34,18 @@ struct Share {
   bool frees;         ///< the area that the op names is gone after it
 };
 constexpr Share shares[] = {
-    {op_kind<Alloc>, 9, false},  {op_kind<AllocAt>, 3, false},      {op_kind<Congruent>, 1, false},
-    {op_kind<Free>, 9, true},    {op_kind<FreeLazily>, 2, true},    {op_kind<OnExhaustion>, 1, false},
-    {op_kind<FreeAt>, 1, false}, {op_kind<FreeLazilyAt>, 1, false}, {op_kind<Find>, 1, false},
-    {op_kind<Purge>, 1, false},  {op_kind<FailMetadata>, 1, false}, {kind_block, 1, false},
+    {op_kind<Alloc>, 9, false},  // the codes 0 to 8
+    {op_kind<AllocAt>, 3, false},
+    {op_kind<Congruent>, 1, false},
+    {op_kind<Free>, 9, true},
+    {op_kind<FreeLazily>, 2, true},
+    {op_kind<OnExhaustion>, 1, false},
+    {op_kind<FreeAt>, 1, false},
+    {op_kind<FreeLazilyAt>, 1, false},
+    {op_kind<Find>, 1, false},
+    {op_kind<Purge>, 1, false},
+    {op_kind<FailMetadata>, 1, false},
+    {kind_block, 1, false},
     {kind_busy, 1, false},
 };
 
@@ -64,10 +72,31 @@ struct Record {
   [[nodiscard]] bool exact() const { return (flags & flag_exact) == flag_exact; }
 };
 
+/// How many of a record's numbers a field takes: a used label its part, blocks the length of a first one.
+template <Meaning meaning>
+constexpr std::size_t numbers_of = meaning == Meaning::label_bound         ? 0
+                                   : std::is_same_v<Value<meaning>, Range> ? 2
+                                                                           : 1;
+
 /// Calls `visit(field, value, numbers)` for each field of the op with those of the record's numbers that are the
 /// field's: in the order of the fields, but blocks have the first.
 template <class T, class Numbers, class Visit>
-void for_each_argument(T& op, Numbers& args, Visit visit);
+void for_each_argument(T& op, Numbers& args, Visit visit) {
+  using Kind = std::remove_const_t<T>;
+  static_assert(std::ranges::count(kinds, op_kind<Kind>) > 0, "an op without a record: it needs an entry in `shares`");
+  static_assert(std::apply([](auto... field) { return (std::size_t{0} + ... + numbers_of<field.meaning>); },
+                           Kind::fields()) <= std::tuple_size_v<std::remove_const_t<Numbers>>,
+                "an op with more arguments than a record has numbers");
+  auto* next = args.data() + (has_field<Kind>(Meaning::blocks) ? 1 : 0);
+  for_each_field_of(op, [&]<class Field>(Field field, auto& value) {
+    if constexpr (Field::meaning == Meaning::blocks) {
+      visit(field, value, args.data());
+    } else {
+      visit(field, value, next);
+      next += numbers_of<Field::meaning>;
+    }
+  });
+}
 
 Record load(std::span<const std::uint8_t, record_bytes> bytes);
 void store(std::vector<std::uint8_t>& bytes, const Record& record);
@@ -141,7 +170,35 @@ class Reader {
  private:
   /// False where there is nothing that the field could name.
   template <Meaning meaning>
-  bool read_field(const Record& record, const std::uint64_t* numbers, Value<meaning>& value) const;
+  bool read_field(const Record& record, const std::uint64_t* numbers, Value<meaning>& value) const {
+    const std::uint64_t a = numbers[0];
+    const bool exact = record.exact();
+    using enum Meaning;
+    if constexpr (meaning == label_bound) {
+      value = {labels_};
+    } else if constexpr (meaning == label_used) {
+      if (!exact && areas_.empty()) return false;
+      value = exact ? Label{std::min(record.label, Label::whole - 1), static_cast<std::uint32_t>(a)}
+                    : areas_[areas_.size() - 1 - record.label % areas_.size()];
+    } else if constexpr (meaning == size) {
+      value = exact ? a : scale_.length(a);
+    } else if constexpr (meaning == align) {
+      value = exact ? a : scale_.align(a);
+    } else if constexpr (meaning == address) {
+      value = exact ? a : scale_.place(a);
+    } else if constexpr (meaning == count) {
+      value = exact ? std::max<std::uint64_t>(a, 1) : 1 + a % Scale::counts;
+    } else if constexpr (meaning == range) {
+      value = exact ? Range{a, numbers[1]} : scale_.placement(a, numbers[1]);
+    } else if constexpr (meaning == window) {
+      const bool given = exact || (record.flags & flag_window) == flag_window;
+      if (given) value = exact ? Range{a, numbers[1]} : scale_.window(a, numbers[1]);
+    } else {
+      static_assert(meaning == blocks);
+      if (!exact) value.push_back({0, scale_.length(a)});
+    }
+    return true;
+  }
 
   ReferenceModel model_;  ///< of what is busy from the start
   Scale scale_;
@@ -184,61 +241,6 @@ Trace decode(std::span<const std::uint8_t> bytes) {
 }
 
 namespace {
-
-/// How many of a record's numbers a field takes: a used label its part, blocks the length of a first one.
-template <Meaning meaning>
-constexpr std::size_t numbers_of = meaning == Meaning::label_bound         ? 0
-                                   : std::is_same_v<Value<meaning>, Range> ? 2
-                                                                           : 1;
-
-template <class T, class Numbers, class Visit>
-void for_each_argument(T& op, Numbers& args, Visit visit) {
-  using Kind = std::remove_const_t<T>;
-  static_assert(std::ranges::count(kinds, op_kind<Kind>) > 0, "an op without a record: it needs an entry in `shares`");
-  static_assert(std::apply([](auto... field) { return (std::size_t{0} + ... + numbers_of<field.meaning>); },
-                           Kind::fields()) <= std::tuple_size_v<std::remove_const_t<Numbers>>,
-                "an op with more arguments than a record has numbers");
-  auto* next = args.data() + (has_field<Kind>(Meaning::blocks) ? 1 : 0);
-  for_each_field_of(op, [&]<class Field>(Field field, auto& value) {
-    if constexpr (Field::meaning == Meaning::blocks) {
-      visit(field, value, args.data());
-    } else {
-      visit(field, value, next);
-      next += numbers_of<Field::meaning>;
-    }
-  });
-}
-
-template <Meaning meaning>
-bool Reader::read_field(const Record& record, const std::uint64_t* numbers, Value<meaning>& value) const {
-  const std::uint64_t a = numbers[0];
-  const bool exact = record.exact();
-  using enum Meaning;
-  if constexpr (meaning == label_bound) {
-    value = {labels_};
-  } else if constexpr (meaning == label_used) {
-    if (!exact && areas_.empty()) return false;
-    value = exact ? Label{std::min(record.label, Label::whole - 1), static_cast<std::uint32_t>(a)}
-                  : areas_[areas_.size() - 1 - record.label % areas_.size()];
-  } else if constexpr (meaning == size) {
-    value = exact ? a : scale_.length(a);
-  } else if constexpr (meaning == align) {
-    value = exact ? a : scale_.align(a);
-  } else if constexpr (meaning == address) {
-    value = exact ? a : scale_.place(a);
-  } else if constexpr (meaning == count) {
-    value = exact ? std::max<std::uint64_t>(a, 1) : 1 + a % Scale::counts;
-  } else if constexpr (meaning == range) {
-    value = exact ? Range{a, numbers[1]} : scale_.placement(a, numbers[1]);
-  } else if constexpr (meaning == window) {
-    const bool given = exact || (record.flags & flag_window) == flag_window;
-    if (given) value = exact ? Range{a, numbers[1]} : scale_.window(a, numbers[1]);
-  } else {
-    static_assert(meaning == blocks);
-    if (!exact) value.push_back({0, scale_.length(a)});
-  }
-  return true;
-}
 
 std::optional<Range> Reader::busy(const Record& record) const {
   Range range;
@@ -317,7 +319,38 @@ class Writer {
 
   /// False where the form cannot say it. Where it says something else, that is seen when it is read.
   template <Meaning meaning>
-  bool write_field(const Value<meaning>& value, Record& record, std::uint64_t* numbers) const;
+  bool write_field(const Value<meaning>& value, Record& record, std::uint64_t* numbers) const {
+    const Scale& scale = reader_.scale();
+    const bool exact = record.exact();
+    using enum Meaning;
+    if constexpr (meaning == label_used) {
+      const auto back = exact ? value.id : reader_.back_to(value);
+      if (!back) return false;
+      record.label = *back;
+      numbers[0] = exact ? value.part : 0;
+    } else if constexpr (meaning == size) {
+      numbers[0] = exact ? value : scale.number_of_length(value);
+    } else if constexpr (meaning == align) {
+      numbers[0] = exact ? value : scale.number_of_align(value);
+    } else if constexpr (meaning == address) {
+      numbers[0] = exact ? value : scale.number_of_place(value);
+    } else if constexpr (meaning == count) {
+      numbers[0] = exact ? value : value - 1;
+    } else if constexpr (meaning == range) {
+      numbers[0] = exact ? value.begin : scale.number_of_place(value.begin);
+      numbers[1] = exact ? value.end : scale.number_of_length(value.end - value.begin);
+    } else if constexpr (meaning == window) {
+      if (!exact && value == vmap::everywhere) return true;
+      if (!exact) record.flags |= flag_window;
+      numbers[0] = exact ? value.begin : scale.number_of_place(value.begin);
+      numbers[1] = exact ? value.end : scale.number_of_place(value.end);
+    } else if constexpr (meaning == blocks) {
+      if (!exact && !value.empty()) numbers[0] = scale.number_of_length(value.front().size);
+    } else {
+      static_assert(meaning == label_bound);  // no record says so
+    }
+    return true;
+  }
 
   Reader reader_;
   std::vector<std::uint8_t> bytes_;
@@ -389,40 +422,6 @@ std::optional<Record> Writer::record_of(const Op& op, std::uint8_t flags) const 
       op);
   if (!good) record.reset();
   return record;
-}
-
-template <Meaning meaning>
-bool Writer::write_field(const Value<meaning>& value, Record& record, std::uint64_t* numbers) const {
-  const Scale& scale = reader_.scale();
-  const bool exact = record.exact();
-  using enum Meaning;
-  if constexpr (meaning == label_used) {
-    const auto back = exact ? value.id : reader_.back_to(value);
-    if (!back) return false;
-    record.label = *back;
-    numbers[0] = exact ? value.part : 0;
-  } else if constexpr (meaning == size) {
-    numbers[0] = exact ? value : scale.number_of_length(value);
-  } else if constexpr (meaning == align) {
-    numbers[0] = exact ? value : scale.number_of_align(value);
-  } else if constexpr (meaning == address) {
-    numbers[0] = exact ? value : scale.number_of_place(value);
-  } else if constexpr (meaning == count) {
-    numbers[0] = exact ? value : value - 1;
-  } else if constexpr (meaning == range) {
-    numbers[0] = exact ? value.begin : scale.number_of_place(value.begin);
-    numbers[1] = exact ? value.end : scale.number_of_length(value.end - value.begin);
-  } else if constexpr (meaning == window) {
-    if (!exact && value == vmap::everywhere) return true;
-    if (!exact) record.flags |= flag_window;
-    numbers[0] = exact ? value.begin : scale.number_of_place(value.begin);
-    numbers[1] = exact ? value.end : scale.number_of_place(value.end);
-  } else if constexpr (meaning == blocks) {
-    if (!exact && !value.empty()) numbers[0] = scale.number_of_length(value.front().size);
-  } else {
-    static_assert(meaning == label_bound);  // no record says so
-  }
-  return true;
 }
 
 }  // namespace

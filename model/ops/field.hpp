@@ -3,12 +3,13 @@
 // What an op is made of. An op is a struct that names its word and lists its fields in the order in which they are
 // written; everything that only needs to know what a field means reads the list: text, records, mutation, the canonical
 // numbers of labels, simplification, explanation, statistics.
-// free.hpp is a short example.
+// free.hpp is a short example. What every op needs is included from here.
 #pragma once
 
 #include <compare>
 #include <cstdint>
 #include <limits>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
