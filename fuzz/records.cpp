@@ -27,26 +27,26 @@ constexpr std::uint8_t flag_limit = 0x04;
 constexpr std::size_t kind_block = op_kind_count;
 constexpr std::size_t kind_busy = op_kind_count + 1;
 
-/// In the order of codes. A new op takes some from the end of a kind that has many: all others then keep theirs.
+/// How many of the 32 codes a kind has, in the order of codes. A new op takes some from the end of a kind that has
+/// many: all others then keep theirs.
 struct Share {
   std::size_t kind;
-  std::size_t codes;  ///< how many of the 32
-  bool frees;         ///< the area that the op names is gone after it
+  std::size_t codes;
 };
 constexpr Share shares[] = {
-    {op_kind<Alloc>, 9, false},  // the codes 0 to 8
-    {op_kind<AllocAt>, 3, false},
-    {op_kind<Congruent>, 1, false},
-    {op_kind<Free>, 9, true},
-    {op_kind<FreeLazily>, 2, true},
-    {op_kind<OnExhaustion>, 1, false},
-    {op_kind<FreeAt>, 1, false},
-    {op_kind<FreeLazilyAt>, 1, false},
-    {op_kind<Find>, 1, false},
-    {op_kind<Purge>, 1, false},
-    {op_kind<FailMetadata>, 1, false},
-    {kind_block, 1, false},
-    {kind_busy, 1, false},
+    {op_kind<Alloc>, 9},  // 0 to 8
+    {op_kind<AllocAt>, 3},
+    {op_kind<Congruent>, 1},
+    {op_kind<Free>, 9},
+    {op_kind<FreeLazily>, 2},
+    {op_kind<OnExhaustion>, 1},
+    {op_kind<FreeAt>, 1},
+    {op_kind<FreeLazilyAt>, 1},
+    {op_kind<Find>, 1},
+    {op_kind<Purge>, 1},
+    {op_kind<FailMetadata>, 1},
+    {kind_block, 1},
+    {kind_busy, 1},
 };
 
 constexpr std::array<std::size_t, 32> kinds = [] {  // by code
@@ -60,7 +60,6 @@ constexpr std::array<std::size_t, 32> kinds = [] {  // by code
 constexpr std::uint8_t code_of(std::size_t kind) {
   return static_cast<std::uint8_t>(std::ranges::find(kinds, kind) - kinds.begin());
 }
-constexpr bool frees(std::size_t kind) { return std::ranges::find(shares, kind, &Share::kind)->frees; }
 
 struct Record {
   std::uint8_t code = 0;  ///< the byte `kind`
@@ -271,9 +270,8 @@ vmap::Block Reader::block(const Record& record, const std::vector<vmap::Block>& 
 }
 
 void Reader::read(const Op& op) {
-  if (const Label* const label = used_label(op); label != nullptr && frees(op.index())) {
+  if (const Label* const label = used_label(op); label != nullptr && freeing_of[op.index()] != Freeing::none)
     if (const auto back = back_to(*label)) areas_.erase(areas_.end() - 1 - *back);
-  }
   if (bound_label(op) == nullptr) return;
   ++labels_;
   if (const auto* const blocks = find_field<Meaning::blocks>(op))

@@ -57,6 +57,11 @@ inline constexpr std::array<std::string_view, op_kind_count> op_names = []<class
 
 [[nodiscard]] constexpr std::string_view name(const Op& op) { return op_names[op.index()]; }
 
+/// By `Op::index()`.
+inline constexpr std::array<Freeing, op_kind_count> freeing_of = []<class... Ops>(std::variant<Ops...>*) {
+  return std::array{Ops::freeing...};
+}(static_cast<Op*>(nullptr));
+
 /// By `Op::index()`: whether ops of that kind have a field of that meaning.
 template <Meaning meaning>
 inline constexpr std::array<bool, op_kind_count> kinds_with = []<class... Ops>(std::variant<Ops...>*) {

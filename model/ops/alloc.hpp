@@ -8,6 +8,7 @@ namespace vmapcheck {
 /// The lowest placement for a request.
 struct Alloc {
   static constexpr std::string_view word = "alloc";
+  static constexpr Freeing freeing = Freeing::none;
   Label label;
   vmap::Request request;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an op is made of. An op is a struct that names its word and lists its fields in the order in which they are
-// written; everything that only needs to know what a field means reads the list: text, records, mutation, the canonical
-// numbers of labels, simplification, explanation, statistics.
-// free.hpp is a short example. What every op needs is included from here.
+// What an op is made of. An op is a struct that names its word, says what it frees, and lists its fields in the order
+// in which they are written; everything that only needs to know what a field means reads the list: text, records,
+// mutation, the canonical numbers of labels, simplification, explanation, statistics. free.hpp is a short example. What
+// every op needs is included from here.
 #pragma once
 
 #include <compare>
@@ -63,6 +63,9 @@ constexpr auto value_of_meaning() {
 /// The type of a field of that meaning.
 template <Meaning M>
 using Value = decltype(value_of_meaning<M>());
+
+/// What an op does to an area that its label or address names.
+enum class Freeing : std::uint8_t { none, at_once, lazily };
 
 /// A field of an op: what it means, and the pointers to members that lead to it, the outermost first.
 template <Meaning M, auto... Path>
