@@ -270,7 +270,7 @@ vmap::Block Reader::block(const Record& record, const std::vector<vmap::Block>& 
 }
 
 void Reader::read(const Op& op) {
-  if (const Label* const label = used_label(op); label != nullptr && freeing_of[op.index()] != Freeing::none)
+  if (const Label* const label = used_label(op); label != nullptr && kind_frees[op.index()] != Frees::nothing)
     if (const auto back = back_to(*label)) areas_.erase(areas_.end() - 1 - *back);
   if (bound_label(op) == nullptr) return;
   ++labels_;

@@ -58,8 +58,8 @@ inline constexpr std::array<std::string_view, op_kind_count> op_names = []<class
 [[nodiscard]] constexpr std::string_view name(const Op& op) { return op_names[op.index()]; }
 
 /// By `Op::index()`.
-inline constexpr std::array<Freeing, op_kind_count> freeing_of = []<class... Ops>(std::variant<Ops...>*) {
-  return std::array{Ops::freeing...};
+inline constexpr std::array<Frees, op_kind_count> kind_frees = []<class... Ops>(std::variant<Ops...>*) {
+  return std::array{Ops::frees...};
 }(static_cast<Op*>(nullptr));
 
 /// By `Op::index()`: whether ops of that kind have a field of that meaning.

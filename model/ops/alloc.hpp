@@ -8,7 +8,7 @@ namespace vmapcheck {
 /// The lowest placement for a request.
 struct Alloc {
   static constexpr std::string_view word = "alloc";
-  static constexpr Freeing freeing = Freeing::none;
+  static constexpr Frees frees = Frees::nothing;
   Label label;
   vmap::Request request;
 

@@ -8,7 +8,7 @@ namespace vmapcheck {
 /// Exactly this range.
 struct AllocAt {
   static constexpr std::string_view word = "alloc-at";
-  static constexpr Freeing freeing = Freeing::none;
+  static constexpr Frees frees = Frees::nothing;
   Label label;
   Range range;
 

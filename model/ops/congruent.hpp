@@ -9,7 +9,7 @@ namespace vmapcheck {
 /// the blocks are written.
 struct Congruent {
   static constexpr std::string_view word = "congruent";
-  static constexpr Freeing freeing = Freeing::none;
+  static constexpr Frees frees = Frees::nothing;
   Label label;
   Size align = 1;
   Range within = vmap::everywhere;

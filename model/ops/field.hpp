@@ -65,7 +65,7 @@ template <Meaning M>
 using Value = decltype(value_of_meaning<M>());
 
 /// What an op does to an area that its label or address names.
-enum class Freeing : std::uint8_t { none, at_once, lazily };
+enum class Frees : std::uint8_t { nothing, at_once, lazily };
 
 /// A field of an op: what it means, and the pointers to members that lead to it, the outermost first.
 template <Meaning M, auto... Path>

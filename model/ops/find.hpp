@@ -8,7 +8,7 @@ namespace vmapcheck {
 /// The area that contains the address.
 struct Find {
   static constexpr std::string_view word = "find";
-  static constexpr Freeing freeing = Freeing::none;
+  static constexpr Frees frees = Frees::nothing;
   Address address = 0;
 
   static constexpr auto fields() { return std::tuple(Field<Meaning::address, &Find::address>{}); }

@@ -8,7 +8,7 @@ namespace vmapcheck {
 /// Ends the area that the label names.
 struct Free {
   static constexpr std::string_view word = "free";
-  static constexpr Freeing freeing = Freeing::at_once;
+  static constexpr Frees frees = Frees::at_once;
   Label label;
 
   static constexpr auto fields() { return std::tuple(Field<Meaning::label_used, &Free::label>{}); }

@@ -8,7 +8,7 @@ namespace vmapcheck {
 /// Ends the area that begins at the address.
 struct FreeAt {
   static constexpr std::string_view word = "free-at";
-  static constexpr Freeing freeing = Freeing::at_once;
+  static constexpr Frees frees = Frees::at_once;
   Address address = 0;
 
   static constexpr auto fields() { return std::tuple(Field<Meaning::address, &FreeAt::address>{}); }

@@ -8,7 +8,7 @@ namespace vmapcheck {
 /// The same for the area that begins at the address.
 struct FreeLazilyAt {
   static constexpr std::string_view word = "free-lazily-at";
-  static constexpr Freeing freeing = Freeing::lazily;
+  static constexpr Frees frees = Frees::lazily;
   Address address = 0;
 
   static constexpr auto fields() { return std::tuple(Field<Meaning::address, &FreeLazilyAt::address>{}); }

@@ -8,7 +8,7 @@ namespace vmapcheck {
 /// Makes all lazily freed ranges usable.
 struct Purge {
   static constexpr std::string_view word = "purge";
-  static constexpr Freeing freeing = Freeing::none;
+  static constexpr Frees frees = Frees::nothing;
 
   static constexpr auto fields() { return std::tuple(); }
   friend bool operator==(const Purge&, const Purge&) = default;
