@@ -83,9 +83,11 @@ template <class T, class Numbers, class Visit>
 void for_each_argument(T& op, Numbers& args, Visit visit) {
   using Kind = std::remove_const_t<T>;
   static_assert(std::ranges::count(kinds, op_kind<Kind>) > 0, "an op without a record: it needs an entry in `shares`");
-  static_assert(std::apply([](auto... field) { return (std::size_t{0} + ... + numbers_of<field.meaning>); },
-                           Kind::fields()) <= std::tuple_size_v<std::remove_const_t<Numbers>>,
+  constexpr auto numbers = [](auto... field) { return (std::size_t{0} + ... + numbers_of<field.meaning>); };
+  constexpr auto labels = [](auto... field) { return (0 + ... + (field.meaning == Meaning::label_used)); };
+  static_assert(std::apply(numbers, Kind::fields()) <= std::tuple_size_v<std::remove_const_t<Numbers>>,
                 "an op with more arguments than a record has numbers");
+  static_assert(std::apply(labels, Kind::fields()) <= 1, "an op that uses more labels than a record has");
   auto* next = args.data() + (has_field<Kind>(Meaning::blocks) ? 1 : 0);
   for_each_field_of(op, [&]<class Field>(Field field, auto& value) {
     if constexpr (Field::meaning == Meaning::blocks) {
@@ -163,6 +165,7 @@ class Reader {
   void read_block(std::size_t index) { areas_.push_back({labels_ - 1, static_cast<std::uint32_t>(index)}); }
 
   [[nodiscard]] const Scale& scale() const { return scale_; }
+  [[nodiscard]] bool uses_unbound() const { return used_ > labels_; }
   /// The compact form of a use of `label`, if it has one.
   [[nodiscard]] std::optional<std::uint32_t> back_to(Label label) const;
 
@@ -202,6 +205,7 @@ class Reader {
   ReferenceModel model_;  ///< of what is busy from the start
   Scale scale_;
   std::uint32_t labels_ = 0;  ///< bound so far: those below
+  std::uint32_t used_ = 0;    ///< so far: none of those from here on
   std::vector<Label> areas_;  ///< bound, and named by no free since, in order of binding
 };
 
@@ -236,7 +240,8 @@ Trace decode(std::span<const std::uint8_t> bytes) {
       trace.ops.push_back(*std::move(op));
     }
   }
-  return relabel(std::move(trace));  // labels that are bound have their numbers
+  if (reader.uses_unbound()) return relabel(std::move(trace));
+  return trace;  // labels that are bound have their numbers
 }
 
 namespace {
@@ -270,8 +275,11 @@ vmap::Block Reader::block(const Record& record, const std::vector<vmap::Block>& 
 }
 
 void Reader::read(const Op& op) {
-  if (const Label* const label = used_label(op); label != nullptr && kind_frees[op.index()] != Frees::nothing)
-    if (const auto back = back_to(*label)) areas_.erase(areas_.end() - 1 - *back);
+  if (const Label* const label = used_label(op)) {
+    used_ = std::max(used_, label->id + 1);
+    const auto back = kind_frees[op.index()] == Frees::nothing ? std::nullopt : back_to(*label);
+    if (back) areas_.erase(areas_.end() - 1 - *back);
+  }
   if (bound_label(op) == nullptr) return;
   ++labels_;
   if (const auto* const blocks = find_field<Meaning::blocks>(op))
