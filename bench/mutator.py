@@ -5,7 +5,7 @@
     bench/mutator.py TARGET TOOL [--seeds 10] [--execs-max N] [--bytes-max N] [--cases-max N] [--jobs 1] [--json FILE] [SUBJECT...]
 
     ops      libFuzzer with the op-level mutator
-    bytes    libFuzzer with its own mutators (VMAPCHECK_MUTATOR=bytes) and the dictionary fuzz/allocator_fuzz.dict
+    bytes    libFuzzer with its own mutators (VMAPCHECK_MUTATOR=bytes) and the dictionary of records that is built beside TARGET
     random   `TOOL check`: each case 256 fresh ops of the grammar, as long as an input may get
 
 TARGET is the fuzz target allocator_fuzz, TOOL is vmapcheck. Work is counted, not timed: executions (cases), and ops that
@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 
-SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SUBJECTS = ["canary_augment", "fault_hole_cache", "fault_purge_forgets", "fault_rotation", "fault_twelve_areas"]
 OPS_MAX = 256  # of a case, and of an input: 40 bytes each
 WAYS = ["ops", "bytes", "random"]
@@ -54,7 +53,7 @@ def fuzz(target, way, subject, seed, cap):
         tally = f"{scratch}/tally"
         command = [target, f"-runs={cap}", f"-seed={seed}", f"-max_len={OPS_MAX * 40}", f"-artifact_prefix={scratch}/"]
         if way == "bytes":
-            command.append(f"-dict={SOURCE}/fuzz/allocator_fuzz.dict")
+            command.append(f"-dict={os.path.dirname(os.path.abspath(target))}/seeds_of_corpus/allocator_fuzz.dict")
         done = executed(command, VMAPCHECK_SUBJECT=subject, VMAPCHECK_MUTATOR=way, VMAPCHECK_TALLY=tally,
                         ASAN_OPTIONS="detect_leaks=0")
         try:

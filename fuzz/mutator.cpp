@@ -2,12 +2,14 @@
 #include "fuzz/mutator.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <map>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "fuzz/records.hpp"
@@ -19,9 +21,6 @@
 
 namespace vmapcheck {
 namespace {
-
-/// What a number in an op is.
-enum class Meaning : std::uint8_t { size, align, address, count };
 
 /// A trace while it is changed. Every member function leaves it valid, if it finds something to change.
 class Mutation {
@@ -83,55 +82,44 @@ class Mutation {
 
 // ---- What ops have in common
 
-template <class AnyOp>
-auto label_of(AnyOp& op) {  // null if the op has none
-  return std::visit(
-      [](auto& o) -> decltype(&std::get<Alloc>(op).label) {
-        if constexpr (requires { o.label; }) return &o.label;
-        return nullptr;
-      },
-      op);
-}
-
-bool binds(const Op& op) {
-  return std::holds_alternative<Alloc>(op) || std::holds_alternative<AllocAt>(op) ||
-         std::holds_alternative<Congruent>(op);
-}
-
-Range* window_of(Op& op) {
-  if (auto* alloc = std::get_if<Alloc>(&op)) return &alloc->request.within;
-  if (auto* congruent = std::get_if<Congruent>(&op)) return &congruent->within;
-  return nullptr;
-}
-
-/// Calls visit(meaning, number) for each number in `op`; an absent window has none.
+/// Calls visit(meaning, number) for each number in `op`: an end of a range is an address, what a block has is a size,
+/// and an absent window has none.
 template <class Visit>
 void for_each_number(Op& op, Visit visit) {
-  if (Range* const window = window_of(op); window != nullptr && *window != vmap::everywhere) {
-    visit(Meaning::address, window->begin);
-    visit(Meaning::address, window->end);
-  }
-  std::visit(
-      [&]<class T>(T& o) {
-        if constexpr (std::is_same_v<T, Alloc>) {
-          visit(Meaning::size, o.request.size);
-          visit(Meaning::align, o.request.align);
-        } else if constexpr (std::is_same_v<T, AllocAt>) {
-          visit(Meaning::address, o.range.begin);
-          visit(Meaning::address, o.range.end);
-        } else if constexpr (std::is_same_v<T, Congruent>) {
-          visit(Meaning::align, o.align);
-          for (vmap::Block& block : o.blocks) {
-            visit(Meaning::size, block.offset);
-            visit(Meaning::size, block.size);
-          }
-        } else if constexpr (requires { o.address; }) {
-          visit(Meaning::address, o.address);
-        } else if constexpr (requires { o.countdown; }) {
-          visit(Meaning::count, o.countdown);
-        }
-      },
-      op);
+  for_each_field(op, [&]<class Field>(Field, auto& value) {
+    using Value = std::remove_cvref_t<decltype(value)>;
+    if constexpr (std::is_same_v<Value, Range>) {
+      if (Field::meaning == Meaning::window && value == vmap::everywhere) return;
+      visit(Meaning::address, value.begin);
+      visit(Meaning::address, value.end);
+    } else if constexpr (std::is_same_v<Value, std::vector<vmap::Block>>) {
+      for (vmap::Block& block : value) {
+        visit(Meaning::size, block.offset);
+        visit(Meaning::size, block.size);
+      }
+    } else if constexpr (std::is_same_v<Value, std::uint64_t>) {
+      visit(Field::meaning, value);
+    } else {
+      static_assert(std::is_same_v<Value, Label>);
+    }
+  });
+}
+
+/// An op of that kind with the arguments of `op`, if it takes the same.
+std::optional<Op> as_kind(std::size_t kind, const Op& op) {
+  Op other = op_of_kind(kind);
+  std::size_t lacking = 0;
+  for_each_field(op, [&](auto, const auto&) { ++lacking; });
+  bool takes_more = false;
+  for_each_field(other, [&]<class Field>(Field, auto& value) {
+    const auto* const given = find_field<Field::meaning>(op);
+    takes_more = takes_more || given == nullptr;
+    if (takes_more) return;
+    value = *given;
+    --lacking;
+  });
+  if (takes_more || lacking != 0) return std::nullopt;
+  return other;
 }
 
 /// What `op` means in one space, in another one: sizes in granules, addresses in granules from the begin.
@@ -223,7 +211,7 @@ void Mutation::draw() {
   for (std::uint64_t n = 1 + below(one_in(4) ? 64 : 8); n > 0; --n) {
     drawn.push_back(
         draw_op(random_, shape, Population{(*executor)->model(), (*executor)->live(), label_next_, filling}));
-    if (binds(drawn.back())) ++label_next_;
+    if (bound_label(drawn.back()) != nullptr) ++label_next_;
     static_cast<void>((*executor)->step(drawn.back()));
   }
   insert(position, std::move(drawn));
@@ -270,15 +258,13 @@ std::vector<Op> Mutation::adopted(std::span<const Op> originals, bool foreign) {
   std::vector<Op> copies(originals.begin(), originals.end());
   std::map<std::uint32_t, std::uint32_t> renamed;
   for (Op& op : copies) {
-    Label* const label = label_of(op);
-    if (label == nullptr) continue;
-    if (binds(op)) {
-      label->id = renamed[label->id] = label_next_++;
-    } else if (const auto now = renamed.find(label->id); now != renamed.end()) {
-      label->id = now->second;
-    } else if (foreign) {
-      *label = some_area(ops().size());
+    if (Label* const used = used_label(op)) {
+      if (const auto now = renamed.find(used->id); now != renamed.end())
+        used->id = now->second;
+      else if (foreign)
+        *used = some_area(ops().size());
     }
+    if (Label* const bound = bound_label(op)) bound->id = renamed[bound->id] = label_next_++;
   }
   return copies;
 }
@@ -288,12 +274,11 @@ Label Mutation::some_area(std::size_t position) {
   const std::size_t start = position == 0 ? 0 : below(position);
   for (std::size_t i = 0; i < ops().size(); ++i) {
     const Op& op = ops()[(start + ops().size() - i) % ops().size()];
-    if (!binds(op)) continue;
-    Label label = *label_of(op);
-    const auto* congruent = std::get_if<Congruent>(&op);
-    if (congruent != nullptr && !congruent->blocks.empty())
-      label.part = static_cast<std::uint32_t>(below(congruent->blocks.size()));
-    return label;
+    const Label* const bound = bound_label(op);
+    if (bound == nullptr) continue;
+    const auto* const blocks = find_field<Meaning::blocks>(op);
+    if (blocks == nullptr || blocks->empty()) return *bound;
+    return {bound->id, static_cast<std::uint32_t>(below(blocks->size()))};
   }
   return {};
 }
@@ -305,8 +290,7 @@ Mutation::Run Mutation::some_run(std::size_t length_max) {
 
 std::uint32_t Mutation::labels_of(const std::vector<Op>& ops) {
   std::uint32_t next = 0;
-  for (const Op& op : ops)
-    if (const Label* const label = label_of(op)) next = std::max(next, label->id + 1);
+  for (const Op& op : ops) for_each_label(op, [&](const Label& label) { next = std::max(next, label.id + 1); });
   return next;
 }
 
@@ -333,31 +317,23 @@ void Mutation::change_op() {
 
 /// To one with the same arguments.
 bool Mutation::change_kind(Op& op) {
-  if (binds(op)) return false;
-  if (const Label* const label = label_of(op)) {
-    const Op kindred[] = {Free{*label}, FreeLazily{*label}, OnExhaustion{*label}};
-    op = kindred[below(std::size(kindred))];
-    return true;
-  }
-  std::optional<Address> address;
-  for_each_number(op, [&](Meaning meaning, std::uint64_t number) {
-    if (meaning == Meaning::address) address = number;
-  });
-  if (!address) return false;
-  const Op kindred[] = {FreeAt{*address}, FreeLazilyAt{*address}, Find{*address}};
-  op = kindred[below(std::size(kindred))];
+  std::vector<Op> kindred;
+  for (std::size_t kind = 0; kind < op_kind_count; ++kind)
+    if (std::optional<Op> other = as_kind(kind, op)) kindred.push_back(*std::move(other));
+  if (kindred.size() == 1) return false;
+  op = kindred[below(kindred.size())];
   return true;
 }
 
 bool Mutation::change_label(std::size_t index) {
-  Label* const label = label_of(ops()[index]);
-  if (label == nullptr || binds(ops()[index])) return false;
+  Label* const label = used_label(ops()[index]);
+  if (label == nullptr) return false;
   *label = some_area(index);
   return true;
 }
 
 bool Mutation::change_window(Op& op) {
-  Range* const window = window_of(op);
+  Range* const window = find_field<Meaning::window>(op);
   if (window == nullptr) return false;
   const Range space = trace_.space.range;
   *window = *window != vmap::everywhere && one_in(2) ? vmap::everywhere
@@ -367,9 +343,9 @@ bool Mutation::change_window(Op& op) {
 }
 
 bool Mutation::change_blocks(Op& op) {
-  auto* const congruent = std::get_if<Congruent>(&op);
-  if (congruent == nullptr) return false;
-  std::vector<vmap::Block>& blocks = congruent->blocks;
+  auto* const found = find_field<Meaning::blocks>(op);
+  if (found == nullptr) return false;
+  std::vector<vmap::Block>& blocks = *found;
   if (blocks.size() >= 2 && one_in(2)) {
     std::swap(blocks[below(blocks.size())], blocks[below(blocks.size())]);
   } else if (!blocks.empty() && one_in(2)) {
@@ -393,6 +369,11 @@ bool Mutation::change_number(Op& op) {
       case Meaning::align: number = changed_align(); break;
       case Meaning::address: number = changed_address(number); break;
       case Meaning::count: number = 1 + below(6); break;
+      case Meaning::label_bound:
+      case Meaning::label_used:
+      case Meaning::range:
+      case Meaning::window:
+      case Meaning::blocks: break;  // no numbers
     }
   });
   return true;

@@ -24,26 +24,42 @@ constexpr std::uint8_t flag_window = 0x03;  // all bits: one in four
 constexpr std::uint8_t flag_limit = 0x04;
 
 /// What a record can be: an op, by Op::index(), or one of these.
-constexpr std::uint8_t kind_block = op_kind_count;
-constexpr std::uint8_t kind_busy = op_kind_count + 1;
+constexpr std::size_t kind_block = op_kind_count;
+constexpr std::size_t kind_busy = op_kind_count + 1;
 
-template <class T>
-constexpr std::uint8_t kind_of = static_cast<std::uint8_t>(Op(T{}).index());
+/// How many of the 32 codes a kind has, in the order of codes. A new op takes some from the end of a kind that has
+/// many: all others then keep theirs.
+struct Share {
+  std::size_t kind;
+  std::size_t codes;
+};
+constexpr Share shares[] = {
+    {op_kind<Alloc>, 9},  // 0 to 8
+    {op_kind<AllocAt>, 3},
+    {op_kind<Congruent>, 1},
+    {op_kind<Free>, 9},
+    {op_kind<FreeLazily>, 2},
+    {op_kind<OnExhaustion>, 1},
+    {op_kind<FreeAt>, 1},
+    {op_kind<FreeLazilyAt>, 1},
+    {op_kind<Find>, 1},
+    {op_kind<Purge>, 1},
+    {op_kind<FailMetadata>, 1},
+    {kind_block, 1},
+    {kind_busy, 1},
+};
 
-constexpr std::array<std::uint8_t, 32> kinds = [] {
-  constexpr struct {
-    std::uint8_t kind;
-    int times;
-  } runs[] = {{kind_of<Alloc>, 9},  {kind_of<AllocAt>, 3},      {kind_of<Congruent>, 1},
-              {kind_of<Free>, 9},   {kind_of<FreeLazily>, 2},   {kind_of<OnExhaustion>, 1},
-              {kind_of<FreeAt>, 1}, {kind_of<FreeLazilyAt>, 1}, {kind_of<Find>, 1},
-              {kind_of<Purge>, 1},  {kind_of<FailMetadata>, 1}, {kind_block, 1},
-              {kind_busy, 1}};
-  std::array<std::uint8_t, 32> table{};
+constexpr std::array<std::size_t, 32> kinds = [] {  // by code
+  std::array<std::size_t, 32> table{};
   auto* next = table.begin();
-  for (const auto& run : runs) next = std::fill_n(next, run.times, run.kind);
+  for (const Share& share : shares) next = std::fill_n(next, share.codes, share.kind);
+  if (next != table.end()) throw "codes that stand for nothing";
   return table;
 }();
+
+constexpr std::uint8_t code_of(std::size_t kind) {
+  return static_cast<std::uint8_t>(std::ranges::find(kinds, kind) - kinds.begin());
+}
 
 struct Record {
   std::uint8_t code = 0;  ///< the byte `kind`
@@ -51,12 +67,36 @@ struct Record {
   std::uint32_t label = 0;
   std::array<std::uint64_t, 4> args{};
 
-  [[nodiscard]] std::uint8_t kind() const { return kinds[code % kinds.size()]; }
+  [[nodiscard]] std::size_t kind() const { return kinds[code % kinds.size()]; }
   [[nodiscard]] bool exact() const { return (flags & flag_exact) == flag_exact; }
 };
 
-constexpr std::uint8_t code_of(std::uint8_t kind) {
-  return static_cast<std::uint8_t>(std::ranges::find(kinds, kind) - kinds.begin());
+/// How many of a record's numbers a field takes: a used label its part, blocks the length of a first one.
+template <Meaning meaning>
+constexpr std::size_t numbers_of = meaning == Meaning::label_bound         ? 0
+                                   : std::is_same_v<Value<meaning>, Range> ? 2
+                                                                           : 1;
+
+/// Calls `visit(field, value, numbers)` for each field of the op with those of the record's numbers that are the
+/// field's: in the order of the fields, but blocks have the first.
+template <class T, class Numbers, class Visit>
+void for_each_argument(T& op, Numbers& args, Visit visit) {
+  using Kind = std::remove_const_t<T>;
+  static_assert(std::ranges::count(kinds, op_kind<Kind>) > 0, "an op without a record: it needs an entry in `shares`");
+  constexpr auto numbers = [](auto... field) { return (std::size_t{0} + ... + numbers_of<field.meaning>); };
+  constexpr auto labels = [](auto... field) { return (0 + ... + (field.meaning == Meaning::label_used)); };
+  static_assert(std::apply(numbers, Kind::fields()) <= std::tuple_size_v<std::remove_const_t<Numbers>>,
+                "an op with more arguments than a record has numbers");
+  static_assert(std::apply(labels, Kind::fields()) <= 1, "an op that uses more labels than a record has");
+  auto* next = args.data() + (has_field<Kind>(Meaning::blocks) ? 1 : 0);
+  for_each_field_of(op, [&]<class Field>(Field field, auto& value) {
+    if constexpr (Field::meaning == Meaning::blocks) {
+      visit(field, value, args.data());
+    } else {
+      visit(field, value, next);
+      next += numbers_of<Field::meaning>;
+    }
+  });
 }
 
 Record load(std::span<const std::uint8_t, record_bytes> bytes);
@@ -75,7 +115,7 @@ Address top_of(Size granule) { return vmap::align_down(vmap::address_max, granul
 struct Scale {
   static constexpr std::uint64_t lengths = 16;
   static constexpr std::uint64_t gaps = 8;
-  static constexpr std::uint64_t countdowns = 8;
+  static constexpr std::uint64_t counts = 8;
 
   Range range;
   Size granule = 1;
@@ -113,36 +153,61 @@ class Reader {
  public:
   explicit Reader(const Space& space) : model_(space), scale_{space.range, space.granule} { areas_.reserve(64); }
 
-  /// What a record of a busy range, an op, or a block behind `congruent` says, if it says anything.
+  /// What a record of a busy range, an op, or a block behind others says, if it says anything.
   [[nodiscard]] std::optional<Range> busy(const Record& record) const;
   [[nodiscard]] std::optional<Op> op(const Record& record) const;
-  [[nodiscard]] vmap::Block block(const Record& record, const Congruent& congruent) const;
+  [[nodiscard]] vmap::Block block(const Record& record, const std::vector<vmap::Block>& before) const;
 
   // Takes note of what was read.
   void read(Range busy) { model_.occupy(busy, std::nullopt); }
   void read(const Op& op);
-  void read_block(const Congruent& congruent) {
-    areas_.push_back({congruent.label.id, static_cast<std::uint32_t>(congruent.blocks.size() - 1)});
-  }
+  /// Of the op that was read last.
+  void read_block(std::size_t index) { areas_.push_back({labels_ - 1, static_cast<std::uint32_t>(index)}); }
 
   [[nodiscard]] const Scale& scale() const { return scale_; }
-  /// Labels bound so far: those below.
-  [[nodiscard]] std::uint32_t labels() const { return labels_; }
+  [[nodiscard]] bool uses_unbound() const { return used_ > labels_; }
   /// The compact form of a use of `label`, if it has one.
   [[nodiscard]] std::optional<std::uint32_t> back_to(Label label) const;
 
  private:
-  [[nodiscard]] Label bound() const { return {labels_}; }
-  [[nodiscard]] std::optional<Label> used(const Record& record) const;
-  [[nodiscard]] Range window(const Record& record) const;
+  /// False where there is nothing that the field could name.
+  template <Meaning meaning>
+  bool read_field(const Record& record, const std::uint64_t* numbers, Value<meaning>& value) const {
+    const std::uint64_t a = numbers[0];
+    const bool exact = record.exact();
+    using enum Meaning;
+    if constexpr (meaning == label_bound) {
+      value = {labels_};
+    } else if constexpr (meaning == label_used) {
+      if (!exact && areas_.empty()) return false;
+      value = exact ? Label{std::min(record.label, Label::whole - 1), static_cast<std::uint32_t>(a)}
+                    : areas_[areas_.size() - 1 - record.label % areas_.size()];
+    } else if constexpr (meaning == size) {
+      value = exact ? a : scale_.length(a);
+    } else if constexpr (meaning == align) {
+      value = exact ? a : scale_.align(a);
+    } else if constexpr (meaning == address) {
+      value = exact ? a : scale_.place(a);
+    } else if constexpr (meaning == count) {
+      value = exact ? std::max<std::uint64_t>(a, 1) : 1 + a % Scale::counts;
+    } else if constexpr (meaning == range) {
+      value = exact ? Range{a, numbers[1]} : scale_.placement(a, numbers[1]);
+    } else if constexpr (meaning == window) {
+      const bool given = exact || (record.flags & flag_window) == flag_window;
+      if (given) value = exact ? Range{a, numbers[1]} : scale_.window(a, numbers[1]);
+    } else {
+      static_assert(meaning == blocks);
+      if (!exact) value.push_back({0, scale_.length(a)});
+    }
+    return true;
+  }
 
   ReferenceModel model_;  ///< of what is busy from the start
   Scale scale_;
-  std::uint32_t labels_ = 0;  ///< bound so far
+  std::uint32_t labels_ = 0;  ///< bound so far: those below
+  std::uint32_t used_ = 0;    ///< so far: none of those from here on
   std::vector<Label> areas_;  ///< bound, and named by no free since, in order of binding
 };
-
-void number_unbound(std::vector<Op>& ops, std::uint32_t bound);
 
 }  // namespace
 
@@ -159,120 +224,68 @@ Trace decode(std::span<const std::uint8_t> bytes) {
   Reader reader(trace.space);
   trace.ops.reserve(bytes.size() / record_bytes);
   while (const std::optional<Record> record = next_record()) {
-    switch (record->kind()) {
-      case kind_busy:
-        if (const auto range = reader.busy(*record); range && trace.ops.empty()) {
-          reader.read(*range);
-          trace.space.busy.push_back(*range);
-        }
-        break;
-      case kind_block:
-        if (auto* congruent = trace.ops.empty() ? nullptr : std::get_if<Congruent>(&trace.ops.back())) {
-          if (congruent->blocks.size() <= 1) congruent->blocks.reserve(8);
-          congruent->blocks.push_back(reader.block(*record, *congruent));
-          reader.read_block(*congruent);
-        }
-        break;
-      default:
-        if (auto op = reader.op(*record)) {
-          reader.read(*op);
-          trace.ops.push_back(*std::move(op));
-        }
+    if (record->kind() == kind_busy) {
+      if (const auto range = reader.busy(*record); range && trace.ops.empty()) {
+        reader.read(*range);
+        trace.space.busy.push_back(*range);
+      }
+    } else if (record->kind() == kind_block) {
+      auto* const blocks = trace.ops.empty() ? nullptr : find_field<Meaning::blocks>(trace.ops.back());
+      if (blocks == nullptr) continue;
+      if (blocks->size() <= 1) blocks->reserve(8);
+      reader.read_block(blocks->size());
+      blocks->push_back(reader.block(*record, *blocks));
+    } else if (auto op = reader.op(*record)) {
+      reader.read(*op);
+      trace.ops.push_back(*std::move(op));
     }
   }
-  number_unbound(trace.ops, reader.labels());
-  return trace;
+  if (reader.uses_unbound()) return relabel(std::move(trace));
+  return trace;  // labels that are bound have their numbers
 }
 
 namespace {
 
 std::optional<Range> Reader::busy(const Record& record) const {
-  const auto& [a, b, c, d] = record.args;
-  const Range range = record.exact() ? Range{a, b} : scale_.placement(a, b);
+  Range range;
+  read_field<Meaning::range>(record, record.args.data(), range);
   if (!model_.predict(range)) return std::nullopt;
   return range;
 }
 
 std::optional<Op> Reader::op(const Record& record) const {
-  const auto& [a, b, c, d] = record.args;
-  const bool exact = record.exact();
-  switch (record.kind()) {
-    case kind_of<Alloc>:
-      return Alloc{bound(), {exact ? a : scale_.length(a), exact ? b : scale_.align(b), window(record)}};
-    case kind_of<AllocAt>: return AllocAt{bound(), exact ? Range{a, b} : scale_.placement(a, b)};
-    case kind_of<Congruent>: {
-      Congruent op{bound(), exact ? b : scale_.align(b), window(record), {}};
-      if (!exact) op.blocks.push_back({0, scale_.length(a)});
-      return op;
-    }
-    case kind_of<Free>:
-      if (const auto label = used(record)) return Free{*label};
-      return std::nullopt;
-    case kind_of<FreeLazily>:
-      if (const auto label = used(record)) return FreeLazily{*label};
-      return std::nullopt;
-    case kind_of<OnExhaustion>:
-      if (const auto label = used(record)) return OnExhaustion{*label};
-      return std::nullopt;
-    case kind_of<FreeAt>: return FreeAt{exact ? a : scale_.place(a)};
-    case kind_of<FreeLazilyAt>: return FreeLazilyAt{exact ? a : scale_.place(a)};
-    case kind_of<Find>: return Find{exact ? a : scale_.place(a)};
-    case kind_of<Purge>: return Purge{};
-    case kind_of<FailMetadata>: return FailMetadata{exact ? std::max<std::uint64_t>(a, 1) : 1 + a % Scale::countdowns};
-    default: return std::nullopt;
-  }
+  std::optional<Op> op = op_of_kind(record.kind());
+  bool good = true;
+  std::visit(
+      [&](auto& one) {
+        for_each_argument(one, record.args, [&]<class Field>(Field, auto& value, const std::uint64_t* numbers) {
+          good = good && read_field<Field::meaning>(record, numbers, value);
+        });
+      },
+      *op);
+  if (!good) op.reset();
+  return op;
 }
 
-vmap::Block Reader::block(const Record& record, const Congruent& congruent) const {
+vmap::Block Reader::block(const Record& record, const std::vector<vmap::Block>& before) const {
   const auto& [a, b, c, d] = record.args;
   if (record.exact()) return {a, b};
-  const vmap::Block before = congruent.blocks.empty() ? vmap::Block{} : congruent.blocks.back();
-  return {before.offset + before.size + a % Scale::gaps * scale_.granule, scale_.length(b)};
+  const vmap::Block last = before.empty() ? vmap::Block{} : before.back();
+  return {last.offset + last.size + a % Scale::gaps * scale_.granule, scale_.length(b)};
 }
 
 void Reader::read(const Op& op) {
-  const auto freed = [&](Label label) {
-    if (const auto back = back_to(label)) areas_.erase(areas_.end() - 1 - *back);
-  };
-  if (std::holds_alternative<Alloc>(op) || std::holds_alternative<AllocAt>(op)) {
-    areas_.push_back(bound());
-    ++labels_;
-  } else if (const auto* congruent = std::get_if<Congruent>(&op)) {
-    if (!congruent->blocks.empty()) read_block(*congruent);
-    ++labels_;
-  } else if (const auto* free = std::get_if<Free>(&op)) {
-    freed(free->label);
-  } else if (const auto* lazily = std::get_if<FreeLazily>(&op)) {
-    freed(lazily->label);
+  if (const Label* const label = used_label(op)) {
+    used_ = std::max(used_, label->id + 1);
+    const auto back = kind_frees[op.index()] == Frees::nothing ? std::nullopt : back_to(*label);
+    if (back) areas_.erase(areas_.end() - 1 - *back);
   }
-}
-
-std::optional<Label> Reader::used(const Record& record) const {
-  if (record.exact())
-    return Label{std::min(record.label, Label::whole - 1), static_cast<std::uint32_t>(record.args[0])};
-  if (areas_.empty()) return std::nullopt;
-  return areas_[areas_.size() - 1 - record.label % areas_.size()];
-}
-
-Range Reader::window(const Record& record) const {
-  if (record.exact()) return {record.args[2], record.args[3]};
-  if ((record.flags & flag_window) != flag_window) return vmap::everywhere;
-  return scale_.window(record.args[2], record.args[3]);
-}
-
-/// Gives labels that no op binds the numbers from `bound` on, in order of use, as relabel() does; those that are bound
-/// have their numbers.
-void number_unbound(std::vector<Op>& ops, std::uint32_t bound) {
-  std::unordered_map<std::uint32_t, std::uint32_t> renamed;
-  const auto number = [&](Label& label) {
-    if (label.id >= bound)
-      label.id = renamed.try_emplace(label.id, bound + static_cast<std::uint32_t>(renamed.size())).first->second;
-  };
-  for (Op& op : ops) {
-    if (auto* const free = std::get_if<Free>(&op)) number(free->label);
-    if (auto* const lazily = std::get_if<FreeLazily>(&op)) number(lazily->label);
-    if (auto* const hook = std::get_if<OnExhaustion>(&op)) number(hook->label);
-  }
+  if (bound_label(op) == nullptr) return;
+  ++labels_;
+  if (const auto* const blocks = find_field<Meaning::blocks>(op))
+    for (std::size_t i = 0; i < blocks->size(); ++i) read_block(i);
+  else
+    areas_.push_back({labels_ - 1});
 }
 
 /// Areas are in order of their labels: binding appends, freeing takes out.
@@ -304,19 +317,50 @@ class Writer {
 
  private:
   void write(Range busy);
-  void write(const Congruent& op);
+  void write(const vmap::Block& block, const std::vector<vmap::Block>& before);
 
-  [[nodiscard]] std::optional<Record> compact(const Op& op) const;
-  [[nodiscard]] static Record exact(const Op& op);
-  [[nodiscard]] Record compact_placement(std::uint8_t kind, Range range) const;
+  /// A record that says what `op` says, but of blocks only the first where the form is compact, and none where it is
+  /// exact; nullopt if compact arguments cannot say it.
+  [[nodiscard]] std::optional<Record> record_of(const Op& op, std::uint8_t flags) const;
+
+  /// False where the form cannot say it. Where it says something else, that is seen when it is read.
+  template <Meaning meaning>
+  bool write_field(const Value<meaning>& value, Record& record, std::uint64_t* numbers) const {
+    const Scale& scale = reader_.scale();
+    const bool exact = record.exact();
+    using enum Meaning;
+    if constexpr (meaning == label_used) {
+      const auto back = exact ? value.id : reader_.back_to(value);
+      if (!back) return false;
+      record.label = *back;
+      numbers[0] = exact ? value.part : 0;
+    } else if constexpr (meaning == size) {
+      numbers[0] = exact ? value : scale.number_of_length(value);
+    } else if constexpr (meaning == align) {
+      numbers[0] = exact ? value : scale.number_of_align(value);
+    } else if constexpr (meaning == address) {
+      numbers[0] = exact ? value : scale.number_of_place(value);
+    } else if constexpr (meaning == count) {
+      numbers[0] = exact ? value : value - 1;
+    } else if constexpr (meaning == range) {
+      numbers[0] = exact ? value.begin : scale.number_of_place(value.begin);
+      numbers[1] = exact ? value.end : scale.number_of_length(value.end - value.begin);
+    } else if constexpr (meaning == window) {
+      if (!exact && value == vmap::everywhere) return true;
+      if (!exact) record.flags |= flag_window;
+      numbers[0] = exact ? value.begin : scale.number_of_place(value.begin);
+      numbers[1] = exact ? value.end : scale.number_of_place(value.end);
+    } else if constexpr (meaning == blocks) {
+      if (!exact && !value.empty()) numbers[0] = scale.number_of_length(value.front().size);
+    } else {
+      static_assert(meaning == label_bound);  // no record says so
+    }
+    return true;
+  }
 
   Reader reader_;
   std::vector<std::uint8_t> bytes_;
 };
-
-Record record_of(std::uint8_t kind, std::uint8_t flags, std::array<std::uint64_t, 4> args, std::uint32_t label = 0) {
-  return {code_of(kind), flags, label, args};
-}
 
 }  // namespace
 
@@ -329,120 +373,61 @@ std::vector<std::uint8_t> encode(const Trace& trace) {
 
 std::size_t encoded_size_max(const Trace& trace) {
   std::size_t records = 1 + trace.space.busy.size() + trace.ops.size();
-  for (const Op& op : trace.ops) {
-    const auto* congruent = std::get_if<Congruent>(&op);
-    if (congruent != nullptr) records += congruent->blocks.size();
-  }
+  for (const Op& op : trace.ops)
+    if (const auto* const blocks = find_field<Meaning::blocks>(op)) records += blocks->size();
   return records * record_bytes;
 }
 
 namespace {
 
 void Writer::write(Range busy) {
-  Record record = compact_placement(kind_busy, busy);
-  if (reader_.busy(record) != busy) record = record_of(kind_busy, flag_exact, {busy.begin, busy.end});
+  Record record{code_of(kind_busy)};
+  write_field<Meaning::range>(busy, record, record.args.data());
+  if (reader_.busy(record) != busy) record = {code_of(kind_busy), flag_exact, 0, {busy.begin, busy.end}};
   store(bytes_, record);
   reader_.read(busy);
 }
 
 void Writer::write(const Op& op) {
-  if (const auto* congruent = std::get_if<Congruent>(&op)) return write(*congruent);
-  std::optional<Record> record = compact(op);
-  if (!record || reader_.op(*record) != op) record = exact(op);
+  Op written = op;
+  auto* const blocks = find_field<Meaning::blocks>(written);
+  if (blocks != nullptr && blocks->size() > 1) blocks->resize(1);
+  std::optional<Record> record = record_of(written, 0);
+  if (!record || reader_.op(*record) != written) {
+    if (blocks != nullptr) blocks->clear();
+    record = record_of(written, flag_exact);
+  }
   store(bytes_, *record);
-  reader_.read(op);
-}
-
-/// A record of what is asked of all blocks, with the first of them in it where the form is compact; then one for each
-/// block.
-void Writer::write(const Congruent& op) {
-  Congruent written{op.label, op.align, op.within, {}};
-  std::optional<Record> head;
-  if (!op.blocks.empty()) {
-    written.blocks.push_back(op.blocks.front());
-    head = compact(written);
-  }
-  if (!head || reader_.op(*head) != Op(written)) {
-    written.blocks.clear();
-    head = exact(written);
-  }
-  store(bytes_, *head);
-  reader_.read(Op(written));
-  while (written.blocks.size() < op.blocks.size()) {
-    const vmap::Block& block = op.blocks[written.blocks.size()];
-    const vmap::Block before = written.blocks.empty() ? vmap::Block{} : written.blocks.back();
-    const Scale& scale = reader_.scale();
-    Record record =
-        record_of(kind_block, 0,
-                  {(block.offset - before.offset - before.size) / scale.granule, scale.number_of_length(block.size)});
-    if (reader_.block(record, written) != block) record = record_of(kind_block, flag_exact, {block.offset, block.size});
-    store(bytes_, record);
-    written.blocks.push_back(block);
-    reader_.read_block(written);
+  reader_.read(written);
+  if (blocks == nullptr) return;
+  for (const vmap::Block& block : std::span(*find_field<Meaning::blocks>(op)).subspan(blocks->size())) {
+    write(block, *blocks);
+    blocks->push_back(block);
   }
 }
 
-Record Writer::compact_placement(std::uint8_t kind, Range range) const {
+void Writer::write(const vmap::Block& block, const std::vector<vmap::Block>& before) {
   const Scale& scale = reader_.scale();
-  return record_of(kind, 0, {scale.number_of_place(range.begin), scale.number_of_length(range.end - range.begin)});
+  const vmap::Block last = before.empty() ? vmap::Block{} : before.back();
+  const std::uint64_t gap = (block.offset - last.offset - last.size) / scale.granule;
+  Record record{code_of(kind_block), 0, 0, {gap, scale.number_of_length(block.size)}};
+  if (reader_.block(record, before) != block) record = {code_of(kind_block), flag_exact, 0, {block.offset, block.size}};
+  store(bytes_, record);
+  reader_.read_block(before.size());
 }
 
-/// A record that says what `op` says, if compact arguments can say that at all.
-std::optional<Record> Writer::compact(const Op& op) const {
-  const Scale& scale = reader_.scale();
-  const auto kind = static_cast<std::uint8_t>(op.index());
-  const auto request = [&](Size size, Size align, Range within) {
-    const bool everywhere = within == vmap::everywhere;
-    return record_of(
-        kind, everywhere ? 0 : flag_window,
-        {scale.number_of_length(size), scale.number_of_align(align),
-         everywhere ? 0 : scale.number_of_place(within.begin), everywhere ? 0 : scale.number_of_place(within.end)});
-  };
-  return std::visit(
-      [&]<class T>(const T& o) -> std::optional<Record> {
-        if constexpr (std::is_same_v<T, Alloc>) {
-          return request(o.request.size, o.request.align, o.request.within);
-        } else if constexpr (std::is_same_v<T, Congruent>) {
-          return request(o.blocks.front().size, o.align, o.within);
-        } else if constexpr (std::is_same_v<T, AllocAt>) {
-          return compact_placement(kind, o.range);
-        } else if constexpr (requires { o.address; }) {
-          return record_of(kind, 0, {scale.number_of_place(o.address)});
-        } else if constexpr (requires { o.label; }) {
-          const auto back = reader_.back_to(o.label);
-          if (!back) return std::nullopt;
-          return record_of(kind, 0, {}, *back);
-        } else if constexpr (requires { o.countdown; }) {
-          return record_of(kind, 0, {o.countdown - 1});
-        } else {
-          return record_of(kind, 0, {});
-        }
+std::optional<Record> Writer::record_of(const Op& op, std::uint8_t flags) const {
+  std::optional<Record> record(Record{code_of(op.index()), flags});
+  bool good = true;
+  std::visit(
+      [&](const auto& one) {
+        for_each_argument(one, record->args, [&]<class Field>(Field, const auto& value, std::uint64_t* numbers) {
+          good = good && write_field<Field::meaning>(value, *record, numbers);
+        });
       },
       op);
-}
-
-Record Writer::exact(const Op& op) {
-  const auto kind = static_cast<std::uint8_t>(op.index());
-  return std::visit(
-      [&]<class T>(const T& o) {
-        if constexpr (std::is_same_v<T, Alloc>) {
-          const vmap::Request& r = o.request;
-          return record_of(kind, flag_exact, {r.size, r.align, r.within.begin, r.within.end});
-        } else if constexpr (std::is_same_v<T, Congruent>) {
-          return record_of(kind, flag_exact, {0, o.align, o.within.begin, o.within.end});
-        } else if constexpr (std::is_same_v<T, AllocAt>) {
-          return record_of(kind, flag_exact, {o.range.begin, o.range.end});
-        } else if constexpr (requires { o.address; }) {
-          return record_of(kind, flag_exact, {o.address});
-        } else if constexpr (requires { o.label; }) {
-          return record_of(kind, flag_exact, {o.label.part}, o.label.id);
-        } else if constexpr (requires { o.countdown; }) {
-          return record_of(kind, flag_exact, {o.countdown});
-        } else {
-          return record_of(kind, flag_exact, {});
-        }
-      },
-      op);
+  if (!good) record.reset();
+  return record;
 }
 
 }  // namespace

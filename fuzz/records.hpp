@@ -10,33 +10,36 @@
 //           +------+-------+-------+----------+---------+----------+----------+----------+
 //
 // The first record is the space, whatever its kind. Each further one is an op, a busy range or a block, by `kind`
-// modulo 32. Common ops have several values; encode() uses the first.
+// modulo 32. Common ops have several of these codes (`shares` in records.cpp has them); encode() uses the first.
+//
+//      0 .. 8 alloc        13 .. 21 free          25 free-at           28 purge            31 busy
+//      9 .. 11 alloc-at    22, 23 free-lazily     26 free-lazily-at    29 fail-metadata
+//          12 congruent        24 on-exhaustion   27 find              30 block
 //
 // A record takes its arguments in one of two forms. *Exact* (flags & 0xf0 all set): a to d are the numbers themselves.
 // *Compact*: they are scaled by the space, each modulo what makes sense in its place, so that any bytes, and any byte
 // changed in good ones, mostly make an op that has something to do. Here # is a granule, "place" the number of a
 // boundary between granules, counted from the begin of the space, and "length" is 1 + n % 16 granules.
 //
-//     kind    op              exact: a, b, c, d           compact
-//       -     space           begin, end, granule, limit  a % 4: near 0, near 2^63, near the top, all there is; a / 4 % 1024 #
-//                                                         away from there; 1 + b % 512 #; # is 2^(c % 32); limit d % 32 #
-//     0 ..  8 alloc           size, align, window         length, align, window begin and end: places
-//     9 .. 11 alloc-at        begin, end                  place, length
-//         12  congruent       -, align, window            length of a first block at offset 0, align, places
-//     13..21  free            part                        label: how many areas back
-//     22, 23  free-lazily     part                        the same
-//         24  on-exhaustion   part                        the same
-//         25  free-at         address                     place
-//         26  free-lazily-at  address                     place
-//         27  find            address                     place
-//         28  purge
-//         29  fail-metadata   countdown                   1 + a % 8
-//         30  block           offset, size                gap of a % 8 # behind the block before, length
-//         31  busy            begin, end                  place, length
+// The fields of an op take as many of a to d as they need, one field after another; blocks come first.
 //
-//     flags   0x04  space: there is a lazy limit
-//             0x03  both set: a compact alloc or congruent has its window; else c and d say nothing
-//     align   compact: n % 16 below 8 is 1, above that 2^(n % 16 - 8) #
+//     field       exact         compact
+//     size        size          length
+//     align       alignment     n % 16 below 8 is 1, above that 2^(n % 16 - 8) #
+//     address     address       place
+//     range       begin, end    place, length
+//     window      begin, end    two places, if both bits of flags & 0x03 are set; else everywhere, and they say nothing
+//     count       count         1 + n % 8
+//     used label  part          unused
+//     blocks      unused        length of a first block at offset 0
+//
+// What is no op:
+//
+//     space       begin, end, granule, limit  a % 4: near 0, near 2^63, near the top, all there is; a / 4 % 1024 #
+//                                             away from there; 1 + b % 512 #; # is 2^(c % 32); limit d % 32 #
+//                                             (in both forms there is a limit only if flags & 0x04)
+//     block       offset, size                gap of a % 8 # behind the block before, length
+//     busy        begin, end                  place, length
 //
 // Labels. The k-th op that binds one binds label k: no record says so. A use names its label exactly (`label`, and `a`
 // for the part, 2^32-1 where there is none), or compactly counts back over the areas that the records so far should

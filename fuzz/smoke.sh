@@ -1,25 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# smoke.sh TARGET CORPUS: the corpus, then a second of fuzzing, must find nothing. A trace is a seed of trace_fuzz as it
-# is; for allocator_fuzz it is encoded, by VMAPCHECK_TOOL, or left out without it. VMAPCHECK_SEED makes it repeatable.
+# smoke.sh TARGET SEEDS: what `seeds` made of the corpus, then a second of fuzzing, must find nothing. VMAPCHECK_SEED makes
+# it repeatable.
 set -eu
-target="$1" corpus="$2" name="$(basename "$1")" scratch="$(mktemp -d)"
+target="$1" seeds="$2/$(basename "$1")" scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
-mkdir "$scratch/found" "$scratch/seeds"
+mkdir "$scratch/found"
 
-count=0
-find "$corpus" -name '*.trace' | sort >"$scratch/traces"
-while read -r trace; do
-  count=$((count + 1))
-  if [ "$name" = trace_fuzz ]; then cp "$trace" "$scratch/seeds/$count"
-  elif [ -n "${VMAPCHECK_TOOL-}" ]; then "$VMAPCHECK_TOOL" encode "$trace" -o "$scratch/seeds/$count" >/dev/null; fi
-done <"$scratch/traces"
-
-set -- -seed="${VMAPCHECK_SEED:-1}" -max_total_time=1 -timeout=25 -artifact_prefix="$scratch/crash-"
-dictionary="$(dirname "$0")/$name.dict"
-if [ -e "$dictionary" ]; then set -- "$@" -dict="$dictionary"; fi
-"$target" "$@" "$scratch/found" "$scratch/seeds" 2>&1 || {
+set -- -seed="${VMAPCHECK_SEED:-1}" -max_total_time=1 -timeout=25 -artifact_prefix="$scratch/crash-" -dict="$seeds.dict"
+"$target" "$@" "$scratch/found" "$seeds" 2>&1 || {
   status=$?
   for crash in "$scratch"/crash-*; do
     if [ -e "$crash" ]; then echo "$crash:" && base64 "$crash"; fi

@@ -43,6 +43,7 @@ inline constexpr std::size_t op_kind_count = std::variant_size_v<Op>;
 template <class T>
 inline constexpr std::size_t op_kind = [] {
   return []<class... Ops>(std::variant<Ops...>*) {
+    static_assert((std::is_same_v<T, Ops> || ...), "no op of the variant");
     std::size_t kind = 0;
     (void)((std::is_same_v<T, Ops> || (++kind, false)) || ...);
     return kind;
@@ -56,11 +57,24 @@ inline constexpr std::array<std::string_view, op_kind_count> op_names = []<class
 
 [[nodiscard]] constexpr std::string_view name(const Op& op) { return op_names[op.index()]; }
 
+/// By `Op::index()`.
+inline constexpr std::array<Frees, op_kind_count> kind_frees = []<class... Ops>(std::variant<Ops...>*) {
+  return std::array{Ops::frees...};
+}(static_cast<Op*>(nullptr));
+
 /// By `Op::index()`: whether ops of that kind have a field of that meaning.
 template <Meaning meaning>
 inline constexpr std::array<bool, op_kind_count> kinds_with = []<class... Ops>(std::variant<Ops...>*) {
   return std::array{has_field<Ops>(meaning)...};
 }(static_cast<Op*>(nullptr));
+
+/// The op of a kind (Op::index()) with its default arguments.
+[[nodiscard]] inline Op op_of_kind(std::size_t kind) {
+  constexpr auto makers = []<class... Ops>(std::variant<Ops...>*) {
+    return std::array{+[]() -> Op { return Ops{}; }...};
+  }(static_cast<Op*>(nullptr));
+  return makers[kind]();
+}
 
 /// Cases of std::visit, one lambda for each kind of op. There is none for "all others": a new op must be thought of.
 template <class... Cases>
@@ -78,25 +92,36 @@ constexpr void for_each_field(Op& op, Visitor&& visit) {
   std::visit([&](auto& one) { for_each_field_of(one, visit); }, op);
 }
 
-/// The label that the op binds, or null.
-[[nodiscard]] constexpr const Label* bound_label(const Op& op) {
-  const Label* found = nullptr;
+/// The first field of the op that has that meaning, or null.
+template <Meaning meaning>
+[[nodiscard]] constexpr const Value<meaning>* find_field(const Op& op) {
+  const Value<meaning>* found = nullptr;
   for_each_field(op, [&](auto field, const auto& value) {
-    if constexpr (field.meaning == Meaning::label_bound) found = &value;
+    if constexpr (field.meaning == meaning)
+      if (found == nullptr) found = &value;
   });
   return found;
 }
-[[nodiscard]] constexpr Label* bound_label(Op& op) { return const_cast<Label*>(bound_label(std::as_const(op))); }
+template <Meaning meaning>
+[[nodiscard]] constexpr Value<meaning>* find_field(Op& op) {
+  return const_cast<Value<meaning>*>(find_field<meaning>(std::as_const(op)));
+}
+
+/// The label that the op binds, or null.
+[[nodiscard]] constexpr const Label* bound_label(const Op& op) { return find_field<Meaning::label_bound>(op); }
+[[nodiscard]] constexpr Label* bound_label(Op& op) { return find_field<Meaning::label_bound>(op); }
 
 /// The label that the op uses, or null.
-[[nodiscard]] constexpr const Label* used_label(const Op& op) {
-  const Label* found = nullptr;
-  for_each_field(op, [&](auto field, const auto& value) {
-    if constexpr (field.meaning == Meaning::label_used) found = &value;
+[[nodiscard]] constexpr const Label* used_label(const Op& op) { return find_field<Meaning::label_used>(op); }
+[[nodiscard]] constexpr Label* used_label(Op& op) { return find_field<Meaning::label_used>(op); }
+
+/// Calls `visit(label)` for each label that the op binds or uses.
+template <class AnyOp, class Visitor>
+constexpr void for_each_label(AnyOp& op, Visitor&& visit) {
+  for_each_field(op, [&](auto, auto& value) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(value)>, Label>) visit(value);
   });
-  return found;
 }
-[[nodiscard]] constexpr Label* used_label(Op& op) { return const_cast<Label*>(used_label(std::as_const(op))); }
 
 /// What is managed: the first lines of a trace.
 struct Space {

@@ -45,6 +45,6 @@ struct ParseError {
 [[nodiscard]] std::string defect(const Space&);
 
 /// The same trace with labels a0, a1, ... in order of binding. Labels that no op binds keep a number above those.
-[[nodiscard]] Trace relabel(const Trace&);
+[[nodiscard]] Trace relabel(Trace);
 
 }  // namespace vmapcheck

@@ -14,18 +14,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
-#include <initializer_list>
 #include <iterator>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "model/ops/field_text.hpp"
 #include "model/trace.hpp"
 
 namespace vmapcheck {
@@ -37,19 +39,12 @@ constexpr std::string_view first_word = "vmapcheck-trace";
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";  // some editors put one before UTF-8
 constexpr std::size_t excerpt_bytes_max = 24;
 
-enum class Key : std::uint8_t { size, align, within, blocks, granule, lazy_limit };
-
-constexpr std::size_t key_count = 6;
-constexpr std::array<std::string_view, key_count> key_names{"size",   "align",   "within",
-                                                            "blocks", "granule", "lazy-limit"};
-constexpr std::array<std::string_view, key_count> key_values{"a size", "an alignment", "a window BEGIN..END",
-                                                             "blocks", "a granule",    "a number of bytes"};
-
-constexpr std::size_t index(Key key) { return static_cast<std::size_t>(key); }
-constexpr std::string_view name(Key key) { return key_names[index(key)]; }
-
-/// The values as they were written, by key.
-using Options = std::array<std::optional<std::string_view>, key_count>;
+/// An option that a line accepts, and its value as it was written.
+struct Option {
+  std::string_view key;
+  bool required = false;
+  std::optional<std::string_view> value = {};
+};
 
 /// The busy ranges of a space that were found to be sound, in the order of addresses.
 class SoundBusy {
@@ -67,8 +62,7 @@ std::string defect_of_range(std::string_view what, Range range, Size granule);
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 std::string_view without_trailing_space(std::string_view line);
 std::string quoted(std::string_view text);
-std::string options_or_end(std::initializer_list<Key> accepted);
-Op op_of_kind(std::size_t kind);
+std::string options_or_end(std::span<const Option> options);
 
 template <class... Pieces>
 std::string concat(const Pieces&... pieces) {
@@ -140,14 +134,13 @@ class Parser {
     if (has_space_) return fail(word, "expected one space line only, found a second one");
     has_space_ = true;
     Space& space = trace_.space;
-    Options given;
+    std::array<Option, 2> options{{{.key = "granule"}, {.key = "lazy-limit"}}};
+    const auto& [granule, lazy_limit] = options;
     const std::string_view range = next_word();
-    if (!read(range, space.range) || !read_options({Key::granule, Key::lazy_limit}, given) ||
-        !read(given, Key::granule, space.granule)) {
-      return false;
-    }
-    if (given[index(Key::lazy_limit)] && !read(given, Key::lazy_limit, space.lazy_limit.emplace())) return false;
-    if (!vmap::is_power_of_two(space.granule)) return fail(*given[index(Key::granule)], defect_of_bounds(space));
+    if (!read(range, text_of(Meaning::range).expected, space.range) || !read_options(options)) return false;
+    if (granule.value && !read(*granule.value, "a granule", space.granule)) return false;
+    if (lazy_limit.value && !read(*lazy_limit.value, "a number of bytes", space.lazy_limit.emplace())) return false;
+    if (!vmap::is_power_of_two(space.granule)) return fail(*granule.value, defect_of_bounds(space));
     if (std::string defect = defect_of_bounds(space); !defect.empty()) return fail(range, std::move(defect));
     return true;
   }
@@ -155,9 +148,8 @@ class Parser {
   bool read_busy(std::string_view word) {
     if (!trace_.ops.empty()) return fail(word, "expected busy lines before the first op, found 'busy' after one");
     Range busy;
-    Options none;
     const std::string_view range = next_word();
-    if (!read(range, busy) || !read_options({}, none)) return false;
+    if (!read(range, text_of(Meaning::range).expected, busy) || !read_options({})) return false;
     if (std::string defect = sound_busy_.add(trace_.space, busy); !defect.empty()) {
       return fail(range, std::move(defect));
     }
@@ -167,94 +159,75 @@ class Parser {
 
   bool read_op(std::string_view word) {
     const auto* const kind = std::ranges::find(op_names, word);
-    if (kind == std::end(op_names)) {
+    if (kind == op_names.end()) {
       std::string names;
       for (const std::string_view op_name : op_names) names.append(names.empty() ? "" : ", ").append(op_name);
       return mismatch(word, concat("an op (", names, ")"));
     }
-    Op& op = trace_.ops.emplace_back(op_of_kind(static_cast<std::size_t>(kind - std::begin(op_names))));
-    return std::visit([&](auto& operands) { return read(operands); }, op);
+    Op& op = trace_.ops.emplace_back(op_of_kind(static_cast<std::size_t>(kind - op_names.begin())));
+    return std::visit([&](auto& one) { return read_fields(one); }, op);
   }
 
-  // The ops, in the order of the variant.
+  // Fields and options.
 
-  bool read(Alloc& op) {
-    Options given;
-    return read_bound(op.label) && read_options({Key::size, Key::align, Key::within}, given) &&
-           require(Key::size, given) && read(given, Key::size, op.request.size) &&
-           read(given, Key::align, op.request.align) && read(given, Key::within, op.request.within);
-  }
-  bool read(AllocAt& op) { return read_bound(op.label) && read(next_word(), op.range) && read_end(); }
-  bool read(Congruent& op) {
-    Options given;
-    return read_bound(op.label) && read_options({Key::align, Key::within, Key::blocks}, given) &&
-           require(Key::blocks, given) && read(given, Key::align, op.align) && read(given, Key::within, op.within) &&
-           read(*given[index(Key::blocks)], op.blocks);
-  }
-  bool read(Free& op) { return read_used(op.label) && read_end(); }
-  bool read(FreeAt& op) { return read_address(op.address) && read_end(); }
-  bool read(FreeLazily& op) { return read_used(op.label) && read_end(); }
-  bool read(FreeLazilyAt& op) { return read_address(op.address) && read_end(); }
-  bool read(Purge&) { return read_end(); }
-  bool read(Find& op) { return read_address(op.address) && read_end(); }
-  bool read(OnExhaustion& op) { return read_used(op.label) && read_end(); }
-  bool read(FailMetadata& op) {
-    const std::string_view count = next_word();
-    if (!read(count, "a count", op.countdown)) return false;
-    if (op.countdown == 0) return mismatch(count, "a count of at least 1");
-    return read_end();
+  template <class T>
+  bool read_fields(T& op) {
+    bool good = true;
+    std::array<Option, std::tuple_size_v<decltype(T::fields())>> room;
+    std::size_t count = 0;
+    for_each_field_of(op, [&]<class Field>(Field, auto& value) {
+      constexpr FieldText text = text_of(Field::meaning);
+      if constexpr (text.key.empty()) {
+        good = good && read_field<Field::meaning>(next_word(), value);
+      } else {
+        room[count++] = {text.key, text.required};
+      }
+    });
+    const auto options = std::span(room).first(count);
+    good = good && read_options(options);
+    auto option = options.begin();
+    for_each_field_of(op, [&]<class Field>(Field, auto& value) {
+      if constexpr (!text_of(Field::meaning).key.empty()) {
+        const std::optional<std::string_view> word = option++->value;
+        good = good && (!word || read_field<Field::meaning>(*word, value));
+      }
+    });
+    return good;
   }
 
-  // Options.
-
-  bool read_options(std::initializer_list<Key> accepted, Options& given) {
-    for (std::string_view word = next_word(); !word.empty(); word = next_word()) {
-      const std::size_t equals = word.find('=');
-      const auto* const key = std::ranges::find(accepted, word.substr(0, equals), &name);
-      if (equals == std::string_view::npos || key == accepted.end()) return mismatch(word, options_or_end(accepted));
-      std::optional<std::string_view>& value = given[index(*key)];
-      if (value) return fail(word, concat("expected ", name(*key), "= only once, found a second one"));
-      value = word.substr(equals + 1);
+  template <Meaning meaning>
+  bool read_field(std::string_view word, Value<meaning>& value) {
+    if (!read(word, text_of(meaning).expected, value)) return false;
+    if constexpr (meaning == Meaning::label_bound) {
+      if (value.part != Label::whole) return mismatch(word, "a label without a part");
+      bindings_.push_back({value.id, line_number_, column(word)});
+    } else if constexpr (meaning == Meaning::count) {
+      if (value == 0) return mismatch(word, "a count of at least 1");
     }
     return true;
   }
 
-  bool read_end() {
-    Options none;
-    return read_options({}, none);
-  }
-
-  bool require(Key key, const Options& given) { return given[index(key)] || mismatch(words_, concat(name(key), "=")); }
-
-  /// An option that is not given leaves `number` at its default.
-  bool read(const Options& given, Key key, std::uint64_t& number) {
-    const std::optional<std::string_view> value = given[index(key)];
-    return !value || read(*value, key_values[index(key)], number);
-  }
-  bool read(const Options& given, Key key, Range& range) {
-    const std::optional<std::string_view> value = given[index(key)];
-    return !value || read(*value, range, key_values[index(key)]);
+  bool read_options(std::span<Option> options) {
+    for (std::string_view word = next_word(); !word.empty(); word = next_word()) {
+      const std::size_t equals = word.find('=');
+      const auto option = std::ranges::find(options, word.substr(0, equals), &Option::key);
+      if (equals == std::string_view::npos || option == options.end()) return mismatch(word, options_or_end(options));
+      if (option->value) return fail(word, concat("expected ", option->key, "= only once, found a second one"));
+      option->value = word.substr(equals + 1);
+    }
+    const auto missing = std::ranges::find_if(options, [](const Option& o) { return o.required && !o.value; });
+    return missing == options.end() || mismatch(words_, concat(missing->key, "="));
   }
 
   // Labels.
 
-  bool read_bound(Label& label) {
-    const std::string_view word = next_word();
-    if (!read(word, label)) return false;
-    if (label.part != Label::whole) return mismatch(word, "a label without a part");
-    bindings_.push_back({label.id, line_number_, column(word)});
-    return true;
-  }
-
-  bool read_used(Label& label) { return read(next_word(), label); }
-
-  bool read(std::string_view word, Label& label) {
+  bool read(std::string_view word, std::string_view what, Label& label) {
     const std::size_t dot = word.find('.');
     if (const std::string_view stem = word.substr(0, dot); is_name(stem)) {
       label.id = id_of_name(stem);
       return dot == std::string_view::npos || read_label_number(word, word.substr(dot + 1), label.part);
     }
-    if (!word.starts_with('a')) return mismatch(word, "a label such as a0");
+    if (!word.starts_with('a')) return mismatch(word, what);
     if (!read_label_number(word, word.substr(1, dot == std::string_view::npos ? dot : dot - 1), label.id)) return false;
     number_max_ = std::max(number_max_, label.id);
     return dot == std::string_view::npos || read_label_number(word, word.substr(dot + 1), label.part);
@@ -287,21 +260,15 @@ class Parser {
           concat("expected labels with room above the highest number for ", std::to_string(names_.size()), " names")};
       return;
     }
-    const auto for_each_id = [&](auto visit) {
-      for (Op& op : trace_.ops)
-        std::visit(
-            [&](auto& kind) {
-              if constexpr (requires { kind.label; }) visit(kind.label.id);
-            },
-            op);
-    };
     std::uint32_t next = 0;
-    for_each_id([&](std::uint32_t id) {
-      if (id < lowest_name) next = std::max(next, id + 1);
-    });
-    for_each_id([&](std::uint32_t& id) {
-      if (id >= lowest_name) id = next + (Label::whole - 1 - id);
-    });
+    for (Op& op : trace_.ops)
+      for_each_label(op, [&](const Label& label) {
+        if (label.id < lowest_name) next = std::max(next, label.id + 1);
+      });
+    for (Op& op : trace_.ops)
+      for_each_label(op, [&](Label& label) {
+        if (label.id >= lowest_name) label.id = next + (Label::whole - 1 - label.id);
+      });
   }
 
   bool read_label_number(std::string_view word, std::string_view digits, std::uint32_t& number) {
@@ -335,23 +302,21 @@ class Parser {
 
   // Ranges, blocks and numbers.
 
-  bool read(std::string_view word, Range& range, std::string_view what = "a range BEGIN..END") {
+  bool read(std::string_view word, std::string_view what, Range& range) {
     const std::size_t dots = word.find("..");
     if (dots == std::string_view::npos) return mismatch(word, what);
     return read(word.substr(0, dots), "an address", range.begin) &&
            read(word.substr(dots + 2), "an address", range.end);
   }
 
-  bool read_address(Address& address) { return read(next_word(), "an address", address); }
-
   /// OFFSET+SIZE,OFFSET+SIZE,... or nothing at all: the empty list is a bad argument, not a bad trace.
-  bool read(std::string_view list, std::vector<vmap::Block>& blocks) {
+  bool read(std::string_view list, std::string_view what, std::vector<vmap::Block>& blocks) {
     if (list.empty()) return true;
     while (true) {
       const std::size_t comma = list.find(',');
       const std::string_view item = list.substr(0, comma);
       const std::size_t plus = item.find('+');
-      if (plus == std::string_view::npos) return mismatch(item, "a block OFFSET+SIZE");
+      if (plus == std::string_view::npos) return mismatch(item, what);
       vmap::Block& block = blocks.emplace_back();
       if (!read(item.substr(0, plus), "an offset", block.offset)) return false;
       if (!read(item.substr(plus + 1), "a size", block.size)) return false;
@@ -525,23 +490,12 @@ std::string quoted(std::string_view text) {
 }
 
 /// "size=, align= or the end of the line"
-std::string options_or_end(std::initializer_list<Key> accepted) {
+std::string options_or_end(std::span<const Option> options) {
   std::string out;
-  for (const Key key : accepted) {
-    if (!out.empty()) out += ", ";
-    out.append(name(key)).append("=");
-  }
+  for (const Option& option : options) out.append(out.empty() ? "" : ", ").append(option.key).append("=");
   if (!out.empty()) out += " or ";
   out += "the end of the line";
   return out;
-}
-
-/// An op with its defaults, by its index in the variant and in op_names.
-Op op_of_kind(std::size_t kind) {
-  constexpr auto makers = []<std::size_t... Kind>(std::index_sequence<Kind...>) {
-    return std::array<Op (*)(), op_kind_count>{+[]() -> Op { return Op(std::in_place_index<Kind>); }...};
-  }(std::make_index_sequence<op_kind_count>{});
-  return makers[kind]();
 }
 
 }  // namespace

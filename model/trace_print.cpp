@@ -15,11 +15,14 @@
 #include <iterator>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <unordered_map>
+#include <utility>
 #include <variant>
+#include <vector>
 
+#include "model/ops/field_text.hpp"
 #include "model/trace.hpp"
+#include "vmap/request.hpp"
 
 namespace vmapcheck {
 
@@ -30,15 +33,19 @@ void append_space(std::string& out, const Space& space);
 void append(std::string& out, const Op& op);
 void append(std::string& out, Label label);
 void append(std::string& out, Range range);
+void append(std::string& out, const std::vector<vmap::Block>& blocks);
+void append(std::string& out, std::uint64_t address_or_size);
 void append_number(std::string& out, std::uint64_t number, int base);
-void append_hex(std::string& out, std::uint64_t number);
 
-template <class Token>
-std::string printed(const Token& piece) {
+std::string printed(const auto& what) {
   std::string out;
-  append(out, piece);
+  append(out, what);
   return out;
 }
+
+/// A field that may be left out is written where it differs from this one's.
+template <class T>
+constexpr T usual;
 
 }  // namespace
 
@@ -57,29 +64,23 @@ std::string print(const Op& op) { return printed(op); }
 std::string print(Label label) { return printed(label); }
 std::string print(Range range) { return printed(range); }
 
-Trace relabel(const Trace& trace) {
-  std::unordered_map<std::uint32_t, std::uint32_t> renamed;
-  const auto number = [&](std::uint32_t id) { renamed.try_emplace(id, static_cast<std::uint32_t>(renamed.size())); };
-
+Trace relabel(Trace trace) {
+  std::uint32_t in_order = 0;  // that many labels are bound as a0, a1, ... from the start and keep their numbers
+  std::unordered_map<std::uint32_t, std::uint32_t> numbers;
+  const auto number = [&](Label label) {
+    if (label.id < in_order) return label.id;
+    return numbers.try_emplace(label.id, in_order + static_cast<std::uint32_t>(numbers.size())).first->second;
+  };
   // Bound labels come first, so that a label that no op binds lies above all of them, whenever it is used.
   for (const Op& op : trace.ops) {
-    if (const auto* alloc = std::get_if<Alloc>(&op)) number(alloc->label.id);
-    if (const auto* alloc_at = std::get_if<AllocAt>(&op)) number(alloc_at->label.id);
-    if (const auto* congruent = std::get_if<Congruent>(&op)) number(congruent->label.id);
+    const Label* const label = bound_label(op);
+    if (label != nullptr && label->id == in_order && numbers.empty())
+      ++in_order;
+    else if (label != nullptr)
+      number(*label);
   }
-
-  Trace result = trace;
-  for (Op& op : result.ops) {
-    std::visit(
-        [&](auto& kind) {
-          if constexpr (requires { kind.label; }) {
-            number(kind.label.id);
-            kind.label.id = renamed.at(kind.label.id);
-          }
-        },
-        op);
-  }
-  return result;
+  for (Op& op : trace.ops) for_each_label(op, [&](Label& label) { label.id = number(label); });
+  return trace;
 }
 
 namespace {
@@ -102,11 +103,11 @@ void append_space(std::string& out, const Space& space) {
   append(out, space.range);
   if (space.granule != 1) {
     out += " granule=";
-    append_hex(out, space.granule);
+    append(out, space.granule);
   }
   if (space.lazy_limit) {
     out += " lazy-limit=";
-    append_hex(out, *space.lazy_limit);
+    append(out, *space.lazy_limit);
   }
   out += '\n';
   for (const Range busy : space.busy) {
@@ -116,68 +117,28 @@ void append_space(std::string& out, const Space& space) {
   }
 }
 
-/// What follows the op's name on its line.
-struct Operands {
-  std::string& out;
-
-  void operator()(const Alloc& op) {
-    positional(op.label);
-    out += " size=";
-    append_hex(out, op.request.size);
-    placement(op.request.align, op.request.within);
-  }
-  void operator()(const AllocAt& op) {
-    positional(op.label);
-    positional(op.range);
-  }
-  void operator()(const Congruent& op) {
-    positional(op.label);
-    placement(op.align, op.within);
-    out += " blocks=";
-    for (std::size_t i = 0; i < op.blocks.size(); ++i) {
-      if (i != 0) out += ',';
-      append_hex(out, op.blocks[i].offset);
-      out += '+';
-      append_hex(out, op.blocks[i].size);
-    }
-  }
-  void operator()(const Free& op) { positional(op.label); }
-  void operator()(const FreeAt& op) { address(op.address); }
-  void operator()(const FreeLazily& op) { positional(op.label); }
-  void operator()(const FreeLazilyAt& op) { address(op.address); }
-  void operator()(const Purge&) {}
-  void operator()(const Find& op) { address(op.address); }
-  void operator()(const OnExhaustion& op) { positional(op.label); }
-  void operator()(const FailMetadata& op) {
-    out += ' ';
-    append_number(out, op.countdown, 10);
-  }
-
- private:
-  template <class Token>
-  void positional(Token piece) {
-    out += ' ';
-    append(out, piece);
-  }
-  void address(Address address) {
-    out += ' ';
-    append_hex(out, address);
-  }
-  void placement(Size align, Range within) {
-    if (align != 1) {
-      out += " align=";
-      append_hex(out, align);
-    }
-    if (within != vmap::everywhere) {
-      out += " within=";
-      append(out, within);
-    }
-  }
-};
-
 void append(std::string& out, const Op& op) {
-  out += op_names[op.index()];
-  std::visit(Operands{out}, op);
+  std::visit(
+      [&]<class T>(const T& one) {
+        out += T::word;
+        for_each_field_of(one, [&]<class Field>(Field, const auto& value) {
+          constexpr FieldText text = text_of(Field::meaning);
+          if constexpr (!text.required) {
+            if (value == Field::of(usual<T>)) return;
+          }
+          out += ' ';
+          if constexpr (!text.key.empty()) {
+            out += text.key;
+            out += '=';
+          }
+          if constexpr (Field::meaning == Meaning::count) {
+            append_number(out, value, 10);
+          } else {
+            append(out, value);
+          }
+        });
+      },
+      op);
 }
 
 void append(std::string& out, Label label) {
@@ -189,14 +150,24 @@ void append(std::string& out, Label label) {
 }
 
 void append(std::string& out, Range range) {
-  append_hex(out, range.begin);
+  append(out, range.begin);
   out += "..";
-  append_hex(out, range.end);
+  append(out, range.end);
 }
 
-void append_hex(std::string& out, std::uint64_t number) {
+void append(std::string& out, const std::vector<vmap::Block>& blocks) {
+  std::string_view comma;
+  for (const vmap::Block& block : blocks) {
+    out += std::exchange(comma, ",");
+    append(out, block.offset);
+    out += '+';
+    append(out, block.size);
+  }
+}
+
+void append(std::string& out, std::uint64_t address_or_size) {
   out += "0x";
-  append_number(out, number, 16);
+  append_number(out, address_or_size, 16);
 }
 
 void append_number(std::string& out, std::uint64_t number, int base) {

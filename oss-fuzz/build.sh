@@ -25,7 +25,7 @@ main() {
   local target
   for target in "${targets[@]}"; do
     install -m 755 "$build_dir/fuzz/$target" "$OUT/$target"
-    install -m 644 "$source_dir/fuzz/$target.options" "$source_dir/fuzz/$target.dict" "$OUT/"
+    install -m 644 "$source_dir/fuzz/$target.options" "$build_dir/seeds/$target.dict" "$OUT/"
     python3 "$source_dir/oss-fuzz/seed_archive.py" "$build_dir/seeds/$target" "$OUT/${target}_seed_corpus.zip"
   done
 }

@@ -125,7 +125,7 @@ std::optional<Violation> Executor::step(const Op& op) {
   hook_violation_.reset();
   before_ = stats_;
 
-  std::optional<Violation> violation = std::visit([&](const auto& o) { return perform(o); }, op);
+  std::optional<Violation> violation = perform(op);
   if (!violation) violation = hooks_as_expected();
   if (!violation) violation = check(op);
   count(op);
@@ -244,6 +244,7 @@ std::optional<Violation> Executor::judge_failure(const Result<T>& expected, cons
   return std::nullopt;
 }
 
+template <>
 std::optional<Violation> Executor::perform(const Alloc& op) {
   const Result<Allocation> expected = expect([&] { return predict(op.request); });
   const Result<Allocation> actual = subject_->allocate(op.request);
@@ -259,6 +260,7 @@ std::optional<Violation> Executor::perform(const Alloc& op) {
   return std::nullopt;
 }
 
+template <>
 std::optional<Violation> Executor::perform(const AllocAt& op) {
   if (!features_.allocate_at) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   const Result<Allocation> expected = expect([&] { return model_.predict(op.range); });
@@ -273,6 +275,7 @@ std::optional<Violation> Executor::perform(const AllocAt& op) {
   return std::nullopt;
 }
 
+template <>
 std::optional<Violation> Executor::perform(const Congruent& op) {
   if (!features_.congruent) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   const Result<Address> expected = expect([&] { return predict(op); });
@@ -301,18 +304,21 @@ std::optional<Violation> Executor::perform(const Congruent& op) {
 
 // ---- Freeing
 
+template <>
 std::optional<Violation> Executor::perform(const Free& op) {
   const Live* const live = find_live(op.label);
   if (live == nullptr) return answer_ = Skipped{}, std::nullopt;
   return free_busy(live->begin);
 }
 
+template <>
 std::optional<Violation> Executor::perform(const FreeAt& op) {
   if (model_.busy_at(op.address) != nullptr) return free_busy(op.address);
   if (!promises_.not_busy) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   return refuse(subject_->free(op.address));
 }
 
+template <>
 std::optional<Violation> Executor::perform(const FreeLazily& op) {
   if (!features_.lazy) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   const Live* const live = find_live(op.label);
@@ -320,6 +326,7 @@ std::optional<Violation> Executor::perform(const FreeLazily& op) {
   return free_busy_lazily(live->begin);
 }
 
+template <>
 std::optional<Violation> Executor::perform(const FreeLazilyAt& op) {
   if (!features_.lazy) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   if (model_.busy_at(op.address) != nullptr) return free_busy_lazily(op.address);
@@ -359,6 +366,7 @@ std::optional<Violation> Executor::refuse(const Result<Range>& actual) {
   return broken(Invariant::answer, expected_actual("not_busy", describe(actual)));
 }
 
+template <>
 std::optional<Violation> Executor::perform(const Purge&) {
   if (!features_.lazy) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   const Size expected = model_.lazy_bytes();
@@ -371,6 +379,7 @@ std::optional<Violation> Executor::perform(const Purge&) {
 
 // ---- The rest
 
+template <>
 std::optional<Violation> Executor::perform(const Find& op) {
   if (!features_.find) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   const std::optional<Range> expected = model_.find(op.address);
@@ -380,6 +389,7 @@ std::optional<Violation> Executor::perform(const Find& op) {
   return broken(Invariant::answer, expected_actual(describe(expected), describe(actual)));
 }
 
+template <>
 std::optional<Violation> Executor::perform(const OnExhaustion& op) {
   if (!features_.hooks) return answer_ = Skipped{.unsupported = true}, std::nullopt;
   if (find_live(op.label) == nullptr) return answer_ = Skipped{}, std::nullopt;
@@ -390,10 +400,15 @@ std::optional<Violation> Executor::perform(const OnExhaustion& op) {
   return broken(Invariant::answer, "expected a registered hook, actual an error");
 }
 
+template <>
 std::optional<Violation> Executor::perform(const FailMetadata& op) {
   metadata_.fail_at(op.countdown);
   answer_ = Nothing{};
   return std::nullopt;
+}
+
+std::optional<Violation> Executor::perform(const Op& op) {
+  return std::visit([&](const auto& one) { return perform(one); }, op);
 }
 
 // ---- The model follows

@@ -214,17 +214,10 @@ class Executor {
                     shape_, form_, depth_, outline_, unchecked_);
   }
 
-  std::optional<vmap::Violation> perform(const Alloc& op);
-  std::optional<vmap::Violation> perform(const AllocAt& op);
-  std::optional<vmap::Violation> perform(const Congruent& op);
-  std::optional<vmap::Violation> perform(const Free& op);
-  std::optional<vmap::Violation> perform(const FreeAt& op);
-  std::optional<vmap::Violation> perform(const FreeLazily& op);
-  std::optional<vmap::Violation> perform(const FreeLazilyAt& op);
-  std::optional<vmap::Violation> perform(const Purge& op);
-  std::optional<vmap::Violation> perform(const Find& op);
-  std::optional<vmap::Violation> perform(const OnExhaustion& op);
-  std::optional<vmap::Violation> perform(const FailMetadata& op);
+  /// Of each kind of op, in executor.cpp. One that is not there does not compile.
+  template <class T>
+  std::optional<vmap::Violation> perform(const T& op) = delete;
+  std::optional<vmap::Violation> perform(const Op& op);
 
   void make_room();
   template <class Request>

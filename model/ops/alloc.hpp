@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
-#include <tuple>
-
 #include "model/ops/field.hpp"
-#include "vmap/request.hpp"
 
 namespace vmapcheck {
 
 /// The lowest placement for a request.
 struct Alloc {
   static constexpr std::string_view word = "alloc";
+  static constexpr Frees frees = Frees::nothing;
   Label label;
   vmap::Request request;
 

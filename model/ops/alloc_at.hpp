@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
-#include <tuple>
-
 #include "model/ops/field.hpp"
 
 namespace vmapcheck {
@@ -11,6 +8,7 @@ namespace vmapcheck {
 /// Exactly this range.
 struct AllocAt {
   static constexpr std::string_view word = "alloc-at";
+  static constexpr Frees frees = Frees::nothing;
   Label label;
   Range range;
 

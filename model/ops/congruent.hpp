@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
-#include <tuple>
-#include <vector>
-
 #include "model/ops/field.hpp"
-#include "vmap/request.hpp"
 
 namespace vmapcheck {
 
@@ -14,6 +9,7 @@ namespace vmapcheck {
 /// the blocks are written.
 struct Congruent {
   static constexpr std::string_view word = "congruent";
+  static constexpr Frees frees = Frees::nothing;
   Label label;
   Size align = 1;
   Range within = vmap::everywhere;

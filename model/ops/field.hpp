@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an op is made of. An op is a struct that names its word and lists its fields in the order in which they are
-// written; everything that only needs to know what a field means reads the list: text, records, mutation, the canonical
-// numbers of labels, simplification, explanation, statistics.
-// free.hpp is a short example.
+// What an op is made of. An op is a struct that names its word, says what it frees, and lists its fields in the order
+// in which they are written; everything that only needs to know what a field means reads the list: text, records,
+// mutation, the canonical numbers of labels, simplification, explanation, statistics. free.hpp is a short example. What
+// every op needs is included from here.
 #pragma once
 
 #include <compare>
 #include <cstdint>
 #include <limits>
+#include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "vmap/range.hpp"
+#include "vmap/request.hpp"
 
 namespace vmapcheck {
 
@@ -41,13 +45,37 @@ enum class Meaning : std::uint8_t {
   blocks,       ///< std::vector<vmap::Block>
 };
 
+template <Meaning M>
+constexpr auto value_of_meaning() {
+  using enum Meaning;
+  if constexpr (M == label_bound || M == label_used) {
+    return Label{};
+  } else if constexpr (M == range || M == window) {
+    return Range{};
+  } else if constexpr (M == blocks) {
+    return std::vector<vmap::Block>{};
+  } else {
+    static_assert(M == size || M == align || M == address || M == count, "a meaning without a type");
+    return std::uint64_t{};
+  }
+}
+
+/// The type of a field of that meaning.
+template <Meaning M>
+using Value = decltype(value_of_meaning<M>());
+
+/// What an op does to an area that its label or address names.
+enum class Frees : std::uint8_t { nothing, at_once, lazily };
+
 /// A field of an op: what it means, and the pointers to members that lead to it, the outermost first.
 template <Meaning M, auto... Path>
 struct Field {
   static constexpr Meaning meaning = M;
   template <class Op>
   [[nodiscard]] static constexpr auto& of(Op& op) {
-    return (op.*....*Path);
+    auto& value = (op.*....*Path);
+    static_assert(std::is_same_v<std::remove_cvref_t<decltype(value)>, Value<M>>, "another type than the meaning has");
+    return value;
   }
 };
 

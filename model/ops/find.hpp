@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
-#include <tuple>
-
 #include "model/ops/field.hpp"
 
 namespace vmapcheck {
@@ -11,6 +8,7 @@ namespace vmapcheck {
 /// The area that contains the address.
 struct Find {
   static constexpr std::string_view word = "find";
+  static constexpr Frees frees = Frees::nothing;
   Address address = 0;
 
   static constexpr auto fields() { return std::tuple(Field<Meaning::address, &Find::address>{}); }

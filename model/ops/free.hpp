@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
-#include <tuple>
-
 #include "model/ops/field.hpp"
 
 namespace vmapcheck {
@@ -11,6 +8,7 @@ namespace vmapcheck {
 /// Ends the area that the label names.
 struct Free {
   static constexpr std::string_view word = "free";
+  static constexpr Frees frees = Frees::at_once;
   Label label;
 
   static constexpr auto fields() { return std::tuple(Field<Meaning::label_used, &Free::label>{}); }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
-#include <tuple>
-
 #include "model/ops/field.hpp"
 
 namespace vmapcheck {
@@ -11,6 +8,7 @@ namespace vmapcheck {
 /// The same for the area that begins at the address.
 struct FreeLazilyAt {
   static constexpr std::string_view word = "free-lazily-at";
+  static constexpr Frees frees = Frees::lazily;
   Address address = 0;
 
   static constexpr auto fields() { return std::tuple(Field<Meaning::address, &FreeLazilyAt::address>{}); }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
-#include <tuple>
-
 #include "model/ops/field.hpp"
 
 namespace vmapcheck {
@@ -11,6 +8,7 @@ namespace vmapcheck {
 /// Registers a hook that frees `label`, if it is still busy, the one time that it is called.
 struct OnExhaustion {
   static constexpr std::string_view word = "on-exhaustion";
+  static constexpr Frees frees = Frees::nothing;
   Label label;
 
   static constexpr auto fields() { return std::tuple(Field<Meaning::label_used, &OnExhaustion::label>{}); }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
-#include <tuple>
-
 #include "model/ops/field.hpp"
 
 namespace vmapcheck {
@@ -11,6 +8,7 @@ namespace vmapcheck {
 /// Makes all lazily freed ranges usable.
 struct Purge {
   static constexpr std::string_view word = "purge";
+  static constexpr Frees frees = Frees::nothing;
 
   static constexpr auto fields() { return std::tuple(); }
   friend bool operator==(const Purge&, const Purge&) = default;
