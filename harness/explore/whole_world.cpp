@@ -15,21 +15,19 @@ namespace {
 
 using vmap::Violation;
 
-/// An op of the alphabet, by its place; and which request for metadata fails in it, from 1, or 0.
-struct Step {
+/// An op of the alphabet, by its place there; and which request for metadata fails in it, from 1 on, or 0 for none.
+struct Letter {
   static constexpr unsigned op_bits = 24;
   std::size_t op = 0;
   std::uint32_t fails = 0;
 
   [[nodiscard]] Move move() const { return static_cast<Move>(op) | fails << op_bits; }
-  static Step of(Move move) { return {move & ((1u << op_bits) - 1), move >> op_bits}; }
+  static Letter of(Move move) { return {move & ((1u << op_bits) - 1), move >> op_bits}; }
 };
 
-/// The same op, binding labels of that number.
+/// The label that the op binds, if it binds one, gets that number.
 void relabel(Op& op, std::uint32_t id) {
-  if (auto* alloc = std::get_if<Alloc>(&op)) alloc->label.id = id;
-  if (auto* alloc_at = std::get_if<AllocAt>(&op)) alloc_at->label.id = id;
-  if (auto* congruent = std::get_if<Congruent>(&op)) congruent->label.id = id;
+  if (Label* const label = bound_label(op)) label->id = id;
 }
 
 Space space_of(const WholeWorldOptions& options) {
@@ -54,8 +52,8 @@ class WholeWorld final : public World {
   std::optional<Violation> finish() override;
 
  private:
-  std::optional<Violation> perform(Step step);
-  bool try_one(Explorer& explorer, Step step);
+  std::optional<Violation> perform(Letter letter);
+  bool try_one(Explorer& explorer, Letter letter);
   void back();
   void count_tree_cases();
   [[nodiscard]] StateKey key_now() const;
@@ -114,7 +112,7 @@ std::optional<Violation> WholeWorld::enter(std::span<const Move> path) {
   for (std::size_t i = depth; i < path.size(); ++i) {
     here_.length = static_cast<std::uint32_t>(i);
     here_.moves[i] = path[i];
-    if (auto violation = perform(Step::of(path[i]))) return violation;
+    if (auto violation = perform(Letter::of(path[i]))) return violation;
     if (rewinds_) executor_->mark(marks_[i + 1]);
     marked_ = i + 2;
   }
@@ -137,23 +135,23 @@ void WholeWorld::expand(Explorer& explorer) {
 }
 
 /// False after a violation.
-bool WholeWorld::try_one(Explorer& explorer, Step step) {
-  here_.moves[path_.size()] = step.move();
+bool WholeWorld::try_one(Explorer& explorer, Letter letter) {
+  here_.moves[path_.size()] = letter.move();
   cases_before_ = executor_->stats().tree_cases;
-  auto violation = perform(step);
+  auto violation = perform(letter);
   if (!violation && !rewinds_) {  // this executor is done with
     const StateKey key = key_now();
     violation = executor_->finish();
     lost_ = true;
-    if (!violation) return explorer.arrived(step.move(), key), true;
+    if (!violation) return explorer.arrived(letter.move(), key), true;
   }
   if (violation) {
     lost_ = true;
-    explorer.failed(step.move(), *std::move(violation));
+    explorer.failed(letter.move(), *std::move(violation));
     return false;
   }
   count_tree_cases();
-  explorer.arrived(step.move(), key_now());
+  explorer.arrived(letter.move(), key_now());
   return true;
 }
 
@@ -164,11 +162,11 @@ void WholeWorld::back() {
   (void)enter(path);  // it was gone before
 }
 
-std::optional<Violation> WholeWorld::perform(Step step) {
-  Op& op = alphabet_[step.op];
+std::optional<Violation> WholeWorld::perform(Letter letter) {
+  Op& op = alphabet_[letter.op];
   relabel(op, here_.length);
-  if (step.fails != 0)
-    if (auto violation = executor_->step(FailMetadata{step.fails})) return violation;
+  if (letter.fails != 0)
+    if (auto violation = executor_->step(FailMetadata{letter.fails})) return violation;
   auto violation = executor_->step(op);
   if (rewinds_ && arena_->exhausted())
     return Violation{vmap::Invariant::memory, "the subject wants more metadata than the explorer has for it"};
@@ -193,7 +191,7 @@ StateKey WholeWorld::key_now() const {
     while (++granule < end) areas |= same << 2 * granule;
   }
   const StateKey spare = options_.ops.failures ? std::min<StateKey>(executor_->stats().nodes_spare, 31) : 0;
-  StateKey unlike = executor_->tree_outline() << 5 | spare;  // of states with the same layout
+  StateKey unlike = executor_->tree_structure() << 5 | spare;  // of states with the same layout
   if (executor_->subject_has_digest())
     unlike = StateSet::hash_of(StateSet::hash_of(unlike) ^ executor_->subject_digest());
   return unlike << 2 * options_.granules | areas;
@@ -332,9 +330,9 @@ Territory whole_territory(SubjectFactory make, const WholeWorldOptions& options)
                 Trace trace{.comments = {}, .space = space_of(options), .ops = {}};
                 const std::vector<Op> ops = alphabet(options);
                 for (std::size_t i = 0; i < moves.size(); ++i) {
-                  const Step step = Step::of(moves[i]);
-                  if (step.fails != 0) trace.ops.push_back(FailMetadata{step.fails});
-                  trace.ops.push_back(ops[step.op]);
+                  const Letter letter = Letter::of(moves[i]);
+                  if (letter.fails != 0) trace.ops.push_back(FailMetadata{letter.fails});
+                  trace.ops.push_back(ops[letter.op]);
                   relabel(trace.ops.back(), static_cast<std::uint32_t>(i));
                 }
                 return trace;
