@@ -12,7 +12,6 @@ struct Promises {
   bool fit_type = true;   ///< the fit type is reported truly; else it is ignored
   bool coalesced = true;  ///< a free returns the whole free block that resulted; else it is ignored
   bool not_busy = true;   ///< freeing what is no busy area's begin is refused; else it must not be tried
-  bool work = true;  ///< stats() counts all that a red-black tree does, with no short cut; else no more than is allowed
   friend bool operator==(const Promises&, const Promises&) = default;
 };
 

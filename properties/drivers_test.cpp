@@ -244,9 +244,25 @@ struct CountsNoWork : VmapSubject<vmap::FreeSpace> {
     return s;
   }
 };
-struct PromisesNoWork : CountsNoWork {
-  explicit PromisesNoWork(VmapSubject subject) : CountsNoWork{std::move(subject)} {}
-  static Promises promises() { return {.work = false}; }
+/// The same, held to no bound.
+struct BoundsNoCost : CountsNoWork {
+  explicit BoundsNoCost(VmapSubject subject) : CountsNoWork{std::move(subject)} {}
+  static const CostBound* cost() { return nullptr; }
+};
+/// Our allocator, held to `factor` nodes for each free block and area, and to no other counter of work.
+template <std::uint64_t factor>
+struct BoundsLikeAList : VmapSubject<vmap::FreeSpace> {
+  explicit BoundsLikeAList(VmapSubject subject) : VmapSubject(std::move(subject)) {}
+  struct Bound : CostBound {
+    [[nodiscard]] Visits visits(const Step& step, const Observation&, std::uint64_t misfits) const override {
+      const std::uint64_t blocks = std::holds_alternative<Congruent>(*step.op) ? 100 : 1;
+      return {.min = 0, .max = factor * blocks * (step.free_blocks_max() + step.areas_max() + misfits)};
+    }
+  };
+  static const CostBound* cost() {
+    static const Bound bound;
+    return &bound;
+  }
 };
 
 template <class S>
@@ -258,12 +274,16 @@ SubjectFactory factory_of() {
   });
 }
 
-TEST(SubjectThatCountsNoWork, IsJudgedByWhatItPromises) {
-  const CheckReport boasts = check_with(factory_of<CountsNoWork>(), 50, 500);
-  ASSERT_TRUE(boasts.found);
-  EXPECT_EQ(boasts.found->failure.violation.invariant, Invariant::cost);
-  const CheckReport modest = check_with(factory_of<PromisesNoWork>(), 50, 500);
-  EXPECT_FALSE(modest.found) << modest.found->failure.violation.detail;
+TEST(BoundOfCost, IsTheSubjects) {
+  const auto broken_by = [](const SubjectFactory& make) -> std::optional<Invariant> {
+    const CheckReport report = check_with(make, 50, 500);
+    if (!report.found) return std::nullopt;
+    return report.found->failure.violation.invariant;
+  };
+  EXPECT_EQ(broken_by(factory_of<CountsNoWork>()), Invariant::cost);
+  EXPECT_EQ(broken_by(factory_of<BoundsNoCost>()), std::nullopt);
+  EXPECT_EQ(broken_by(factory_of<BoundsLikeAList<1000>>()), std::nullopt);
+  EXPECT_EQ(broken_by(factory_of<BoundsLikeAList<0>>()), Invariant::cost);
 }
 
 }  // namespace

@@ -76,7 +76,7 @@ std::set<std::pair<std::vector<bool>, std::uint64_t>> trees_by_single_granules(s
     for (const Op& op : ops) EXPECT_FALSE(executor->step(op));
     std::vector<bool> busy(granules);
     for (const auto& [begin, area] : executor->model().areas()) busy[begin] = true;
-    return std::pair(busy, executor->tree_outline());
+    return std::pair(busy, executor->tree_structure());
   };
   std::vector<Ops> next{{}};
   ways[key_after({})] = {};

@@ -335,14 +335,14 @@ TEST(TreeCheck, AValueIsMissedOnlyIfItWasTheNodesOwn) {
 
 // A hash of the shape tells that a failed call changed nothing.
 TEST(TreeCheck, TheShapeChangesWithEveryBlockAndColourAndLink) {
-  const auto shape_after = [](const std::function<void(HandMade&)>& change, HandMade& tree) {
-    const std::uint64_t before = tree.check_all().shape;
+  const auto hash_after = [](const std::function<void(HandMade&)>& change, HandMade& tree) {
+    const std::uint64_t before = tree.check_all().node_hash;
     change(tree);
-    return std::pair{before, tree.check_all().shape};
+    return std::pair{before, tree.check_all().node_hash};
   };
   const auto expect_change = [&](const std::function<void(HandMade&)>& change) {
     HandMade tree;
-    const auto [before, after] = shape_after(change, tree);
+    const auto [before, after] = hash_after(change, tree);
     EXPECT_NE(before, after);
   };
   for (std::size_t i = 0; i < node_count; ++i) {
@@ -357,7 +357,7 @@ TEST(TreeCheck, TheShapeChangesWithEveryBlockAndColourAndLink) {
     t.node[11].left = &t.node[8];
   });
   HandMade tree;
-  const auto [before, after] = shape_after([](HandMade&) {}, tree);
+  const auto [before, after] = hash_after([](HandMade&) {}, tree);
   EXPECT_EQ(before, after);
 }
 

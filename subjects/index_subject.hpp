@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "harness/explore/free_index.hpp"
+#include "subjects/red_black_cost.hpp"
 #include "subjects/vmap_subject.hpp"
 
 namespace vmapcheck {
@@ -70,6 +71,10 @@ class IndexSubject final : public AnyFreeIndex {
     return state_.foreign ? nodes_max + 1 : static_cast<std::size_t>(std::popcount(state_.used));
   }
   [[nodiscard]] std::uint64_t visited() const override { return state_.index.visited(); }
+  [[nodiscard]] std::uint64_t change_visits_max(std::size_t blocks) const override { return height_max(blocks); }
+  [[nodiscard]] std::uint64_t search_visits_max(std::size_t blocks, std::uint64_t misfits) const override {
+    return search_cost_max(height_max(blocks), misfits);
+  }
   [[nodiscard]] const vmap::TreeCaseCounts& cases() const override { return state_.index.tree().cases(); }
   [[nodiscard]] bool transparent() const override { return std::same_as<Index, vmap::FreeSpace>; }
   TreeFinding check_tree(std::size_t blocks_max, std::vector<Range>& blocks) override {

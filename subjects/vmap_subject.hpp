@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "harness/verify/subject.hpp"
+#include "subjects/red_black_cost.hpp"
 #include "vmap/address_space.hpp"
 
 namespace vmapcheck {
@@ -84,6 +85,7 @@ class VmapSubject {
   }
   [[nodiscard]] FreeTreeView tree() const { return FreeTreeView(space_.index().tree()); }
   [[nodiscard]] vmap::Stats stats() const { return space_.stats(); }
+  [[nodiscard]] static const CostBound* cost() { return &red_black_cost(); }
   [[nodiscard]] std::optional<vmap::Violation> verify() const { return space_.verify(); }
 
  private:

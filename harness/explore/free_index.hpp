@@ -55,6 +55,10 @@ class AnyFreeIndex {
   [[nodiscard]] virtual std::size_t nodes() const = 0;
   /// Nodes visited so far.
   [[nodiscard]] virtual std::uint64_t visited() const = 0;
+  /// How many of them a carve or an add among so many blocks may be, at most.
+  [[nodiscard]] virtual std::uint64_t change_visits_max(std::size_t blocks) const = 0;
+  /// The same of lowest_fit(), where `misfits` blocks before the answer are long enough and do not hold it.
+  [[nodiscard]] virtual std::uint64_t search_visits_max(std::size_t blocks, std::uint64_t misfits) const = 0;
   [[nodiscard]] virtual const vmap::TreeCaseCounts& cases() const = 0;
   /// True if it says that its blocks and its tree are all that decides what it does.
   [[nodiscard]] virtual bool transparent() const = 0;

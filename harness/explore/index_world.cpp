@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "harness/verify/cost.hpp"
 #include "harness/verify/describe.hpp"
 #include "harness/verify/layout.hpp"
 #include "model/trace.hpp"
@@ -247,11 +246,11 @@ std::optional<Violation> IndexWorld::check() {
     return broken(Invariant::memory, std::to_string(index_->nodes()) + " nodes in use for " +
                                          std::to_string(blocks_.size()) + " free blocks");
   const std::uint64_t visited = index_->visited() - visited_before_;
-  const std::uint64_t visits_max = height_max(blocks_before_);
+  const std::uint64_t visits_max = index_->change_visits_max(blocks_before_);
   if (visited > visits_max)
     return broken(Invariant::cost, std::to_string(visited) + " nodes visited among " + std::to_string(blocks_before_) +
                                        " free blocks, at most " + std::to_string(visits_max) + " allowed");
-  key_ = finding.outline << granules_ | free_;
+  key_ = finding.structure << granules_ | free_;
   return std::nullopt;
 }
 
@@ -274,7 +273,9 @@ std::optional<Violation> IndexWorld::check_blocks() {
   }
   wanted.busy = held.busy;
   const Space space{.range = this->space(), .granule = options_.granule, .lazy_limit = {}, .busy = {}};
-  if (auto violation = check_layout(held, space)) return violation;
+  if (auto why = broken_overlap(held, space)) return broken(Invariant::overlap, *std::move(why));
+  if (auto why = broken_partition(held, space)) return broken(Invariant::partition, *std::move(why));
+  if (auto why = broken_coalescing(held)) return broken(Invariant::coalescing, *std::move(why));
   return broken(Invariant::partition, difference(wanted, held));
 }
 
@@ -361,7 +362,7 @@ std::optional<Violation> IndexWorld::search(Size size, Size align, Range window,
     return "the lowest fit of " + describe(size) + ", align " + describe(align) + ", within " + describe(window);
   };
   const bool right = actual == expected;
-  const std::uint64_t visits_max = search_cost_max(height_max(blocks_.size()), misfits);
+  const std::uint64_t visits_max = index_->search_visits_max(blocks_.size(), misfits);
   if (right && visited <= visits_max) return std::nullopt;
   line_ = print(Op{Alloc{Label{alloc_label}, {.size = size, .align = align, .within = window}}});
   if (!right) {

@@ -16,20 +16,18 @@ namespace {
 using vmap::Violation;
 
 /// An op of the alphabet, by its index; and the number, from 1, of the request for metadata that fails in it, or 0.
-struct Step {
+struct Letter {
   static constexpr unsigned op_bits = 24;
   std::size_t op = 0;
   std::uint32_t fails = 0;
 
   [[nodiscard]] Move move() const { return static_cast<Move>(op) | fails << op_bits; }
-  static Step of(Move move) { return {move & ((1u << op_bits) - 1), move >> op_bits}; }
+  static Letter of(Move move) { return {move & ((1u << op_bits) - 1), move >> op_bits}; }
 };
 
-/// Makes the op bind the label of that number.
+/// Gives the label that the op binds, if it binds one, that number.
 void relabel(Op& op, std::uint32_t id) {
-  if (auto* alloc = std::get_if<Alloc>(&op)) alloc->label.id = id;
-  if (auto* alloc_at = std::get_if<AllocAt>(&op)) alloc_at->label.id = id;
-  if (auto* congruent = std::get_if<Congruent>(&op)) congruent->label.id = id;
+  if (Label* const label = bound_label(op)) label->id = id;
 }
 
 Space space_of(const WholeWorldOptions& options) {
@@ -44,7 +42,7 @@ class WholeWorld final : public World {
   WholeWorld(const SubjectFactory& make, const WholeWorldOptions& options, Whereabouts& here)
       : make_(make), options_(options), here_(here), alphabet_(alphabet(options)), marks_(explore_depth_max + 1) {}
 
-  /// Empty, or why the subject cannot be made.
+  /// Why the subject cannot be made, or nothing.
   std::string begin();
 
   std::optional<Violation> enter(std::span<const Move> path) override;
@@ -54,8 +52,8 @@ class WholeWorld final : public World {
   std::optional<Violation> finish() override;
 
  private:
-  std::optional<Violation> perform(Step step);
-  bool try_one(Explorer& explorer, Step step);
+  std::optional<Violation> perform(Letter letter);
+  bool try_one(Explorer& explorer, Letter letter);
   void back();
   void count_tree_cases();
   [[nodiscard]] StateKey key_now() const;
@@ -69,19 +67,19 @@ class WholeWorld final : public World {
   bool rewinds_ = false;
   bool lost_ = false;  ///< the executor's state is undefined
   std::vector<Move> path_;
-  std::vector<Executor::Mark> marks_;  ///< marks_[d] is the state after the first d moves of path_
-  std::size_t marked_ = 0;             ///< how many marks are valid
+  std::vector<Executor::Mark> marks_;  ///< marks_[d]: after the first d moves of path_
+  std::size_t marked_ = 0;             ///< how many hold
   StateKey key_ = 0;
   vmap::TreeCaseCounts cases_before_{};
   Exercised exercised_;
-  Coverage counted_;  ///< by executors that are gone
+  Coverage counted_;  ///< of executors that are gone
 };
 
 std::string WholeWorld::begin() {
   constexpr std::size_t metadata_max = std::size_t{1} << 18;  // far more than so few granules need
   if (executor_ != nullptr) counted_ += executor_->coverage();
   executor_.reset();
-  // An arena only if the subject rewinds: another one may want more metadata than the arena has.
+  // Out of an arena only where that is of use: another subject may want more metadata than it has.
   arena_ = rewinds_ ? std::make_unique<Arena>(metadata_max) : nullptr;
   auto executor = Executor::create(space_of(options_), make_, Checking::every_step, arena_.get());
   if (!executor) return executor.error();
@@ -98,7 +96,7 @@ std::string WholeWorld::begin() {
 
 std::optional<Violation> WholeWorld::enter(std::span<const Move> path) {
   if (marked_ == 0 || lost_ || !rewinds_) {
-    // That it cannot be made is a violation: it could be made before.
+    // It could be made before.
     if (std::string why = begin(); !why.empty()) return Violation{vmap::Invariant::answer, std::move(why)};
     // The first step checks what was constructed.
     if (auto violation = executor_->step(Find{options_.base})) return violation;
@@ -114,7 +112,7 @@ std::optional<Violation> WholeWorld::enter(std::span<const Move> path) {
   for (std::size_t i = depth; i < path.size(); ++i) {
     here_.length = static_cast<std::uint32_t>(i);
     here_.moves[i] = path[i];
-    if (auto violation = perform(Step::of(path[i]))) return violation;
+    if (auto violation = perform(Letter::of(path[i]))) return violation;
     if (rewinds_) executor_->mark(marks_[i + 1]);
     marked_ = i + 2;
   }
@@ -137,38 +135,38 @@ void WholeWorld::expand(Explorer& explorer) {
 }
 
 /// False after a violation.
-bool WholeWorld::try_one(Explorer& explorer, Step step) {
-  here_.moves[path_.size()] = step.move();
+bool WholeWorld::try_one(Explorer& explorer, Letter letter) {
+  here_.moves[path_.size()] = letter.move();
   cases_before_ = executor_->stats().tree_cases;
-  auto violation = perform(step);
+  auto violation = perform(letter);
   if (!violation && !rewinds_) {  // this executor is not used again
     const StateKey key = key_now();
     violation = executor_->finish();
     lost_ = true;
-    if (!violation) return explorer.arrived(step.move(), key), true;
+    if (!violation) return explorer.arrived(letter.move(), key), true;
   }
   if (violation) {
     lost_ = true;
-    explorer.failed(step.move(), *std::move(violation));
+    explorer.failed(letter.move(), *std::move(violation));
     return false;
   }
   count_tree_cases();
-  explorer.arrived(step.move(), key_now());
+  explorer.arrived(letter.move(), key_now());
   return true;
 }
 
-/// Goes back to the state that was entered.
+/// In the state that was entered.
 void WholeWorld::back() {
   if (rewinds_) return executor_->rewind(marks_[path_.size()]);
   const std::vector<Move> path = path_;
-  (void)enter(path);  // the way was gone before without a violation
+  (void)enter(path);  // it was gone before
 }
 
-std::optional<Violation> WholeWorld::perform(Step step) {
-  Op& op = alphabet_[step.op];
+std::optional<Violation> WholeWorld::perform(Letter letter) {
+  Op& op = alphabet_[letter.op];
   relabel(op, here_.length);
-  if (step.fails != 0)
-    if (auto violation = executor_->step(FailMetadata{step.fails})) return violation;
+  if (letter.fails != 0)
+    if (auto violation = executor_->step(FailMetadata{letter.fails})) return violation;
   auto violation = executor_->step(op);
   if (rewinds_ && arena_->exhausted())
     return Violation{vmap::Invariant::memory, "the subject wants more metadata than the explorer has for it"};
@@ -180,8 +178,8 @@ void WholeWorld::count_tree_cases() {
   for (std::size_t i = 0; i < after.size(); ++i) exercised_.coverage.tree_cases[i] += after[i] - cases_before_[i];
 }
 
-/// Two bits for each granule: free, the begin of a busy or of a lazily freed area, or the same area as the granule
-/// before. The rest is the tree and the spare nodes, exactly; or, with a digest, a hash of the three.
+/// Two bits a granule: free, the begin of a busy or of a lazily freed area, or the same area as the granule before. The
+/// rest holds the tree and the spare nodes, exactly; or, with a digest, a hash of the three.
 StateKey WholeWorld::key_now() const {
   constexpr StateKey free = 0, busy = 1, lazy = 2, same = 3;
   static_assert(free == 0);
@@ -193,7 +191,7 @@ StateKey WholeWorld::key_now() const {
     while (++granule < end) areas |= same << 2 * granule;
   }
   const StateKey spare = options_.ops.failures ? std::min<StateKey>(executor_->stats().nodes_spare, 31) : 0;
-  StateKey unlike = executor_->tree_outline() << 5 | spare;  // of states with the same layout
+  StateKey unlike = executor_->tree_structure() << 5 | spare;  // of states with the same layout
   if (executor_->subject_has_digest())
     unlike = StateSet::hash_of(StateSet::hash_of(unlike) ^ executor_->subject_digest());
   return unlike << 2 * options_.granules | areas;
@@ -219,7 +217,7 @@ std::optional<Violation> WholeWorld::finish() {
   return violation;
 }
 
-/// Adds requests of each kind that must be refused, for a space of at least one granule.
+/// What is no sound request of any kind, in a space of at least one granule.
 void add_refused(std::vector<Op>& ops, const WholeWorldOptions& options) {
   const Size granule = options.granule;
   const Range space = space_of(options).range;
@@ -332,9 +330,9 @@ Territory whole_territory(SubjectFactory make, const WholeWorldOptions& options)
                 Trace trace{.comments = {}, .space = space_of(options), .ops = {}};
                 const std::vector<Op> ops = alphabet(options);
                 for (std::size_t i = 0; i < moves.size(); ++i) {
-                  const Step step = Step::of(moves[i]);
-                  if (step.fails != 0) trace.ops.push_back(FailMetadata{step.fails});
-                  trace.ops.push_back(ops[step.op]);
+                  const Letter letter = Letter::of(moves[i]);
+                  if (letter.fails != 0) trace.ops.push_back(FailMetadata{letter.fails});
+                  trace.ops.push_back(ops[letter.op]);
                   relabel(trace.ops.back(), static_cast<std::uint32_t>(i));
                 }
                 return trace;

@@ -24,7 +24,7 @@ Snapshot Executor::snapshot(std::size_t items_max) const {
   snapshot.observable = features_.observable;
   snapshot.inspectable = features_.inspectable;
   if (!snapshot.observable && !snapshot.inspectable) return snapshot;
-  Holding holding = subject_->holding(items_max);
+  Holding holding = ask([&](const AnySubject& s) { return s.holding(items_max); });
   snapshot.actual = as_map(holding.layout, model_);
   if (!holding.complete) keep_what_is_whole(snapshot.actual, holding.layout, items_max);
   snapshot.actual_complete = holding.complete;

@@ -1,50 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Invariant cost: how many nodes an operation may visit. The bounds are those that the allocator documents
-// (vmap/free_space.hpp), computed here from the model's state.
+// What the operations of a subject may cost: a bound that the subject brings, since it alone knows how it searches.
+// Invariant cost holds the counters of stats() against it. A subject without a bound, or without stats(), is held to
+// none.
+//
+//     // Of an allocator that looks through a list of free blocks, and through one of areas.
+//     struct ListCost : CostBound {
+//       Visits visits(const Step& step, const Observation&, std::uint64_t) const override {
+//         return {.min = 0, .max = step.attempts * step.free_blocks_max() + step.areas_max()};
+//       }
+//     };
+//     struct Subject {
+//       static const CostBound* cost() {
+//         static const ListCost bound;
+//         return &bound;
+//       }
+//       // and allocate(), free(), stats()
+//     };
 #pragma once
 
-#include <algorithm>
-#include <bit>
-#include <cstddef>
 #include <cstdint>
+#include <optional>
 
-#include "model/reference_model.hpp"
+#include "harness/verify/observation.hpp"
+#include "vmap/violation.hpp"
 
 namespace vmapcheck {
 
-/// Nodes on the longest path of a red-black tree of `nodes`, which are fewer than 2^31: at most 2 log2(n + 1).
-[[nodiscard]] constexpr std::uint64_t height_max(std::uint64_t nodes) {
-  return static_cast<std::uint64_t>(std::bit_width((nodes + 1) * (nodes + 1))) - 1;
-}
+/// How many nodes a step may visit, as vmap::Stats::nodes_visited counts them.
+struct Visits {
+  std::uint64_t min = 0;  ///< with fewer it has not counted
+  std::uint64_t max = 0;
+};
 
-/// Nodes on the shortest path from the root to a place where a child is missing: at least (log2(n + 1)) / 2. A search
-/// that ends there, and says that it visited fewer, has not counted.
-[[nodiscard]] constexpr std::uint64_t height_min(std::uint64_t nodes) {
-  return (static_cast<std::uint64_t>(std::bit_width(nodes)) + 1) / 2;
-}
+class CostBound {
+ public:
+  virtual ~CostBound() = default;
 
-/// The exact first-fit search among free blocks of that height, with `misfits` before the answer.
-[[nodiscard]] constexpr std::uint64_t search_cost_max(std::uint64_t height, std::uint64_t misfits) {
-  return (2 * misfits + 3) * height;
-}
+  /// Asked after each op. `misfits` is how many free blocks that are long enough for an allocation and begin before its
+  /// answer do not hold it; where a purge or hook came between, or blocks are congruent, it is as many as there may be
+  /// free blocks. It takes a walk to count them: 0 is tried first, and the rest only if that is exceeded.
+  [[nodiscard]] virtual Visits visits(const Step& step, const Observation& seen, std::uint64_t misfits) const = 0;
 
-/// The search for a congruent base: with m blocks, each of `passed` free blocks lowers the base at most m times, and
-/// between two lowerings at most m blocks are looked at; each look is one descent, and each lowering one climb and one
-/// descent more.
-[[nodiscard]] constexpr std::uint64_t congruent_cost_max(std::uint64_t height, std::uint64_t blocks,
-                                                         std::uint64_t passed) {
-  const std::uint64_t lowerings = blocks * passed;
-  return ((lowerings + 1) * blocks + lowerings + 2 * (lowerings + 1)) * height;
-}
-
-/// Gaps long enough for the request that intersect its window and begin below `before`: those that the search may have
-/// to look at in vain.
-[[nodiscard]] inline std::uint64_t misfits_before(const ReferenceModel& model, const vmap::Request& request,
-                                                  Address before) {
-  return static_cast<std::uint64_t>(std::ranges::count_if(model.gaps(), [&](Range gap) {
-    return gap.begin < before && gap.size() >= request.size && gap.overlaps(request.within);
-  }));
-}
+  /// What is wrong with the other counters of work (nodes_propagated, tree_cases), or nothing. Asked after all else in
+  /// stats() was found to be true.
+  [[nodiscard]] virtual std::optional<vmap::Violation> work(const Step&, const Observation&) const {
+    return std::nullopt;
+  }
+};
 
 }  // namespace vmapcheck

@@ -27,18 +27,20 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "harness/isolate/failure.hpp"
 #include "harness/isolate/isolation.hpp"
 #include "harness/verify/arena.hpp"
 #include "harness/verify/coverage.hpp"
-#include "harness/verify/layout.hpp"
+#include "harness/verify/invariants.hpp"
 #include "harness/verify/metadata_resource.hpp"
+#include "harness/verify/observation.hpp"
 #include "harness/verify/subject.hpp"
 #include "model/gap_index.hpp"
 #include "model/op.hpp"
@@ -78,28 +80,6 @@ struct Position {
   std::uint64_t nodes = 0;  ///< areas and free blocks that there were then
 };
 
-/// What a subject answered, or why it was not asked.
-struct Nothing {
-  friend bool operator==(Nothing, Nothing) = default;
-};
-struct Skipped {
-  bool unsupported = false;  ///< the subject does not have the function; else the label is not live
-  friend bool operator==(Skipped, Skipped) = default;
-};
-struct Base {
-  Address address = 0;
-  friend bool operator==(Base, Base) = default;
-};
-struct Purged {
-  Size bytes = 0;
-  friend bool operator==(Purged, Purged) = default;
-};
-struct Found {
-  std::optional<Range> area;
-  friend bool operator==(Found, Found) = default;
-};
-using Answer = std::variant<Nothing, Skipped, vmap::Allocation, Base, Range, Purged, Found, vmap::Error>;
-
 struct Snapshot;
 
 class Executor {
@@ -132,7 +112,7 @@ class Executor {
   [[nodiscard]] const Position& position() const { return position_; }
 
   /// Of the last step.
-  [[nodiscard]] const Answer& answer() const { return answer_; }
+  [[nodiscard]] const Answer& answer() const { return seen_.answer; }
   /// What should be, after the last step.
   [[nodiscard]] const ReferenceModel& model() const { return model_; }
   [[nodiscard]] const std::vector<Live>& live() const { return live_; }
@@ -140,18 +120,18 @@ class Executor {
   [[nodiscard]] const Live* find_live(Label label) const;
   [[nodiscard]] const Coverage& coverage() const { return coverage_; }
   /// Free blocks that there should be.
-  [[nodiscard]] std::size_t free_blocks() const { return free_blocks_; }
+  [[nodiscard]] std::size_t free_blocks() const { return step_.expected.free_blocks; }
   /// By the last step; nothing if the subject does not count them.
   [[nodiscard]] std::optional<std::uint64_t> nodes_visited() const {
-    return features_.stats ? std::optional(stats_.nodes_visited - before_.nodes_visited) : std::nullopt;
+    return seen_.has_stats ? std::optional(seen_.visited()) : std::nullopt;
   }
   /// Nodes on the longest path of the tree when it was last checked in full; nothing if there is none to be seen.
   [[nodiscard]] std::optional<std::size_t> tree_depth() const {
-    return features_.inspectable ? std::optional(depth_) : std::nullopt;
+    return features_.inspectable ? std::optional(seen_.tree.depth) : std::nullopt;
   }
   /// A hash of all that can be seen of the state after a step that was checked in full: what is busy, lazily freed and
-  /// free, the form and colours of the tree, hooks and metadata failures to come, spare nodes. Counters are not part of
-  /// it.
+  /// free, the tree (TreeFinding::tree_hash), hooks and metadata failures to come, spare nodes. Counters are not part
+  /// of it.
   [[nodiscard]] std::uint64_t visible_state() const;
   /// True if the subject shows its tree of free blocks.
   [[nodiscard]] bool sees_tree() const { return features_.inspectable; }
@@ -159,11 +139,13 @@ class Executor {
   [[nodiscard]] bool subject_shows_all() const { return features_.transparent; }
   [[nodiscard]] bool subject_has_digest() const { return features_.digest; }
   /// 0 without one.
-  [[nodiscard]] std::uint64_t subject_digest() const { return subject_->digest(); }
-  /// The form of the subject's tree when it was last checked in full (TreeFinding::outline); 0 without one.
-  [[nodiscard]] std::uint64_t tree_outline() const { return outline_; }
+  [[nodiscard]] std::uint64_t subject_digest() const {
+    return ask([](const AnySubject& subject) { return subject.digest(); });
+  }
+  /// TreeFinding::structure of the tree when it was last checked in full; 0 without one.
+  [[nodiscard]] std::uint64_t tree_structure() const { return seen_.tree.structure; }
   /// What the subject's stats() said after the last step.
-  [[nodiscard]] const vmap::Stats& stats() const { return stats_; }
+  [[nodiscard]] const vmap::Stats& stats() const { return seen_.stats; }
   /// Requests for metadata so far.
   [[nodiscard]] std::uint64_t metadata_requests() const { return metadata_.requests(); }
 
@@ -172,7 +154,9 @@ class Executor {
 
   class Mark;
   /// True if the subject's state is all in its memory() and its metadata.
-  [[nodiscard]] bool subject_can_rewind() const { return !subject_->memory().empty(); }
+  [[nodiscard]] bool subject_can_rewind() const {
+    return ask([](AnySubject& subject) { return !subject.memory().empty(); });
+  }
   /// Requires that the subject can, and an arena. O(bytes of the state).
   void mark(Mark& mark);
   /// To a mark of this executor. Also after a violation that left the subject alive.
@@ -188,49 +172,44 @@ class Executor {
     std::optional<Address> frees;  ///< at its expected call
     Range merged;                  ///< expected answer of that free
   };
-  /// What the step has to be judged by, besides its answer.
-  struct Step {
-    std::size_t op = op_kind_count;  ///< Op::index(); before the first op and after the last: that many
-    bool failed = false;             ///< the subject answered with an error
-    bool released = false;           ///< a purge or hook changed the state on the way
-    bool thorough = false;           ///< touched too much for a local check
-    std::vector<Address> touched;    ///< begins of what was placed or freed
-    std::uint64_t visits_max = 0;    ///< nodes, by purges
-    std::uint64_t purged = 0;        ///< areas, in an order that is the subject's affair
-    std::size_t purged_from = 0;     ///< free blocks before the purge
-    std::size_t purged_to = 0;       ///< and after it
-    std::uint64_t attempts = 1;
-    std::uint64_t requests = 0;   ///< of metadata before the step
-    std::uint64_t faults = 0;     ///< fired before the step
-    std::size_t free_blocks = 0;  ///< before the step
-  };
 
   Executor(const Space& space, Checking checking, Arena* arena)
       : arena_(arena), metadata_(arena), model_(space), checking_(checking) {}
 
   /// All that a step changes, but for what the next step sets anew and what only counts.
   [[nodiscard]] auto state() {
-    return std::tie(model_, live_, index_of_live_, gap_index_, indexed_, hooks_, free_blocks_, started_, stats_, tally_,
-                    shape_, form_, depth_, outline_, unchecked_);
+    return std::tie(model_, live_, index_of_live_, gap_index_, indexed_, hooks_, started_, step_.expected, seen_.stats,
+                    seen_.has_tree, seen_.tree, unchecked_);
   }
 
+  /// Every call of the subject goes through here, but for making and destroying it: what is thrown in here is the
+  /// subject's, what is thrown elsewhere is vmapcheck's own.
+  template <class Call>
+  std::invoke_result_t<Call&, AnySubject&> ask(Call call) const {
+    return call(*subject_);
+  }
+
+  // One for each kind of op: asks the subject, has the model follow, and returns what is wrong with the answer.
   /// Of each kind of op, in executor.cpp. One that is not there does not compile.
   template <class T>
   std::optional<vmap::Violation> perform(const T& op) = delete;
   std::optional<vmap::Violation> perform(const Op& op);
 
+  std::optional<vmap::Violation> skip(Skipped why);
+  template <class T>
+  void answered(const vmap::Result<T>& result);
+  template <class T>
+  std::optional<vmap::Violation> failed(const vmap::Result<T>& expected, const vmap::Result<T>& actual);
+  std::optional<vmap::Violation> free_busy(Address begin);
+  std::optional<vmap::Violation> free_busy_lazily(Address begin);
+  std::optional<vmap::Violation> refuse(const vmap::Result<Range>& actual);
+
   void make_room();
   template <class Request>
   auto predict(const Request& request) -> decltype(std::declval<const ReferenceModel&>().predict(request));
   void use_gap_index_if_large();
-  [[nodiscard]] bool is_much(std::size_t touched) const;
   template <class Predict>
   auto expect(Predict predict) -> decltype(predict());
-  std::optional<vmap::Violation> free_busy(Address begin);
-  std::optional<vmap::Violation> free_busy_lazily(Address begin);
-  std::optional<vmap::Violation> refuse(const vmap::Result<Range>& actual);
-  template <class T>
-  std::optional<vmap::Violation> judge_failure(const vmap::Result<T>& expected, const vmap::Result<T>& actual);
   bool on_hook(std::size_t index);
   std::optional<vmap::Violation> hooks_as_expected();
 
@@ -240,27 +219,18 @@ class Executor {
   vmap::Coalescing freed(Range range, Range gap);
   void forget(const ReferenceModel::Area& area);
 
-  std::optional<vmap::Violation> check(const Op& op);
-  std::optional<vmap::Violation> check_everything();
-  std::optional<vmap::Violation> check_what_was_touched();
-  std::optional<vmap::Violation> check_gaps_near(Address begin);
-  std::optional<vmap::Violation> check_classification();
-  std::optional<vmap::Violation> check_atomicity() const;
-  std::optional<vmap::Violation> check_memory();
-  std::optional<vmap::Violation> check_cost(const Op& op);
-  std::optional<vmap::Violation> check_stats(bool largest) const;
-  std::optional<vmap::Violation> check_nothing_counted() const;
-  std::optional<vmap::Violation> check_coalescings();
-  std::optional<vmap::Violation> check_tree_cases() const;
+  void begin_step(const Op* op);
+  std::optional<vmap::Violation> before_the_first();
+  std::optional<vmap::Violation> check();
+  std::optional<vmap::Violation> check_state(bool in_full);
+  std::optional<vmap::Violation> check_near(Address begin);
   std::optional<vmap::Violation> check_verify();
-  [[nodiscard]] std::uint64_t visits_max(const Op& op) const;
-  [[nodiscard]] std::uint64_t visits_min(const Op& op) const;
-  [[nodiscard]] std::uint64_t misfits_allowed(const Op& op) const;
-  [[nodiscard]] std::uint64_t misfits_before(const vmap::Request& request, Address before) const;
-  [[nodiscard]] bool is_layout_expected() const;
-  [[nodiscard]] Layout expected_layout() const;
-  /// That is being checked for the op of this step.
-  void checked(vmap::Invariant invariant) { ++coverage_.checks[now_.op][static_cast<std::size_t>(invariant)]; }
+  std::optional<vmap::Violation> first_broken(std::span<const Check> checks);
+  void look_at_counters();
+  void look_at_layout();
+  void look_at_tree();
+  [[nodiscard]] std::size_t nodes() const { return model_.areas().size() + free_blocks(); }
+  void checked(vmap::Invariant invariant);
   void count(const Op& op);
 
   Arena* arena_;
@@ -283,22 +253,14 @@ class Executor {
   std::vector<std::size_t> hooks_expected_;  ///< calls in this step
   std::size_t hooks_met_ = 0;
   std::optional<vmap::Violation> hook_violation_;
-  std::size_t free_blocks_ = 0;
   bool started_ = false;
 
-  Step now_;
-  Answer answer_;
-  vmap::Stats stats_;                   ///< after the last step
-  vmap::Stats before_;                  ///< the same, before it
-  vmap::Stats tally_;                   ///< what the counters in stats() should be
-  std::optional<std::uint64_t> shape_;  ///< of the tree after the last step, if that was checked in full
-  std::uint64_t form_ = 0;              ///< of the tree when it was last checked in full
-  std::uint64_t outline_ = 0;           ///< then, too
-  std::size_t depth_ = 0;               ///< of the tree when it was last checked in full
-  std::uint64_t unchecked_ = 0;         ///< steps since everything was checked
-  Layout layout_;                       ///< the subject's, when everything was checked
-  std::vector<Range> gaps_;             ///< the model's, then
-  std::vector<Range> blocks_;           ///< the tree's, then
+  Step step_;
+  Observation seen_;
+  std::uint64_t requests_before_ = 0;  ///< of metadata, before the step
+  std::uint64_t failures_before_ = 0;  ///< the same of those that failed
+  std::vector<Range> gaps_;            ///< the model's, when seen_.layout was looked at
+  std::uint64_t unchecked_ = 0;        ///< steps since everything was checked
   Coverage coverage_;
 };
 

@@ -2,16 +2,12 @@
 #include "harness/verify/layout.hpp"
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include "harness/verify/describe.hpp"
 
 namespace vmapcheck {
 namespace {
-
-using vmap::Invariant;
-using vmap::Violation;
 
 struct Extent {
   Range range;
@@ -21,6 +17,16 @@ struct Extent {
 std::string text_of(const Extent& extent) {
   constexpr const char* kinds[] = {"busy area ", "lazily freed area ", "free block "};
   return kinds[extent.kind] + describe(extent.range);
+}
+
+/// All that is listed, in order of address.
+std::vector<Extent> extents_of(const Layout& layout) {
+  std::vector<Extent> extents;
+  for (const Range range : layout.busy) extents.push_back({range, Extent::busy});
+  for (const Range range : layout.lazy) extents.push_back({range, Extent::lazy});
+  for (const Range range : layout.free) extents.push_back({range, Extent::free});
+  std::ranges::sort(extents, {}, [](const Extent& extent) { return std::pair(extent.range.begin, extent.kind); });
+  return extents;
 }
 
 std::string difference(const char* kind, const std::vector<Range>& expected, const std::vector<Range>& actual) {
@@ -34,44 +40,41 @@ std::string difference(const char* kind, const std::vector<Range>& expected, con
 
 }  // namespace
 
-std::optional<Violation> check_layout(const Layout& layout, const Space& space) {
-  std::vector<Extent> extents;
-  bool ascending = true;
-  const auto add = [&](const std::vector<Range>& ranges, Extent::Kind kind) {
-    for (const Range range : ranges) extents.push_back({range, kind});
-    ascending = ascending && std::ranges::is_sorted(ranges, {}, &Range::begin);
-  };
-  add(layout.busy, Extent::busy);
-  add(layout.lazy, Extent::lazy);
-  add(layout.free, Extent::free);
-  if (!ascending) return Violation{Invariant::overlap, "areas or free blocks are not listed in ascending order"};
-  std::ranges::sort(extents, {}, [](const Extent& extent) { return std::pair(extent.range.begin, extent.kind); });
-
-  std::optional<Violation> partition;
-  std::optional<Violation> coalescing;
-  const auto uncovered = [&](Address begin, Address end) {
-    if (begin < end && !partition)
-      partition = Violation{Invariant::partition, describe(Range{begin, end}) + " is neither free nor an area"};
-  };
-  Address covered = space.range.begin;
+std::optional<std::string> broken_overlap(const Layout& layout, const Space& space) {
+  for (const std::vector<Range>* list : {&layout.busy, &layout.lazy, &layout.free})
+    if (!std::ranges::is_sorted(*list, {}, &Range::begin))
+      return "areas or free blocks are not listed in ascending order";
   const Extent* last = nullptr;
+  const std::vector<Extent> extents = extents_of(layout);
   for (const Extent& extent : extents) {
     const Range range = extent.range;
-    if (range.begin >= range.end) return Violation{Invariant::overlap, text_of(extent) + " is empty"};
-    if (range.begin < space.range.begin || range.end > space.range.end)
-      return Violation{Invariant::overlap, text_of(extent) + " leaves the space"};
+    if (range.begin >= range.end) return text_of(extent) + " is empty";
+    if (range.begin < space.range.begin || range.end > space.range.end) return text_of(extent) + " leaves the space";
     if (range.begin % space.granule != 0 || range.end % space.granule != 0)
-      return Violation{Invariant::overlap, text_of(extent) + " is not on granules"};
-    if (range.begin < covered) return Violation{Invariant::overlap, text_of(extent) + " overlaps " + text_of(*last)};
-    uncovered(covered, range.begin);
-    if (last != nullptr && last->kind == Extent::free && extent.kind == Extent::free && covered == range.begin &&
-        !coalescing)
-      coalescing = Violation{Invariant::coalescing, text_of(*last) + " touches " + text_of(extent)};
-    covered = range.end;
+      return text_of(extent) + " is not on granules";
+    if (last != nullptr && range.begin < last->range.end) return text_of(extent) + " overlaps " + text_of(*last);
     last = &extent;
   }
-  uncovered(covered, space.range.end);
-  return partition ? partition : coalescing;
+  return std::nullopt;
+}
+
+std::optional<std::string> broken_partition(const Layout& layout, const Space& space) {
+  Address covered = space.range.begin;
+  std::vector<Extent> extents = extents_of(layout);
+  extents.push_back({{space.range.end, space.range.end}});
+  for (const Extent& extent : extents) {
+    if (covered < extent.range.begin)
+      return describe(Range{covered, extent.range.begin}) + " is neither free nor an area";
+    covered = extent.range.end;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> broken_coalescing(const Layout& layout) {
+  for (std::size_t i = 1; i < layout.free.size(); ++i)
+    if (layout.free[i - 1].end == layout.free[i].begin)
+      return "free block " + describe(layout.free[i - 1]) + " touches free block " + describe(layout.free[i]);
+  return std::nullopt;
 }
 
 std::string difference(const Layout& expected, const Layout& actual) {

@@ -9,7 +9,8 @@
 //     for_each_busy, for_each_free        overlap, partition, coalescing, atomicity (and for_each_lazy with lazy frees)
 //     tree(), a TreeView                  tree, augment
 //     verify()                            its answer: it must find nothing where nothing is wrong
-//     stats(), a vmap::Stats              classification by count of free blocks, memory, cost
+//     stats(), a vmap::Stats              classification by count of free blocks, memory
+//     cost(), a const CostBound*          with stats(): cost, by a bound of its own (cost.hpp)
 //     Promises promises() const           what the answers may be; without it, all of the contract
 //     using Rewindable = itself           all its state lies in its own bytes and in its metadata resource, none behind pointers
 //                                         to elsewhere: a state can be kept and put back as bytes (explore is faster with it)
@@ -56,6 +57,8 @@
 #include "vmap/stats.hpp"
 
 namespace vmapcheck {
+
+class CostBound;
 
 /// What a subject is constructed from.
 struct SubjectConfig {
@@ -104,6 +107,11 @@ concept Inspectable = requires(const S& subject) {
 template <class S>
 concept Accountable = requires(const S& subject) {
   { subject.stats() } -> std::convertible_to<vmap::Stats>;
+};
+
+template <class S>
+concept BoundsCost = requires(const S& subject) {
+  { subject.cost() } -> std::same_as<const CostBound*>;
 };
 
 /// Says of itself, not of what it derives from, that bytes are all it is.
@@ -158,6 +166,8 @@ class AnySubject {
   /// What it holds, for pictures: at most `items_max` of each list.
   [[nodiscard]] virtual Holding holding(std::size_t items_max) const = 0;
   virtual void stats(vmap::Stats& stats) const = 0;
+  /// What it may cost, by what stats() counts; null: anything. Lives as long as the subject.
+  [[nodiscard]] virtual const CostBound* cost() const { return nullptr; }
   /// Where all of its state lies, besides what it has in its metadata resource: bytes that may be copied away and back.
   /// Empty where that cannot be said.
   [[nodiscard]] virtual std::span<std::byte> memory() { return {}; }
@@ -262,6 +272,10 @@ class Erased final : public AnySubject {
   }
   void stats(vmap::Stats& stats) const override {
     if constexpr (Accountable<S>) stats = subject_.stats();
+  }
+  [[nodiscard]] const CostBound* cost() const override {
+    if constexpr (BoundsCost<S>) return subject_.cost();
+    return nullptr;
   }
   [[nodiscard]] std::span<std::byte> memory() override {
     if constexpr (Rewinds<S>) return std::as_writable_bytes(std::span(&subject_, 1));

@@ -34,8 +34,8 @@ auto TreeChecker::walk(const SeenNode& node, const SeenNode& parent, int depth) 
   if (node.parent != parent.at) broken(finding_.tree, node, "its parent link does not lead to its parent");
   if (node.red && parent.red) broken(finding_.tree, node, "is red, and so is its parent");
 
-  finding_.outline =
-      finding_.outline << 3 | (node.left != nullptr ? 4 : 0) | (node.right != nullptr ? 2 : 0) | (node.red ? 1 : 0);
+  finding_.structure =
+      finding_.structure << 3 | (node.left != nullptr ? 4 : 0) | (node.right != nullptr ? 2 : 0) | (node.red ? 1 : 0);
   finding_.depth = std::max(finding_.depth, static_cast<std::size_t>(depth) + 1);
   const Subtree left = walk(seen(node.left), node, depth + 1);
   const Range range = node.range();
@@ -47,8 +47,8 @@ auto TreeChecker::walk(const SeenNode& node, const SeenNode& parent, int depth) 
   blocks_->push_back(range);
   values_.emplace_back(node.at, node.subtree_max_size);
   const auto mix = [](std::uint64_t& hash, std::uint64_t n) { hash = (hash ^ n) * 0x9e3779b97f4a7c15u + (n >> 29); };
-  for (std::uint64_t* const hash : {&finding_.shape, &finding_.form}) {
-    mix(*hash, hash == &finding_.shape ? reinterpret_cast<std::uintptr_t>(node.at) : node.subtree_max_size);
+  for (std::uint64_t* const hash : {&finding_.node_hash, &finding_.tree_hash}) {
+    mix(*hash, hash == &finding_.node_hash ? reinterpret_cast<std::uintptr_t>(node.at) : node.subtree_max_size);
     mix(*hash, range.begin);
     mix(*hash, range.end);
     mix(*hash, static_cast<std::uint64_t>(depth) * 2 + (node.red ? 1 : 0));

@@ -51,14 +51,14 @@ concept TreeView = requires(const V& view, typename V::Node node) {
 struct TreeFinding {
   std::optional<std::string> tree;
   std::optional<std::string> augment;
-  std::uint64_t shape = 0;  ///< check_all(): a hash of nodes, ranges, colours and links: equal if nothing changed
-  std::uint64_t form = 0;   ///< check_all(): a hash of ranges, colours, depths and maxima: equal for equal trees
-  std::size_t depth = 0;    ///< check_all(): nodes on the longest path from the root
-  /// check_all(), of a tree of at most outline_nodes_max: which children each node has and whether it is red, three
-  /// bits a node, in the order root, left, right. With the blocks, all that distinguishes a sound tree from another.
-  std::uint64_t outline = 0;
 
-  static constexpr std::size_t outline_nodes_max = 21;
+  // Of check_all() alone:
+  std::uint64_t node_hash = 0;  ///< equal where the same nodes in memory have the same ranges, places and colours
+  std::uint64_t tree_hash = 0;  ///< equal where the ranges, places, colours and maxima are, in whatever nodes
+  /// No hash: equal where nodes have the same places and colours, whatever blocks they hold. In the order root, left,
+  /// right, three bits a node: has a left child, has a right child, is red. Exact up to 21 nodes.
+  std::uint64_t structure = 0;
+  std::size_t depth = 0;  ///< nodes on the longest path from the root
 };
 
 /// The free blocks around an address, as check_near() met them.
