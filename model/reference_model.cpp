@@ -43,9 +43,16 @@ ReferenceModel::ReferenceModel(const Space& space) : space_(space) {
   for (const Range range : space_.busy) occupy(range, std::nullopt);
 }
 
+// ---- What the contract calls invalid_argument
+
 bool ReferenceModel::is_valid(const Request& request) const {
   return request.size != 0 && request.size % space_.granule == 0 && power_of_two(request.align) &&
          request.within.begin <= request.within.end;
+}
+
+bool ReferenceModel::is_valid(Range exactly) const {
+  return exactly.begin < exactly.end && exactly.begin >= space_.range.begin && exactly.end <= space_.range.end &&
+         exactly.begin % space_.granule == 0 && exactly.end % space_.granule == 0;
 }
 
 bool ReferenceModel::is_valid(const Congruent& op) const {
@@ -53,73 +60,69 @@ bool ReferenceModel::is_valid(const Congruent& op) const {
   const Sorted sorted(op);
   Wide end = 0;
   for (const vmap::Block& block : sorted.blocks) {
-    if (block.size == 0 || block.size % space_.granule != 0 || block.offset % space_.granule != 0 || block.offset < end)
-      return false;
+    if (block.size == 0 || block.size % space_.granule != 0 || block.offset % space_.granule != 0) return false;
+    if (block.offset < end) return false;  // it overlaps the one before
     end = Wide{block.offset} + block.size;
     if (end > vmap::address_max) return false;
   }
   return true;
 }
 
+// ---- Where something is placed
+
+/// The lowest place, in the first gap that has one.
 Result<Allocation> ReferenceModel::predict(const Request& request) const {
   if (!is_valid(request)) return std::unexpected(Error::invalid_argument);
   const Size align = std::max(request.align, space_.granule);
-
-  // Gap by gap, from the one before or around the window's begin.
-  auto area = areas_.upper_bound(request.within.begin);
-  const auto last = areas_.end();
-  Address begin = gap_before(area).begin;
-  for (;; begin = area->second.end, ++area) {
-    const Range gap{begin, area == last ? space_.range.end : area->first};
+  for (auto next = areas_.upper_bound(request.within.begin);; ++next) {
+    const Range gap = gap_before(next);
     if (const auto range = lowest_in(gap, request.within, request.size, align))
       return Allocation{*range, fit_of(gap, *range)};
-    if (area == last || gap.end >= request.within.end) break;
+    if (next == areas_.end() || gap.end >= request.within.end) return std::unexpected(Error::no_space);
   }
-  return std::unexpected(Error::no_space);
 }
 
+/// That place, or none.
 Result<Allocation> ReferenceModel::predict(Range exactly) const {
-  if (exactly.begin >= exactly.end || exactly.begin < space_.range.begin || exactly.end > space_.range.end ||
-      exactly.begin % space_.granule != 0 || exactly.end % space_.granule != 0)
-    return std::unexpected(Error::invalid_argument);
+  if (!is_valid(exactly)) return std::unexpected(Error::invalid_argument);
   if (!is_free(exactly)) return std::unexpected(Error::no_space);
   return Allocation{exactly, fit_of(gap_around(exactly.begin), exactly)};
 }
 
+/// The highest base at which all blocks are free. One step of `align` higher some block would leave its gap or the
+/// window at the top: so it is the highest multiple at which that block ends in that gap and the window, for one of all
+/// blocks and gaps.
 Result<Address> ReferenceModel::predict(const Congruent& op) const {
   if (!is_valid(op)) return std::unexpected(Error::invalid_argument);
-  const Sorted in_order(op);
-  const auto& sorted = in_order.blocks;
+  const Sorted sorted(op);
   const Size align = std::max(op.align, space_.granule);
-
   const auto fits = [&](Address base) {
     // From the top: a base that is too high fails at once.
-    return std::ranges::all_of(std::views::reverse(sorted), [&](const vmap::Block& block) {
-      const Wide block_begin = Wide{base} + block.offset;
-      const Wide block_end = block_begin + block.size;
-      return block_begin >= op.within.begin && block_end <= op.within.end && block_end <= space_.range.end &&
-             is_free({static_cast<Address>(block_begin), static_cast<Address>(block_end)});
+    return std::ranges::all_of(std::views::reverse(sorted.blocks), [&](const vmap::Block& block) {
+      const Wide begin = Wide{base} + block.offset, end = begin + block.size;
+      return begin >= op.within.begin && end <= op.within.end && end <= space_.range.end &&
+             is_free({static_cast<Address>(begin), static_cast<Address>(end)});
     });
   };
-  // At the highest base, one step of `align` higher some block would leave its gap or the window at the top: so it is
-  // the highest multiple at which that block is inside that gap and the window.
   std::optional<Address> highest;
   std::optional<Address> tried;  // with a large alignment many blocks and gaps lead to the same base
-  for (auto area = areas_.end();; --area) {
-    const Range gap = gap_before(area);
+  for (auto next = areas_.end();; --next) {
+    const Range gap = gap_before(next);
     if (highest && gap.end <= *highest) break;  // what fits there has a lower base
     const Address top = std::min(gap.end, op.within.end);
-    for (const vmap::Block& block : sorted) {
+    for (const vmap::Block& block : sorted.blocks) {
       if (gap.size() < block.size || Wide{block.offset} + block.size > top) continue;
       const Address base = (top - block.offset - block.size) / align * align;
       if ((!highest || base > *highest) && base != tried && fits(base)) highest = base;
       tried = base;
     }
-    if (area == areas_.begin()) break;
+    if (next == areas_.begin()) break;
   }
   if (!highest) return std::unexpected(Error::no_space);
   return *highest;
 }
+
+// ---- What is busy
 
 std::optional<Range> ReferenceModel::find(Address address) const {
   auto area = areas_.upper_bound(address);
@@ -133,6 +136,8 @@ const ReferenceModel::Area* ReferenceModel::busy_at(Address begin) const {
   const auto area = areas_.find(begin);
   return area == areas_.end() || area->second.lazy ? nullptr : &area->second;
 }
+
+// ---- Whether an answer keeps the promises
 
 std::optional<std::string> ReferenceModel::judge(const Request& request, const Result<Allocation>& expected,
                                                  const Result<Allocation>& actual, const Promises& promises) const {
@@ -161,6 +166,8 @@ std::optional<std::string> ReferenceModel::judge(const Request& request, const R
   if (promises.fit_type && actual->fit != fit_of(gap_around(range.begin), range)) return mismatch(": wrong fit type");
   return std::nullopt;
 }
+
+// ---- What has happened
 
 void ReferenceModel::occupy(Range range, std::optional<Label> label) {
   areas_.emplace(range.begin, Area{range.end, false, label});
@@ -196,6 +203,58 @@ Size ReferenceModel::purge() {
   while (!lazy_.empty()) purge_one();
   return bytes;
 }
+
+// ---- The calls of an address space
+
+/// Before an allocation fails with no_space: a purge, then the hooks in their order, and another try after each that
+/// released something.
+template <class Place>
+auto ReferenceModel::until_satisfied(Place place) -> decltype(place()) {
+  auto answer = place();
+  const auto exhausted = [&] { return !answer && answer.error() == Error::no_space; };
+  if (exhausted() && purge() != 0) answer = place();
+  while (exhausted() && !hooks_.empty()) {
+    const Address begin = hooks_.front();
+    hooks_.erase(hooks_.begin());
+    if (free(begin)) answer = place();
+  }
+  return answer;
+}
+
+Result<Allocation> ReferenceModel::allocate(const Request& request) {
+  const auto placed = until_satisfied([&] { return predict(request); });
+  if (placed) occupy(placed->range, std::nullopt);
+  return placed;
+}
+
+Result<Allocation> ReferenceModel::allocate_at(Range range) {
+  const auto placed = until_satisfied([&] { return predict(range); });
+  if (placed) occupy(placed->range, std::nullopt);
+  return placed;
+}
+
+Result<Address> ReferenceModel::allocate_congruent(std::span<const vmap::Block> blocks, Size align, Range within) {
+  const Congruent op{{}, align, within, {blocks.begin(), blocks.end()}};
+  const auto base = until_satisfied([&] { return predict(op); });
+  if (base)
+    for (const vmap::Block& block : blocks)
+      occupy({*base + block.offset, *base + block.offset + block.size}, std::nullopt);
+  return base;
+}
+
+Result<Range> ReferenceModel::free(Address begin) {
+  if (busy_at(begin) == nullptr) return std::unexpected(Error::not_busy);
+  return vacate(begin);
+}
+
+Result<Range> ReferenceModel::free_lazily(Address begin) {
+  if (busy_at(begin) == nullptr) return std::unexpected(Error::not_busy);
+  const Range area = retire(begin);
+  if (space_.lazy_limit && lazy_bytes_ > *space_.lazy_limit) purge();
+  return area;
+}
+
+// ---- What there is
 
 std::vector<Range> ReferenceModel::gaps() const {
   std::vector<Range> gaps;

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What should happen. The model keeps the areas in order of address and nothing else; free space is the gaps between
-// them. It has no coalescing, no split, no cached maximum and no tree of its own, so that it cannot share such faults
-// with a subject. Its arithmetic has 128 bits: sums are written as they are meant. It is to be read in five minutes,
+// What should happen: docs/contract.md, in its plainest form. There is a map of areas, and free space is what lies
+// between them. There is no coalescing, no split, no cached maximum and no tree of blocks, so that the model cannot
+// share such faults with a subject. Sums are written as they are meant, in 128 bits. It is to be read in five minutes,
 // not to be fast: an allocation looks at every gap from the window's begin on.
 //
 //     ReferenceModel model({.range = {0x1000, 0x9000}, .granule = 0x1000});
 //     auto expected = model.predict(vmap::Request{.size = 0x2000});  // [0x1000, 0x3000), left_edge; changes nothing
-//     model.occupy(expected->range, Label{0});
+//     model.occupy(expected->range, Label{0});                        // whoever judges a subject follows its answer
 //     model.vacate(0x1000);                                           // [0x1000, 0x9000): the gap that resulted
+//     (void)model.allocate({.size = 0x2000});                         // as an address space does it
+//
+// Every driver judges by this one: the executor predicts, and follows what the subject answers; RapidCheck's state
+// machine calls it like an address space.
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "model/areas.hpp"
 #include "model/op.hpp"
 #include "model/promises.hpp"
 #include "vmap/error.hpp"
@@ -26,14 +31,20 @@ namespace vmapcheck {
 
 class ReferenceModel {
  public:
-  using Area = vmapcheck::Area;
-  using Areas = vmapcheck::Areas;
+  /// What is not free: busy, or freed lazily and not purged yet.
+  struct Area {
+    Address end = 0;
+    bool lazy = false;
+    std::optional<Label> label{};  ///< of the op that allocated it; none for what was busy from the start
+  };
+  using Areas = std::map<Address, Area>;  ///< by their begin
 
   /// Requires a space without defect (see trace.hpp).
   explicit ReferenceModel(const Space& space);
 
   /// False where the answer is invalid_argument in every state.
   [[nodiscard]] bool is_valid(const vmap::Request& request) const;
+  [[nodiscard]] bool is_valid(Range exactly) const;
   [[nodiscard]] bool is_valid(const Congruent& op) const;
 
   // Predictions for this state, without purge and hooks. They change nothing.
@@ -67,10 +78,21 @@ class ReferenceModel {
   /// The last of lazy() becomes free; returns the gap around it. Requires that there is one.
   Range purge_one();
 
+  // The calls of an address space: the answer, and what follows from it.
+
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request);
+  vmap::Result<vmap::Allocation> allocate_at(Range range);
+  vmap::Result<Address> allocate_congruent(std::span<const vmap::Block> blocks, Size align, Range within);
+  vmap::Result<Range> free(Address begin);
+  vmap::Result<Range> free_lazily(Address begin);
+  /// Registers a hook that frees the busy area at `begin`, if there is one, the one time that it is called. True: it
+  /// was registered.
+  bool free_on_exhaustion(Address begin) { return hooks_.push_back(begin), true; }
+
   // What there is.
 
   [[nodiscard]] const Space& space() const { return space_; }
-  /// Busy and lazily freed areas, by their begin.
+  /// Busy and lazily freed areas.
   [[nodiscard]] const Areas& areas() const { return areas_; }
   /// The free space, in ascending order.
   [[nodiscard]] std::vector<Range> gaps() const;
@@ -90,11 +112,15 @@ class ReferenceModel {
   [[nodiscard]] const std::vector<Address>& lazy() const { return lazy_; }
 
  private:
+  template <class Place>
+  auto until_satisfied(Place place) -> decltype(place());
+
   Space space_;
   Areas areas_;
   Size busy_bytes_ = 0;
   Size lazy_bytes_ = 0;
   std::vector<Address> lazy_;
+  std::vector<Address> hooks_;  ///< not called yet
 };
 
 }  // namespace vmapcheck

@@ -83,7 +83,7 @@ bad_arguments() {
   for option in --dir --jobs --time --execs --plateau --disk --memory --stop-on-first --known --engine --target; do
     says out "$option"
   done
-  verdict "exit statuses" "0 2 3 4 5 10 11 12" "$(statuses)"
+  verdict "exit statuses" "0 2 3 4 5 10 11 12 15" "$(statuses)"
   local bad
   for bad in '--time 0' '--time x' '--execs 0' '--execs -1' '--plateau 0' '--disk 1' '--disk 2X' '--memory 1M' '--memory -2G' \
     '--disk 99999999999999999999' '-j 0' '-j 2000' '--engine none' '--frobnicate'; do

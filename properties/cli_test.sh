@@ -107,7 +107,7 @@ usage() {
   run 0 --version
   says out '^vmapcheck [0-9]'
   run 0 --help
-  verdict "exit statuses" "0 2 3 4 5 10 11 12 13 14" "$(statuses)"
+  verdict "exit statuses" "0 2 3 4 5 10 11 12 13 14 15" "$(statuses)"
   local command
   for command in check campaign replay show; do
     run 0 "$command" --help
@@ -123,7 +123,7 @@ usage() {
     silent err
   done
   run 0 corpus --help
-  verdict "exit statuses" "0 2 3 4 5 10 12" "$(statuses)"
+  verdict "exit statuses" "0 2 3 4 5 10 12 15" "$(statuses)"
   run 0 subjects --help
   verdict "exit statuses" "0 2 3 4" "$(statuses)"
   run 2

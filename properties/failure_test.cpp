@@ -179,6 +179,16 @@ TEST(Signature, OfADeathHasTheTwoInnermostFrames) {
   EXPECT_EQ(signature(death(memory_limit, "", {"mine::f"})), "memory-limit in mine::f");
 }
 
+TEST(Signature, OfWhatIsVmapchecksOwnFaultSaysSoAndIsLikeNoOther) {
+  const Failure own = death(FailureKind::oracle, "SIGSEGV", {"vmapcheck::GapIndex::take", "vmapcheck::Executor::step"});
+  EXPECT_EQ(signature(own), "oracle SIGSEGV in vmapcheck::GapIndex::take");
+  EXPECT_EQ(short_name(own), "oracle");
+  for (const Kept kept : {Kept::signature, Kept::kind, Kept::anything}) {
+    EXPECT_TRUE(alike(own, own, kept));
+    EXPECT_FALSE(alike(own, death(FailureKind::signal, "SIGSEGV", own.frames), kept));
+  }
+}
+
 TEST(Signature, OfAHangIsTheKindOfOpForTheFramesAreWhereItWasStopped) {
   Failure failure = death(FailureKind::hang, "", {"mine::f"});
   failure.op = FreeAt{1};
@@ -256,25 +266,27 @@ TEST(SubjectFrames, HaveAFunctionThatCalledItselfOnce) {
 }
 
 TEST(SubjectFrames, OfNothingAreNone) {
-  EXPECT_TRUE(subject_frames({}).empty());
+  EXPECT_TRUE(blame_for({}).frames.empty());
   const std::uintptr_t nowhere[] = {0, 1, ~std::uintptr_t{0}};
-  EXPECT_TRUE(subject_frames(nowhere).empty());
+  EXPECT_TRUE(blame_for(nowhere).frames.empty());
+  EXPECT_FALSE(blame_for(nowhere).harness);
 }
 
 [[gnu::noinline]] void a_function_of_this_test() {}
 
-TEST(FunctionsAt, KnowsTheFunctionAtAnAddress) {
+TEST(FramesAt, KnowTheFunctionAtAnAddressAndItsFile) {
   const auto address = reinterpret_cast<std::uintptr_t>(&a_function_of_this_test);
-  const std::vector<std::string>& functions = functions_at(address);
-  ASSERT_EQ(functions.size(), 1u);
-  EXPECT_TRUE(functions[0].find("a_function_of_this_test") != std::string::npos) << functions[0];
-  EXPECT_EQ(&functions_at(address), &functions);  // looked up once
+  const std::vector<Frame>& frames = frames_at(address);
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_TRUE(frames[0].function.find("a_function_of_this_test") != std::string::npos) << frames[0].function;
+  EXPECT_TRUE(frames[0].file.ends_with("properties/failure_test.cpp")) << frames[0].file;
+  EXPECT_EQ(&frames_at(address), &frames);  // looked up once
 }
 
-TEST(FunctionsAt, SaysWhereAnAddressIsThatNothingIsKnownOf) {
-  const std::vector<std::string>& functions = functions_at(1);
-  ASSERT_EQ(functions.size(), 1u);
-  EXPECT_EQ(functions[0], "?+0x1");
+TEST(FramesAt, SayWhereAnAddressIsThatNothingIsKnownOf) {
+  const std::vector<Frame>& frames = frames_at(1);
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].function, "?+0x1");
 }
 
 }  // namespace

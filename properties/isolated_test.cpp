@@ -163,6 +163,26 @@ TEST(RunIsolated, IsEndedByItsCaller) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(1000));
 }
 
+// ---- Whose fault it is
+
+/// Overwrites the model's granule, by which the model then divides.
+struct Overwrites : ModelSubject {
+  explicit Overwrites(const SubjectConfig& config) : ModelSubject(config), space(const_cast<Space*>(&config.space)) {}
+  vmap::Result<Range> free(Address begin) {
+    space->granule = 0;
+    return ModelSubject::free(begin);
+  }
+  Space* space;
+};
+
+TEST(RunIsolated, BlamesTheSubjectThatHasOverwrittenWhatTheHarnessThenDiesOf) {
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return Overwrites(config); });
+  const Failure failure = fail(trace_of("space 0x0..0x10\nfree-at 0x1\nalloc a0 size=1\n"), make);
+  EXPECT_NE(failure.kind, FailureKind::oracle) << signature(failure);
+  EXPECT_EQ(failure.step, 1u);
+  if (!is_sanitized()) EXPECT_EQ(signature(failure), "SIGFPE");
+}
+
 // ---- What broke first names the failure
 
 /// Says that nothing fits, and dies when it is destroyed after that.

@@ -258,6 +258,7 @@ std::optional<Exit> replay_one_saved(const Common& common, const Options& option
 
 Exit report_found(const Common& common, const Options& options, Run& run) {
   const CheckReport::Found& found = *run.report.found;
+  stop_if_oracle(found.failure, found_by(run));
   if (!common.json)
     out(fmt::format("\nfound: case {} fails at step {}: {}\n{}", found.case_index, found.failure.step,
                     signature(found.failure) + ": " + one_line(found.failure.violation.detail),

@@ -20,6 +20,7 @@ enum class Exit : int {
   flaky = 12,
   not_reproduced = 13,
   coverage = 14,
+  oracle = 15,
 };
 
 struct ExitMeaning {
@@ -27,7 +28,7 @@ struct ExitMeaning {
   std::string_view meaning;
 };
 
-inline constexpr std::array<ExitMeaning, 10> exit_meanings{{
+inline constexpr std::array<ExitMeaning, 11> exit_meanings{{
     {Exit::ok, "nothing found"},
     {Exit::usage, "usage, or malformed input"},
     {Exit::subject, "the subject cannot be run"},
@@ -38,6 +39,7 @@ inline constexpr std::array<ExitMeaning, 10> exit_meanings{{
     {Exit::flaky, "flaky: what failed once did not fail again"},
     {Exit::not_reproduced, "did not reproduce"},
     {Exit::coverage, "a demanded coverage was missed"},
+    {Exit::oracle, "vmapcheck itself is at fault"},
 }};
 
 /// Ends the command: thrown from wherever it becomes clear that there is nothing more to do.

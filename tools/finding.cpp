@@ -69,6 +69,7 @@ void say_in_comments(Finding& finding) {
 }
 
 Finding as_found(const SubjectEntry& subject, const Trace& trace, const Failure& failure, const std::string& found_by) {
+  stop_if_oracle(failure, found_by);
   Finding finding{&subject, {}, trace, failure, std::nullopt, signature(failure), found_by, std::nullopt};
   say_in_comments(finding);
   finding.original = finding.trace;

@@ -10,6 +10,7 @@
 #include "harness/verify/isolated.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
+#include "tools/report.hpp"
 
 namespace vmapcheck::tool {
 
@@ -64,6 +65,7 @@ Ran run_in_child(const Trace& trace, const std::function<std::optional<Failure>(
   } else {
     ran.failure = unpack(answer, trace);
   }
+  stop_if_oracle(ran.failure);
   ran.steps = ran.failure && ran.failure->phase != Phase::end
                   ? std::min(trace.ops.size(), ran.failure->step + (ran.failure->phase == Phase::op ? 1 : 0))
                   : trace.ops.size();

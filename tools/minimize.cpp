@@ -174,6 +174,7 @@ Reproduced reproduce(const Trace& trace, const SubjectEntry& subject, const Opti
     auto outcome = run_isolated(trace, subject.make, how);
     if (!outcome) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(outcome.error()))};
     if (interrupted()) throw Stop{Exit::interrupted, "interrupted"};
+    stop_if_oracle(*outcome);
     return *std::move(outcome);
   };
   const auto first = run(isolated);

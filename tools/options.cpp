@@ -70,7 +70,8 @@ std::string help_footer(const std::string& examples, std::initializer_list<Exit>
   }
   text += "\nExit status:\n";
   for (const auto& [status, meaning] : exit_meanings)
-    if (statuses.size() == 0 || std::ranges::find(statuses, status) != statuses.end())
+    if (statuses.size() == 0 ||
+        std::ranges::find(statuses, status == Exit::oracle ? Exit::violation : status) != statuses.end())
       text += fmt::format("  {:>2}  {}\n", static_cast<int>(status), meaning);
   text.pop_back();
   return text;

@@ -116,6 +116,7 @@ int weight(Exit status) {
     case Exit::subject: return 2;
     case Exit::io: return 3;
     case Exit::flaky: return 4;
+    case Exit::oracle: return 6;
     default: return 5;
   }
 }

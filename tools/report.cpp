@@ -49,6 +49,13 @@ Address focus_of(const Failure& failure, Range space);
 
 // ---- Running
 
+void stop_if_oracle(const std::optional<Failure>& failure, const std::string& command) {
+  if (!failure || failure->kind != FailureKind::oracle) return;
+  throw Stop{Exit::oracle, fmt::format("{} ({}, {}); please report this, with {}",
+                                       one_line(failure->violation.detail, 600), one_line(signature(*failure)),
+                                       one_line(place_of(*failure)), command.empty() ? "what was run" : command)};
+}
+
 std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, std::optional<Checking> checking,
                               const OnStep& on_step) {
   const Checking how = checking.value_or(checking_of(trace));

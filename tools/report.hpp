@@ -48,6 +48,10 @@ struct Row {
 [[nodiscard]] nlohmann::ordered_json json_of(const Coverage& coverage);
 [[nodiscard]] nlohmann::ordered_json json_of(const Failure& failure);
 
+/// Where vmapcheck itself is at fault, ends the command with Exit::oracle: what it says of the subject is not to be
+/// believed then, nor to be minimized or saved. `command` is what to report, if it is known.
+void stop_if_oracle(const std::optional<Failure>& failure, const std::string& command = "");
+
 /// Called in the child for each step, also for the one that shows a violation.
 using OnStep = std::function<void(std::size_t step, const Op& op, const Answer& answer)>;
 

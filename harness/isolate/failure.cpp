@@ -145,6 +145,8 @@ std::string signature(const Failure& failure) {
     case FailureKind::exception: return with_frames("exception " + failure.what);
     case FailureKind::exit: return "exit " + failure.what;
     case FailureKind::memory_limit: return with_frames("memory-limit");
+    case FailureKind::oracle:
+      return "oracle " + failure.what + (failure.frames.empty() ? "" : " in " + failure.frames.front());
     case FailureKind::hang: break;
   }
   if (failure.phase == Phase::construction) return "hang in construction";
@@ -152,6 +154,7 @@ std::string signature(const Failure& failure) {
 }
 
 bool alike(const Failure& a, const Failure& b, Kept kept) {
+  if ((a.kind == FailureKind::oracle) != (b.kind == FailureKind::oracle)) return false;
   return kept == Kept::anything || (kept == Kept::kind ? a.kind == b.kind : signature(a) == signature(b));
 }
 

@@ -11,6 +11,10 @@
 //     memory_limit   the frames                                   memory-limit in Mine::grow
 //     hang           the kind of op, not where it was stopped,    hang in alloc
 //                    which differs from run to run
+//     oracle         what vmapcheck itself died of, and where     oracle std::logic_error in vmapcheck::GapIndex::predict
+//
+// The last one is no failure of the subject: the model, the executor or what they use is at fault. Whoever meets it
+// stops, for what vmapcheck says is not to be believed then.
 //
 // Frames are functions without parameters and template arguments, the innermost first; those of the standard library
 // and of the harness do not count.
@@ -29,10 +33,10 @@
 
 namespace vmapcheck {
 
-enum class FailureKind : std::uint8_t { violation, sanitizer, signal, exception, exit, memory_limit, hang };
+enum class FailureKind : std::uint8_t { violation, sanitizer, signal, exception, exit, memory_limit, hang, oracle };
 
-inline constexpr std::array<std::string_view, 7> failure_kind_names{"violation", "sanitizer",    "signal", "exception",
-                                                                    "exit",      "memory-limit", "hang"};
+inline constexpr std::array<std::string_view, 8> failure_kind_names{"violation", "sanitizer",    "signal", "exception",
+                                                                    "exit",      "memory-limit", "hang",   "oracle"};
 
 [[nodiscard]] constexpr std::string_view name(FailureKind kind) {
   return failure_kind_names[static_cast<std::size_t>(kind)];
@@ -52,7 +56,7 @@ struct Failure {
   FailureKind kind = FailureKind::violation;
   Phase phase = Phase::op;
   std::string what{};                 ///< of a death: "SIGSEGV", "heap-use-after-free", "std::out_of_range", "3"
-  std::vector<std::string> frames{};  ///< the subject's functions where it died, the innermost first
+  std::vector<std::string> frames{};  ///< where it died, the innermost first: the subject's, or vmapcheck's own
   std::string report{};               ///< what was printed on standard error while it died: lines
 };
 
@@ -67,6 +71,7 @@ inline constexpr std::array<std::string_view, 3> kept_names{"signature", "kind",
 
 [[nodiscard]] constexpr std::string_view name(Kept kept) { return kept_names[static_cast<std::size_t>(kept)]; }
 
+/// What is vmapcheck's own fault is never like what is the subject's.
 [[nodiscard]] bool alike(const Failure& a, const Failure& b, Kept kept);
 
 /// The name of what failed, for file names and statistics: the invariant, or "sigsegv", "heap-use-after-free", "hang".

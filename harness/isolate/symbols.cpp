@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -36,8 +37,8 @@ class Symbolizer {
   Symbolizer& operator=(const Symbolizer&) = delete;
   ~Symbolizer();
 
-  /// Names of functions, the innermost first; empty if it does not answer.
-  std::vector<std::string> functions(std::uintptr_t offset);
+  /// The innermost first; empty if it does not answer.
+  std::vector<Frame> frames(std::uintptr_t offset);
 
  private:
   std::FILE* to_ = nullptr;
@@ -84,11 +85,11 @@ Symbolizer::~Symbolizer() {
 }
 
 /// An answer does not say how many functions it has: so another address is asked for behind it, which ends the answer.
-std::vector<std::string> Symbolizer::functions(std::uintptr_t offset) {
+std::vector<Frame> Symbolizer::frames(std::uintptr_t offset) {
   if (pid_ < 0 || to_ == nullptr || from_ == nullptr) return {};
   std::fprintf(to_, "0x%zx\n0x0\n", static_cast<std::size_t>(offset));
   std::fflush(to_);
-  std::vector<std::string> names;
+  std::vector<Frame> frames;
   char line[16384];
   bool answered = false;
   for (int n = -1; std::fgets(line, sizeof line, from_) != nullptr;) {
@@ -103,13 +104,18 @@ std::vector<std::string> Symbolizer::functions(std::uintptr_t offset) {
       n = 0;
       continue;
     }
-    // Lines alternate: a function, its place in the source.
-    if (n >= 0 && n++ % 2 == 0 && text != "??") names.emplace_back(text);
+    // A function, then its place: "file:line".
+    if (n < 0) continue;
+    if (n++ % 2 == 0)
+      frames.emplace_back(std::string(text));
+    else
+      frames.back().file = text.substr(0, text.rfind(':'));
   }
+  std::erase_if(frames, [](const Frame& frame) { return frame.function == "??"; });
   if (!answered) return {};
   for (int n = 0; n < 2; ++n)
-    if (std::fgets(line, sizeof line, from_) == nullptr) return names;  // those of the other address
-  return names;
+    if (std::fgets(line, sizeof line, from_) == nullptr) return frames;  // those of the other address
+  return frames;
 }
 
 /// Where an address lies.
@@ -161,7 +167,7 @@ std::string demangled(const char* symbol) {
   return text;
 }
 
-std::vector<std::string> look_up(std::uintptr_t address) {
+std::vector<Frame> look_up(std::uintptr_t address) {
   const Place place = place_of(address);
   static std::map<std::string, std::unique_ptr<Symbolizer>> symbolizers;
   if (place.module != "?") {
@@ -172,30 +178,58 @@ std::vector<std::string> look_up(std::uintptr_t address) {
           program_for("ASAN_SYMBOLIZER_PATH", {"llvm-symbolizer", "llvm-symbolizer-19", "addr2line"});
       symbolizer = std::make_unique<Symbolizer>(program, file);
     }
-    if (std::vector<std::string> names = symbolizer->functions(place.offset); !names.empty()) return names;
+    if (std::vector<Frame> frames = symbolizer->frames(place.offset); !frames.empty()) return frames;
   }
-  if (place.symbol != nullptr) return {demangled(place.symbol)};
+  if (place.symbol != nullptr) return {{demangled(place.symbol)}};
   char text[64];
   std::snprintf(text, sizeof text, "+0x%zx", static_cast<std::size_t>(place.offset));
-  return {place.module.substr(place.module.rfind('/') + 1) + text};
+  return {{place.module.substr(place.module.rfind('/') + 1) + text}};
 }
 
-enum class Owner { library, subject, harness };
+/// Whose code it is.
+enum class Owner {
+  library,  ///< the standard library, which anybody calls; or the harness, where it is called like one
+  subject,
+  border,   ///< through it the harness calls a subject
+  judge,    ///< the executor, which predicts and judges
+  death,    ///< notes how the process dies; or ran the work that dies
+  harness,  ///< the rest of it, also where a subject uses it
+};
 
-/// To whom a function belongs, by its name.
-Owner owner_of(std::string_view name) {
-  const auto begins_with = [name](std::initializer_list<std::string_view> prefixes) {
-    return std::ranges::any_of(prefixes, [name](std::string_view prefix) { return name.starts_with(prefix); });
-  };
-  // Members of templates and of types without a name are not always qualified.
-  if (name == "~Erased" || begins_with({"vmapcheck::Executor::", "vmapcheck::Erased::", "vmapcheck::factory",
-                                        "vmapcheck::run", "vmapcheck::walk", "vmapcheck::perform"}))
-    return Owner::harness;
-  if (name.empty() || begins_with({"std::", "__gnu_cxx::", "__", "operator new", "operator delete",
-                                   "vmapcheck::MetadataResource::", "vmapcheck::Stack::take", "vmapcheck::on_terminate",
-                                   "vmapcheck::on_deadly_signal", "vmapcheck::on_cpu_tick", "vmapcheck::note_no_memory",
-                                   "vmapcheck::on_undefined_report"}))
-    return Owner::library;
+/// Files of the harness, by the end of their paths: a build may say any directory before it. The first that fits
+/// counts.
+struct Room {
+  std::string_view files;
+  Owner owner;
+};
+constexpr Room rooms[] = {
+    {"/harness/isolate/", Owner::death},
+    {"/harness/verify/metadata_resource.hpp", Owner::library},
+    {"/harness/verify/subject.hpp", Owner::border},
+    {"/harness/verify/model_subject.hpp", Owner::subject},  // it is one
+    {"/harness/verify/tree_view.", Owner::subject},         // reads its nodes
+    {"/harness/verify/holding.", Owner::subject},
+    {"/harness/verify/executor.", Owner::judge},
+    {"/harness/verify/", Owner::harness},
+    {"/harness/random/", Owner::harness},
+    {"/harness/reduce/", Owner::harness},
+    {"/harness/picture/", Owner::harness},
+    {"/harness/explore/", Owner::harness},
+    {"/model/reference_model.", Owner::harness},
+    {"/model/placement.hpp", Owner::harness},
+};
+
+Owner owner_of(const Frame& frame) {
+  // Names that the language keeps for the implementation.
+  const std::string name = function_name(frame.function);
+  for (const std::string_view reserved : {"std::", "__", "operator new", "operator delete"})
+    if (name.empty() || name.starts_with(reserved)) return Owner::library;
+  const std::string file = std::filesystem::path(frame.file).lexically_normal().string();
+  for (const auto& [files, owner] : rooms) {
+    // The folder of a room, or the stem of a file, is the last part of the path but for the rest of a name.
+    const std::size_t at = file.rfind(files);
+    if (at != std::string::npos && file.find('/', at + files.size()) == std::string::npos) return owner;
+  }
   return Owner::subject;
 }
 
@@ -225,40 +259,54 @@ void drop_unqualified(std::vector<std::string>& frames) {
 
 }  // namespace
 
-const std::vector<std::string>& functions_at(std::uintptr_t address) {
-  static std::map<std::uintptr_t, std::vector<std::string>> known;
+const std::vector<Frame>& frames_at(std::uintptr_t address) {
+  static std::map<std::uintptr_t, std::vector<Frame>> known;
   const auto found = known.find(address);
   if (found != known.end()) return found->second;
   return known.emplace(address, look_up(address)).first->second;
 }
 
-std::vector<std::string> subject_frames(std::span<const std::uintptr_t> stack) {
-  // These modules are libraries: neither this program nor a subject's shared object.
+Blame blame_for(std::span<const std::uintptr_t> stack) {
+  // Code that is not in this program, nor in a subject's shared object, is a library's.
   const auto in_library = [](std::uintptr_t address) {
     const std::string module = place_of(address).module;
     return module.find("/libc.so") != std::string::npos || module.find("/libstdc++.so") != std::string::npos ||
            module.find("/libgcc_s.so") != std::string::npos || module.find("/ld-linux") != std::string::npos ||
            module.find("/libm.so") != std::string::npos || module.find("vdso") != std::string::npos || module == "?";
   };
-  std::vector<std::string> frames;
+  Blame blame;
+  std::vector<std::string>& frames = blame.frames;
+  bool met_subject = false, met_harness = false;
+  const auto ended = [&](bool by_judge) {
+    blame.harness = !met_subject && (met_harness || by_judge);
+    drop_unqualified(frames);
+    return blame;
+  };
   constexpr std::size_t frames_max = 16;
   for (std::size_t i = 0; i < stack.size() && frames.size() < frames_max; ++i) {
     if (in_library(stack[i])) continue;
     // A return address is behind the call; only the innermost may be the instruction itself.
-    for (const std::string& full : functions_at(i == 0 ? stack[i] : stack[i] - 1)) {
-      const std::string name = function_name(full);
-      const Owner owner = owner_of(name);
-      if (owner == Owner::harness) {
-        qualify_last(frames, full);
-        drop_unqualified(frames);
-        return frames;
+    for (const Frame& frame : frames_at(i == 0 ? stack[i] : stack[i] - 1)) {
+      const std::string name = function_name(frame.function);
+      switch (owner_of(frame)) {
+        case Owner::library: continue;
+        case Owner::death:
+          if (frames.empty()) continue;  // it notes this death
+          return ended(false);
+        case Owner::border:
+          met_subject = true;
+          qualify_last(frames, frame.function);
+          return ended(false);
+        case Owner::judge:
+          if (!met_subject) frames.push_back(name);
+          return ended(true);
+        case Owner::subject: met_subject = true; break;
+        case Owner::harness: met_harness = true; break;
       }
-      if (owner == Owner::library || std::ranges::find(frames, name) != frames.end()) continue;
-      frames.push_back(name);
+      if (std::ranges::find(frames, name) == frames.end()) frames.push_back(name);
     }
   }
-  drop_unqualified(frames);
-  return frames;
+  return ended(false);
 }
 
 }  // namespace vmapcheck

@@ -2,8 +2,9 @@
 //
 // The one executor: every driver feeds it ops, one step at a time.
 //
-// Of a state with many areas the prediction comes from an index of gaps (model/gap_index.hpp), as the model would walk
-// for longer than all else takes; the model, which goes on following each answer, repeats one prediction in so many.
+// Of a state with many areas the prediction comes from an index of gaps (harness/verify/gap_index.hpp), as the model
+// would walk for longer than all else takes; the model, which goes on following each answer, repeats one prediction in
+// so many.
 //
 // A step predicts the answer on the reference model, asks the subject, lets the model judge and follow, and then checks
 // the invariants in their order. What a step costs depends on Checking; what it finds is named by the first invariant
@@ -25,6 +26,7 @@
 #include <expected>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,14 +40,13 @@
 #include "harness/isolate/isolation.hpp"
 #include "harness/verify/arena.hpp"
 #include "harness/verify/coverage.hpp"
+#include "harness/verify/gap_index.hpp"
 #include "harness/verify/invariants.hpp"
 #include "harness/verify/metadata_resource.hpp"
 #include "harness/verify/observation.hpp"
 #include "harness/verify/subject.hpp"
-#include "model/gap_index.hpp"
 #include "model/op.hpp"
 #include "model/reference_model.hpp"
-#include "model/sorted_chunks.hpp"
 #include "vmap/violation.hpp"
 
 namespace vmapcheck {
@@ -207,6 +208,9 @@ class Executor {
   void make_room();
   template <class Request>
   auto predict(const Request& request) -> decltype(std::declval<const ReferenceModel&>().predict(request));
+  template <class T>
+  static void demand_same(const vmap::Result<T>& by_model, const vmap::Result<T>& by_index);
+  void confirm_index(const Op& op) const;
   void use_gap_index_if_large();
   template <class Predict>
   auto expect(Predict predict) -> decltype(predict());
@@ -246,7 +250,7 @@ class Executor {
   Promises promises_;
 
   std::vector<Live> live_;
-  SortedChunks<Label, std::size_t> index_of_live_;
+  std::map<Label, std::size_t> index_of_live_;
   std::optional<GapIndex> gap_index_;  ///< of the model's gaps, where they are many
   std::uint64_t indexed_ = 0;          ///< predictions from it since the model repeated one
   std::vector<Hook> hooks_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "harness/isolate/symbols.hpp"
+#include "harness/verify/model_subject.hpp"
 #include "model/trace.hpp"
 
 namespace vmapcheck {
@@ -30,10 +31,40 @@ std::string describe(const Failure& failure, const Death& death) {
     case FailureKind::exit: text = "ended the process with status " + failure.what; break;
     case FailureKind::memory_limit: text = "used up the memory that it may have"; break;
     case FailureKind::hang: text = "did not come back"; break;
+    case FailureKind::oracle:
+      text = "vmapcheck is at fault, not the subject: it died of " + failure.what +
+             (death.detail.empty() ? "" : ": " + death.detail);
+      break;
   }
   for (std::size_t i = 0; i < std::min<std::size_t>(failure.frames.size(), 6); ++i)
     text += (i == 0 ? ", in " : " < ") + failure.frames[i];
   return text;
+}
+
+/// True where the harness dies on the trace although the model stands in the subject's place.
+bool dies_on_the_model(const Trace& trace) {
+  const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
+    (void)run(trace, model_subject(), {.checking = checking_of(trace), .beacon = beacon});
+    return std::nullopt;
+  };
+  const Walked walked = walk(1, work);
+  return walked.death && blame_for(walked.death->frames).harness;
+}
+
+/// An exception is thrown by code that does what it was written for. But a subject can overwrite what is the harness's,
+/// which then crashes: a crash has to come on the model as well.
+bool is_fault_of_harness(const Death& death, const Trace& trace) {
+  switch (death.kind) {
+    case FailureKind::exception: return true;
+    case FailureKind::sanitizer:
+    case FailureKind::signal: return dies_on_the_model(trace);
+    case FailureKind::violation:
+    case FailureKind::exit:
+    case FailureKind::memory_limit:  // the subject may have used up the most of it
+    case FailureKind::hang:          // and the time
+    case FailureKind::oracle: return false;
+  }
+  return false;
 }
 
 }  // namespace
@@ -45,7 +76,12 @@ Failure failure_of(const Death& death, const Trace& trace) {
   failure.step = death.phase == Phase::construction ? 0 : static_cast<std::size_t>(death.step);
   if (failure.phase == Phase::op && failure.step < trace.ops.size()) failure.op = trace.ops[failure.step];
   failure.what = death.what;
-  failure.frames = subject_frames(death.frames);
+  Blame blame = blame_for(death.frames);
+  if (blame.harness && is_fault_of_harness(death, trace))
+    failure.kind = FailureKind::oracle;
+  else if (blame.harness)
+    blame.frames.clear();  // not the subject's
+  failure.frames = std::move(blame.frames);
   failure.report = death.report;
   failure.violation.detail = describe(failure, death);
   return failure;

@@ -21,7 +21,8 @@
 
 namespace vmapcheck {
 
-/// The failure that a death in the middle of `trace` is.
+/// The failure that a death in the middle of `trace` is. An exception that the harness throws, or a crash in it that
+/// comes as well with the model as the subject, is FailureKind::oracle. That is tried in another child.
 [[nodiscard]] Failure failure_of(const Death& death, const Trace& trace);
 
 /// The failure that a violation at `step` of `trace` is; the end of the trace if there is no such step.

@@ -10,9 +10,9 @@
 #include <variant>
 #include <vector>
 
+#include "harness/verify/gap_index.hpp"
 #include "harness/verify/layout.hpp"
 #include "harness/verify/tree_view.hpp"
-#include "model/gap_index.hpp"
 #include "model/op.hpp"
 #include "vmap/error.hpp"
 #include "vmap/request.hpp"

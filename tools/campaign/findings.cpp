@@ -24,6 +24,7 @@
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
 #include "tools/interruption.hpp"
+#include "tools/report.hpp"
 
 namespace vmapcheck::tool {
 namespace {
@@ -34,7 +35,9 @@ using nlohmann::ordered_json;
 std::vector<std::uint8_t> bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 
 std::expected<std::optional<Failure>, std::string> run_here(const Trace& trace, const SubjectEntry& subject) {
-  return run_isolated(trace, subject.make, {.keep_going = [] { return !interrupted(); }});
+  auto failure = run_isolated(trace, subject.make, {.keep_going = [] { return !interrupted(); }});
+  if (failure) stop_if_oracle(*failure);
+  return failure;
 }
 
 }  // namespace
@@ -125,6 +128,8 @@ Digested Findings::digest(std::string_view input, const Witness& witness, Moment
   if (witness.kind.empty()) return Digested::nothing;
   // It failed there, and does not here.
   const std::string what = !target_says.empty() ? target_says : witness.kind;
+  if (what.starts_with("oracle "))
+    throw Stop{Exit::oracle, fmt::format("vmapcheck is at fault, not the subject: {}; please report this", what)};
   FoundFailure* found = named(what);
   if (found == nullptr) {
     found = &add(what, input, witness.log, now);

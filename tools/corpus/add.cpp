@@ -89,6 +89,7 @@ Exit add_trace(const Common& common, const Options& options) {
   }
   const auto failure = run_isolated(trace, subject.make, {.keep_going = [] { return !interrupted(); }});
   if (!failure) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(failure.error()))};
+  stop_if_oracle(*failure);
   trace = relabel(trace);
   trace.comments = {because};
   make_directory(path.parent_path().string());

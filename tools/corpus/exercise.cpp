@@ -60,6 +60,7 @@ void exercise_corpus(Corpus& corpus, const SubjectEntry& subject, const std::str
   const auto all = exercise(
       corpus.traces.size(), [&](std::size_t i) { return read_input_trace(corpus.traces[i].file); }, subject.make,
       [&](std::size_t i, Exercised&& exercised) {
+        stop_if_oracle(exercised.failure);
         corpus.traces[i].exercised = std::move(exercised);
         done = i + 1;
         progress.update(line);

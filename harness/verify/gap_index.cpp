@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/gap_index.hpp"
+#include "harness/verify/gap_index.hpp"
 
 #include <algorithm>
 #include <ranges>
