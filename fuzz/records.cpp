@@ -73,9 +73,9 @@ struct Record {
 
 /// How many of a record's numbers a field takes: a used label its part, blocks the length of a first one.
 template <Meaning meaning>
-constexpr std::size_t numbers_of = meaning == Meaning::label_bound         ? 0
-                                   : std::is_same_v<Value<meaning>, Range> ? 2
-                                                                           : 1;
+constexpr std::size_t numbers_of = meaning == Meaning::label_bound           ? 0
+                                   : std::is_same_v<ValueOf<meaning>, Range> ? 2
+                                                                             : 1;
 
 /// Calls `visit(field, value, numbers)` for each field of the op with those of the record's numbers that are the
 /// field's: in the order of the fields, but blocks have the first.
@@ -172,7 +172,7 @@ class Reader {
  private:
   /// False where there is nothing that the field could name.
   template <Meaning meaning>
-  bool read_field(const Record& record, const std::uint64_t* numbers, Value<meaning>& value) const {
+  bool read_field(const Record& record, const std::uint64_t* numbers, ValueOf<meaning>& value) const {
     const std::uint64_t a = numbers[0];
     const bool exact = record.exact();
     using enum Meaning;
@@ -325,7 +325,7 @@ class Writer {
 
   /// False where the form cannot say it. Where it says something else, that is seen when it is read.
   template <Meaning meaning>
-  bool write_field(const Value<meaning>& value, Record& record, std::uint64_t* numbers) const {
+  bool write_field(const ValueOf<meaning>& value, Record& record, std::uint64_t* numbers) const {
     const Scale& scale = reader_.scale();
     const bool exact = record.exact();
     using enum Meaning;

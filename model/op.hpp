@@ -94,8 +94,8 @@ constexpr void for_each_field(Op& op, Visitor&& visit) {
 
 /// The first field of the op that has that meaning, or null.
 template <Meaning meaning>
-[[nodiscard]] constexpr const Value<meaning>* find_field(const Op& op) {
-  const Value<meaning>* found = nullptr;
+[[nodiscard]] constexpr const ValueOf<meaning>* find_field(const Op& op) {
+  const ValueOf<meaning>* found = nullptr;
   for_each_field(op, [&](auto field, const auto& value) {
     if constexpr (field.meaning == meaning)
       if (found == nullptr) found = &value;
@@ -103,8 +103,8 @@ template <Meaning meaning>
   return found;
 }
 template <Meaning meaning>
-[[nodiscard]] constexpr Value<meaning>* find_field(Op& op) {
-  return const_cast<Value<meaning>*>(find_field<meaning>(std::as_const(op)));
+[[nodiscard]] constexpr ValueOf<meaning>* find_field(Op& op) {
+  return const_cast<ValueOf<meaning>*>(find_field<meaning>(std::as_const(op)));
 }
 
 /// The label that the op binds, or null.

@@ -196,7 +196,7 @@ class Parser {
   }
 
   template <Meaning meaning>
-  bool read_field(std::string_view word, Value<meaning>& value) {
+  bool read_field(std::string_view word, ValueOf<meaning>& value) {
     if (!read(word, text_of(meaning).expected, value)) return false;
     if constexpr (meaning == Meaning::label_bound) {
       if (value.part != Label::whole) return mismatch(word, "a label without a part");

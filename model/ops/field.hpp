@@ -62,7 +62,7 @@ constexpr auto value_of_meaning() {
 
 /// The type of a field of that meaning.
 template <Meaning M>
-using Value = decltype(value_of_meaning<M>());
+using ValueOf = decltype(value_of_meaning<M>());
 
 /// What an op does to an area that its label or address names.
 enum class Frees : std::uint8_t { nothing, at_once, lazily };
@@ -74,7 +74,8 @@ struct Field {
   template <class Op>
   [[nodiscard]] static constexpr auto& of(Op& op) {
     auto& value = (op.*....*Path);
-    static_assert(std::is_same_v<std::remove_cvref_t<decltype(value)>, Value<M>>, "another type than the meaning has");
+    static_assert(std::is_same_v<std::remove_cvref_t<decltype(value)>, ValueOf<M>>,
+                  "another type than the meaning has");
     return value;
   }
 };
