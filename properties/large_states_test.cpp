@@ -14,6 +14,7 @@
 #include "harness/random/draw.hpp"
 #include "harness/verify/model_subject.hpp"
 #include "model/gap_index.hpp"
+#include "model/op_kinds.hpp"
 #include "model/reference_model.hpp"
 #include "model/sorted_chunks.hpp"
 #include "model/trace.hpp"
@@ -70,7 +71,8 @@ void follow(GapIndex& index, const Executor& executor, const Op& op, const std::
       placed != nullptr && std::ranges::any_of(before, [&](Range gap) { return gap.contains(placed->range); }) &&
       executor.model().lazy().empty())
     index.take(placed->range);
-  if (const auto* freed = std::get_if<Range>(&executor.answer()); freed != nullptr && op.index() <= 4)
+  if (const auto* freed = std::get_if<Range>(&executor.answer());
+      freed != nullptr && kind_frees[op.index()] == Frees::at_once)
     index.give(*freed);
   for (const Range gap : after)
     if (!is_in(before, gap) && index.first_above(gap.begin, 0) != gap) index.give(gap);
