@@ -32,7 +32,7 @@ Shape ordinary_shape(std::uint32_t free_blocks) {
   shape.space.granule = 0x1000;
   shape.space.lazy_limit = 0x8000;
   shape.weights = weights_usual;
-  shape.weights[9] = 0;  // hooks stay registered: a long run would only call spent ones
+  shape.weights[op_kind<OnExhaustion>] = 0;  // hooks stay registered: a long run would only call spent ones
   return shape;
 }
 

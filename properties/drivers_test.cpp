@@ -13,6 +13,7 @@
 
 #include "harness/random/choices.hpp"
 #include "harness/random/draw.hpp"
+#include "model/op_kinds.hpp"
 #include "properties/traces.hpp"
 #include "subjects/vmap_subject.hpp"
 
@@ -104,13 +105,13 @@ TEST(RandomChecking, FindsNothingInTheAllocatorAndExercisesEverything) {
     EXPECT_GT(coverage.coalescings[kind], 0u) << vmap::coalescing_names[kind];
   for (std::size_t of = 0; of < vmap::tree_case_count; ++of)
     EXPECT_GT(coverage.tree_cases[of], 0u) << vmap::tree_case_names[of];
-  // Each kind of allocation with each error that it can have, and each kind of free with its own.
-  for (const std::size_t op : {0u, 1u, 2u})
-    for (const auto error : {vmap::Error::invalid_argument, vmap::Error::no_space, vmap::Error::out_of_memory})
-      EXPECT_GT(coverage.errors[op][static_cast<std::size_t>(error)], 0u) << op_names[op] << " " << name(error);
-  for (const std::size_t op : {4u, 6u})
-    EXPECT_GT(coverage.errors[op][static_cast<std::size_t>(vmap::Error::not_busy)], 0u) << op_names[op];
-  for (const std::size_t op : {3u, 5u, 9u}) EXPECT_GT(coverage.skipped[op], 0u) << op_names[op];
+  for (std::size_t op = 0; op < op_kind_count; ++op) {
+    for (std::size_t e = 0; e < vmap::error_count; ++e) {
+      const auto error = static_cast<vmap::Error>(e);
+      EXPECT_EQ(coverage.errors[op][e] > 0, can_end_with(op, error)) << op_names[op] << " " << name(error);
+    }
+    EXPECT_EQ(coverage.skipped[op] > 0, kinds_with<Meaning::label_used>[op]) << op_names[op];
+  }
   EXPECT_GT(coverage.purges_on_limit, 0u);
   EXPECT_GT(coverage.purges_on_exhaustion, 0u);
   EXPECT_GT(coverage.hooks_called, 0u);
@@ -132,7 +133,7 @@ TEST(RandomChecking, IsRepeatable) {
 TEST(Grammar, RunsUnderAnOdometer) {
   Shape shape;
   shape.space = {.range = {0, 3}, .granule = 1, .lazy_limit = {}, .busy = {}};
-  shape.weights = {1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0};
+  shape.weights[op_kind<Alloc>] = shape.weights[op_kind<Free>] = 1;
   shape.granules_max = 2;
   shape.bad_in = shape.exact_fit_in = shape.align_in = shape.window_in = 1'000'000;
   struct Bounded {  // the large wheels stand still at their last place, which is "not this time"

@@ -12,6 +12,7 @@
 #include "harness/random/draw.hpp"
 #include "harness/verify/gap_index.hpp"
 #include "harness/verify/model_subject.hpp"
+#include "model/op_kinds.hpp"
 #include "model/reference_model.hpp"
 #include "model/trace.hpp"
 #include "properties/traces.hpp"
@@ -29,7 +30,7 @@ void follow(GapIndex& index, const Executor& executor, const Op& op, const std::
       executor.model().lazy().empty())
     index.take(placed->range);
   if (const auto* freed = std::get_if<Range>(&executor.answer());
-      freed != nullptr && (std::holds_alternative<Free>(op) || std::holds_alternative<FreeAt>(op)))
+      freed != nullptr && kind_frees[op.index()] == Frees::at_once)
     index.give(*freed);
   for (const Range gap : after)
     if (!is_in(before, gap) && index.first_above(gap.begin, 0) != gap) index.give(gap);

@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "harness/reduce/minimize.hpp"
@@ -25,6 +26,7 @@
 #include "harness/reduce/simplify.hpp"
 #include "harness/verify/isolated.hpp"
 #include "harness/verify/model_subject.hpp"
+#include "model/op_kinds.hpp"
 #include "properties/traces.hpp"
 #include "subjects/faulty.hpp"
 
@@ -34,7 +36,6 @@ namespace {
 using std::chrono::milliseconds;
 
 Trace trace_of(std::string_view text) { return parse_trace("vmapcheck-trace 1\n" + std::string(text)).value(); }
-std::size_t length_of(const Trace& trace) { return trace.ops.size() + trace.space.busy.size(); }
 
 /// Random traces that place and free much in little space.
 rc::Gen<Trace> short_traces() {
@@ -179,8 +180,8 @@ RC_GTEST_PROP(Concretised, TracesEndInTheSameState, ()) {
   if (!trace.ops.empty()) RC_ASSERT(concrete.ops.back() == trace.ops.back());
   // A purge that a request waited for does not happen where it is not searched for a place.
   RC_PRE(std::ranges::none_of(trace.ops, [](const Op& op) {
-    return std::holds_alternative<FailMetadata>(op) || std::holds_alternative<FreeLazily>(op) ||
-           std::holds_alternative<FreeLazilyAt>(op) || std::holds_alternative<OnExhaustion>(op);
+    return std::holds_alternative<FailMetadata>(op) || std::holds_alternative<OnExhaustion>(op) ||
+           kind_frees[op.index()] == Frees::lazily;
   }));
   RC_ASSERT(areas_before_last(concrete) == areas_before_last(trace));
 }
@@ -401,6 +402,51 @@ TEST(Minimize, GivesEachCandidateAShareOfItsTime) {
   EXPECT_EQ(minimal.trace.ops.size(), ops);
   EXPECT_GE(minimal.candidates, 8u);
   EXPECT_LE(asked[0], 1000u + ops);  // and once more at the end
+}
+
+/// Has no place for three bytes once it was asked for others, but takes more than its share of the time unless it was
+/// asked for an area before.
+struct FailsSlowly : TwoWays {
+  FailsSlowly(const Space& space, milliseconds time, std::uint64_t& clock)
+      : TwoWays(space), time_max(time), now(&clock) {}
+  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
+    if (!hurries) *now += (static_cast<std::uint64_t>(time_max.count()) - *now) / 8 + 1;
+    if (!std::exchange(asked, true)) return model_allocate(request);
+    return TwoWays::allocate(request);
+  }
+  std::optional<Range> find(Address) const {
+    hurries = true;
+    return std::nullopt;
+  }
+  vmap::Result<vmap::Allocation> model_allocate(const vmap::Request& request) {
+    const auto result = model.predict(request);
+    if (result) model.occupy(result->range, std::nullopt);
+    return result;
+  }
+  milliseconds time_max;
+  std::uint64_t* now;
+  bool asked = false;
+  mutable bool hurries = false;
+};
+
+TEST(Minimize, SaysNothingOfCandidatesThatTookMoreThanTheirShare) {
+  constexpr milliseconds time{1'000'000'000};
+  const SharedArray<std::uint64_t> clock(1);
+  const SubjectFactory make =
+      factory([&clock](const SubjectConfig& config) { return FailsSlowly(config.space, time, clock[0]); });
+  const Trace trace = trace_of("space 0x0..0x10\nfind 0x8\nalloc a0 size=2\nalloc a1 size=3\n");
+  const Failure failure = run_isolated(trace, make)->value();
+  MinimizeOptions options{.time = time, .search = false};
+  options.now = [&clock] { return std::chrono::steady_clock::time_point(milliseconds(clock[0])); };
+  clock[0] = 0;
+  const Minimized cut_short = minimize(trace, failure, make, options);
+  EXPECT_LT(clock[0], 1'000'000'000u);
+  EXPECT_EQ(cut_short.trace.ops.size(), 3u);
+  EXPECT_EQ(cut_short.minimality, Minimality::time_is_up);
+  options.time.reset();
+  const Minimized whole = minimize(trace, failure, make, options);
+  EXPECT_EQ(whole.trace.ops.size(), 2u);
+  EXPECT_EQ(whole.minimality, Minimality::too_many);
 }
 
 TEST(Minimize, TriesTheLastOpsOfALongTraceFirst) {
@@ -820,12 +866,7 @@ std::optional<std::size_t> fewest_by_brute_force(const SubjectFactory& make, vma
       Trace trace{{}, {.range = {0, granules}, .granule = 1, .lazy_limit = {}, .busy = {}}, {}};
       for (std::size_t i = 0; i < length; ++i) {
         Op op = words[digits[i]];
-        if (digits[i] < placing)
-          std::visit(
-              [&](auto& o) {
-                if constexpr (requires { o.label = Label{}; }) o.label = {static_cast<std::uint32_t>(i)};
-              },
-              op);
+        if (digits[i] < placing) *bound_label(op) = {static_cast<std::uint32_t>(i)};
         trace.ops.push_back(op);
       }
       const auto failure = run(trace, make).value();

@@ -18,7 +18,7 @@ namespace {
 Counts counts_of(std::uint64_t executions) {
   Counts counts{.executions = executions, .ops = 10 * executions, .skipped = executions / 2};
   counts.skipped_of[7] = counts.skipped;
-  counts.coverage.ops[0] = counts.ops;
+  counts.coverage.ops[op_kind<Alloc>] = counts.ops;
   counts.coverage.full_checks = executions;
   return counts;
 }

@@ -137,7 +137,9 @@ SavedFor saved_for(const Trace& trace) {
 bool is_same_subject(std::string_view a, std::string_view b) { return file_name_of(a) == file_name_of(b); }
 
 std::string how_minimal(const Finding& finding) {
-  if (!finding.minimized) return "not minimized";
+  const bool has_changed = finding.minimized && (finding.minimized->minimality != Minimality::time_is_up ||
+                                                 simplicity(finding.trace) != simplicity(relabel(finding.original)));
+  if (!has_changed) return "not minimized";
   return fmt::format("minimized from {} to {}{}", finding.original.ops.size(), count_of(finding.trace.ops.size(), "op"),
                      what_was_kept(finding));
 }

@@ -18,6 +18,7 @@
 
 #include "harness/verify/describe.hpp"
 #include "harness/verify/isolated.hpp"
+#include "model/op_kinds.hpp"
 #include "model/trace.hpp"
 #include "tools/exit_status.hpp"
 #include "tools/files.hpp"
@@ -103,15 +104,8 @@ std::string count_of(std::size_t number, std::string_view what) {
 // ---- Answers
 
 std::string text_of(const Op& op, const Answer& answer) {
-  const auto label = [&]() -> std::string {
-    return std::visit(
-        [](const auto& o) -> std::string {
-          if constexpr (requires { o.label; }) return print(o.label);
-          return "it";
-        },
-        op);
-  };
-  const bool lazily = std::holds_alternative<FreeLazily>(op) || std::holds_alternative<FreeLazilyAt>(op);
+  const auto label = [&] { return used_label(op) == nullptr ? "it" : print(*used_label(op)); };
+  const bool lazily = kind_frees[op.index()] == Frees::lazily;
   return std::visit(Overloaded{
                         [](Nothing) -> std::string { return "done"; },
                         [&](Skipped skipped) -> std::string {
@@ -335,13 +329,14 @@ Address focus_of(const Failure& failure, Range space) {
     std::from_chars(detail.data() + at + 2, detail.data() + detail.size(), address, 16);
     if (space.contains(address)) return address;
   }
-  if (failure.op) {
-    if (const auto* at = std::get_if<AllocAt>(&*failure.op); at != nullptr && space.contains(at->range.begin))
-      return at->range.begin;
-    if (const auto* freed = std::get_if<FreeAt>(&*failure.op); freed != nullptr && space.contains(freed->address))
-      return freed->address;
-  }
-  return space.begin;
+  Address focus = space.begin;
+  if (failure.op)
+    for_each_field(*failure.op, [&](auto field, const auto& value) {
+      const auto look_at = [&](Address address) { focus = space.contains(address) ? address : focus; };
+      if constexpr (field.meaning == Meaning::range) look_at(value.begin);
+      if constexpr (field.meaning == Meaning::address) look_at(value);
+    });
+  return focus;
 }
 
 /// The model's areas near `focus`: as much as can be seen.

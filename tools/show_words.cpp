@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "harness/verify/describe.hpp"
+#include "model/op_kinds.hpp"
 #include "model/trace.hpp"
 #include "tools/files.hpp"
 #include "tools/show.hpp"
@@ -47,7 +48,7 @@ Verdict verdict_of(const Ran& ran) {
 
 std::string effect_of(const Op& op, const Answer& answer, std::span<const Range> changed) {
   if (const auto* placed = std::get_if<vmap::Allocation>(&answer)) return effect_of(placed->fit);
-  const bool frees = std::holds_alternative<Free>(op) || std::holds_alternative<FreeAt>(op);
+  const bool frees = kind_frees[op.index()] == Frees::at_once;
   if (const auto* merged = std::get_if<Range>(&answer); merged != nullptr && frees && changed.size() == 1)
     return effect_of_free(*merged, changed.front());
   return "";

@@ -150,7 +150,7 @@ std::string signature(const Failure& failure) {
     case FailureKind::hang: break;
   }
   if (failure.phase == Phase::construction) return "hang in construction";
-  return "hang in " + (failure.op ? std::string(op_names[failure.op->index()]) : std::string("destruction"));
+  return "hang in " + std::string(failure.op ? name(*failure.op) : "destruction");
 }
 
 bool alike(const Failure& a, const Failure& b, Kept kept) {

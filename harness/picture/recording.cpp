@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 
+#include "model/op_kinds.hpp"
 #include "model/reference_model.hpp"
 
 namespace vmapcheck {
@@ -71,42 +73,43 @@ Snapshot snapshot_after(const Executor& executor, const Op& op, const std::optio
 
 /// Places what the op should have placed, unless the model has it already.
 void perform_on(ReferenceModel& model, const Op& op) {
-  const auto has = [&](Label label) {
-    return std::ranges::any_of(model.areas(), [&](const auto& entry) { return entry.second.label == label; });
+  const Label* const bound = bound_label(op);
+  if (bound == nullptr || std::ranges::any_of(model.areas(), [&](const auto& entry) {
+        return entry.second.label && entry.second.label->id == bound->id;
+      }))
+    return;
+  const auto occupy = [&](const vmap::Result<vmap::Allocation>& placed) {
+    if (placed) model.occupy(placed->range, *bound);
   };
-  if (const auto* alloc = std::get_if<Alloc>(&op); alloc != nullptr && !has(alloc->label)) {
-    if (const auto placed = model.predict(alloc->request)) model.occupy(placed->range, alloc->label);
-  } else if (const auto* exact = std::get_if<AllocAt>(&op); exact != nullptr && !has(exact->label)) {
-    if (const auto placed = model.predict(exact->range)) model.occupy(placed->range, exact->label);
-  } else if (const auto* areas = std::get_if<Congruent>(&op); areas != nullptr && !has({areas->label.id, 0})) {
-    if (const auto base = model.predict(*areas))
-      for (std::size_t i = 0; i < areas->blocks.size(); ++i) {
-        const Address begin = *base + areas->blocks[i].offset;
-        model.occupy({begin, begin + areas->blocks[i].size}, Label{areas->label.id, static_cast<std::uint32_t>(i)});
-      }
-  }
+  std::visit(Overloaded{[&](const Alloc& one) { occupy(model.predict(one.request)); },
+                        [&](const AllocAt& one) { occupy(model.predict(one.range)); },
+                        [&](const Congruent& one) {
+                          const auto base = model.predict(one);
+                          for (std::uint32_t i = 0; base && i < one.blocks.size(); ++i) {
+                            const Address begin = *base + one.blocks[i].offset;
+                            model.occupy({begin, begin + one.blocks[i].size}, Label{bound->id, i});
+                          }
+                        },
+                        []<class T>(const T&)
+                          requires(!has_field<T>(Meaning::label_bound))
+                        {}},
+                        op);
 }
 
 /// An area that the subject placed wrongly has no label in the model; in a picture it should.
 void label_answer(Snapshot& snapshot, const Op& op, const Answer& answer) {
-  const auto label_at = [&](Address begin, Label label) {
-    for (MapItem& item : snapshot.actual)
-      if (item.kind == ItemKind::busy && item.range.begin == begin && !item.label) item.label = label;
-  };
-  if (const auto* placed = std::get_if<vmap::Allocation>(&answer)) {
-    if (const auto* alloc = std::get_if<Alloc>(&op)) label_at(placed->range.begin, alloc->label);
-    if (const auto* exact = std::get_if<AllocAt>(&op)) label_at(placed->range.begin, exact->label);
-  }
-  const auto* base = std::get_if<Base>(&answer);
-  const auto* areas = std::get_if<Congruent>(&op);
-  if (base == nullptr || areas == nullptr) return;
-  std::unordered_map<Address, std::uint32_t> blocks;
-  for (std::size_t i = 0; i < areas->blocks.size(); ++i)
-    blocks.emplace(base->address + areas->blocks[i].offset, static_cast<std::uint32_t>(i));
+  std::unordered_map<Address, Label> labels;
+  if (const auto* const placed = std::get_if<vmap::Allocation>(&answer))
+    if (const Label* const label = area_label(op)) labels.emplace(placed->range.begin, *label);
+  const Blocks* const blocks = blocks_of(op);
+  if (const auto* const base = std::get_if<Base>(&answer); base != nullptr && blocks != nullptr)
+    for (std::uint32_t i = 0; i < blocks->size(); ++i)
+      labels.emplace(base->address + (*blocks)[i].offset, Label{bound_label(op)->id, i});
+  if (labels.empty()) return;
   for (MapItem& item : snapshot.actual)
-    if (const auto block = blocks.find(item.range.begin);
-        block != blocks.end() && item.kind == ItemKind::busy && !item.label)
-      item.label = Label{areas->label.id, block->second};
+    if (const auto label = labels.find(item.range.begin);
+        label != labels.end() && item.kind == ItemKind::busy && !item.label)
+      item.label = label->second;
 }
 
 }  // namespace

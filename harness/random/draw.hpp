@@ -21,11 +21,12 @@
 #include <iterator>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "harness/random/choices.hpp"
 #include "harness/verify/executor.hpp"
-#include "model/op.hpp"
+#include "model/op_kinds.hpp"
 #include "model/reference_model.hpp"
 
 namespace vmapcheck {
@@ -43,7 +44,19 @@ struct Shape {
 };
 
 /// The weights of an ordinary case, by Op::index().
-inline constexpr std::array<std::uint32_t, op_kind_count> weights_usual{40, 10, 4, 40, 3, 6, 1, 1, 3, 1, 1};
+inline constexpr auto weights_usual = kind_table<std::uint32_t>(Overloaded{
+    [](OpKind<Alloc>) { return 40; },
+    [](OpKind<AllocAt>) { return 10; },
+    [](OpKind<Congruent>) { return 4; },
+    [](OpKind<Free>) { return 40; },
+    [](OpKind<FreeAt>) { return 3; },
+    [](OpKind<FreeLazily>) { return 6; },
+    [](OpKind<FreeLazilyAt>) { return 1; },
+    [](OpKind<Purge>) { return 1; },
+    [](OpKind<Find>) { return 3; },
+    [](OpKind<OnExhaustion>) { return 1; },
+    [](OpKind<FailMetadata>) { return 1; },
+});
 
 template <Choices C>
 [[nodiscard]] Space draw_space(C& choices, std::uint64_t granules) {
@@ -97,10 +110,14 @@ template <Choices C>
     constexpr std::uint32_t factors[] = {0, 0, 1, 1, 1, 1, 1, 8};
     shape.weights[kind] = weights_usual[kind] * factors[choices.below(std::size(factors))];
   }
-  shape.weights[9] = std::min(shape.weights[9], weights_usual[9]);  // spent hooks are called for ever
+  // Spent hooks are called for ever.
+  shape.weights[op_kind<OnExhaustion>] =
+      std::min(shape.weights[op_kind<OnExhaustion>], weights_usual[op_kind<OnExhaustion>]);
   // Something to allocate, and something to free.
-  if (shape.weights[0] + shape.weights[1] == 0) shape.weights[0] = weights_usual[0];
-  if (shape.weights[3] == 0 && shape.weights[5] == 0) shape.weights[3] = weights_usual[3];
+  if (shape.weights[op_kind<Alloc>] == 0 && shape.weights[op_kind<AllocAt>] == 0)
+    shape.weights[op_kind<Alloc>] = weights_usual[op_kind<Alloc>];
+  if (shape.weights[op_kind<Free>] == 0 && shape.weights[op_kind<FreeLazily>] == 0)
+    shape.weights[op_kind<Free>] = weights_usual[op_kind<Free>];
 
   constexpr std::uint32_t often[] = {2, 4, 16, 1000};
   shape.exact_fit_in = often[choices.below(std::size(often))];
@@ -140,7 +157,7 @@ class Grammar {
   Address address();
   ReferenceModel::Areas::const_iterator area();
   Range hole();
-  Op congruent(Label label);
+  Congruent congruent(Label label);
   Label label();
 
   C& choices_;
@@ -167,7 +184,7 @@ class Generator {
     if (live >= shape_.live_max) filling_ = false;
     if (live <= shape_.live_min.value_or(shape_.live_max / 2)) filling_ = true;
     Op op = draw_op(choices_, shape_, {executor.model(), executor.live(), label_next_, filling_});
-    if (op.index() <= 2) ++label_next_;  // the ops that bind a label
+    if (bound_label(op) != nullptr) ++label_next_;
     // Every hook is called for ever, spent or not: a long case would do nothing else.
     if (std::holds_alternative<OnExhaustion>(op) && ++hooks_ == hooks_max) shape_.weights[op.index()] = 0;
     return op;
@@ -188,19 +205,16 @@ class Generator {
 template <Choices C>
 Op Grammar<C>::op() {
   const Label bound{population_.label_next};
-  switch (kind()) {
-    case 0: return Alloc{bound, {size(), align(), window()}};
-    case 1: return AllocAt{bound, placement()};
-    case 2: return congruent(bound);
-    case 3: return Free{label()};
-    case 4: return FreeAt{address()};
-    case 5: return FreeLazily{label()};
-    case 6: return FreeLazilyAt{address()};
-    case 7: return Purge{};
-    case 8: return Find{address()};
-    case 9: return OnExhaustion{label()};
-    default: return FailMetadata{1 + below(4)};
-  }
+  Op op = blank_op(kind());
+  std::visit(
+      Overloaded{[&](Alloc& o) { o = {bound, {size(), align(), window()}}; },
+                 [&](AllocAt& o) { o = {bound, placement()}; }, [&](Congruent& o) { o = congruent(bound); },
+                 [&](Free& o) { o.label = label(); }, [&](FreeAt& o) { o.address = address(); },
+                 [&](FreeLazily& o) { o.label = label(); }, [&](FreeLazilyAt& o) { o.address = address(); },
+                 [](Purge&) {}, [&](Find& o) { o.address = address(); }, [&](OnExhaustion& o) { o.label = label(); },
+                 [&](FailMetadata& o) { o.countdown = 1 + below(4); }},
+      op);
+  return op;
 }
 
 /// By weight; while filling most frees become allocations, while draining most allocations become frees.
@@ -211,8 +225,8 @@ std::size_t Grammar<C>::kind() {
   std::uint64_t pick = below(sum);
   std::size_t kind = 0;
   while (pick >= shape_.weights[kind]) pick -= shape_.weights[kind++];
-  const std::size_t alloc = shape_.weights[0] != 0 ? 0 : 1;
-  const std::size_t free = shape_.weights[3] != 0 ? 3 : 5;
+  const std::size_t alloc = shape_.weights[op_kind<Alloc>] != 0 ? op_kind<Alloc> : op_kind<AllocAt>;
+  const std::size_t free = shape_.weights[op_kind<Free>] != 0 ? op_kind<Free> : op_kind<FreeLazily>;
   if (population_.filling && kind == free && !one_in(3)) return alloc;
   if (!population_.filling && kind == alloc && !one_in(3)) return free;
   return kind;
@@ -349,7 +363,7 @@ Range Grammar<C>::hole() {
 }
 
 template <Choices C>
-Op Grammar<C>::congruent(Label label) {
+Congruent Grammar<C>::congruent(Label label) {
   Congruent op{.label = label, .align = align(), .within = window(), .blocks = {}};
   Size offset = one_in(3) ? below(8) * space_.granule : 0;
   for (std::uint64_t i = 1 + below(4); i > 0; --i) {

@@ -21,7 +21,8 @@ std::vector<std::string> health_warnings(const CheckReport& report) {
   warn_above(skipped_part_max, sum(coverage.skipped), report.ops,
              "ops did nothing: their label was not live, or the subject lacks the function");
   std::uint64_t failed = 0, allocations = 0;
-  for (const std::size_t op : {Op(Alloc{}).index(), Op(AllocAt{}).index(), Op(Congruent{}).index()}) {
+  for (std::size_t op = 0; op < op_kind_count; ++op) {
+    if (!kinds_with<Meaning::label_bound>[op]) continue;
     failed += sum(coverage.errors[op]);
     allocations += coverage.ops[op] - coverage.skipped[op];
   }

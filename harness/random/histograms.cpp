@@ -2,7 +2,6 @@
 #include "harness/random/histograms.hpp"
 
 #include <optional>
-#include <type_traits>
 #include <variant>
 
 #include "harness/verify/executor.hpp"
@@ -30,33 +29,27 @@ void Observer::state() {
 
 void Observer::requested(const Op& op) {
   const auto size = [&](Size bytes) { histograms_.sizes.add(bytes / granule_ + (bytes % granule_ == 0 ? 0 : 1)); };
-  if (const auto* alloc = std::get_if<Alloc>(&op)) {
-    size(alloc->request.size);
-    histograms_.aligns.add(alloc->request.align / granule_);
-  } else if (const auto* at = std::get_if<AllocAt>(&op)) {
-    size(at->range.begin <= at->range.end ? at->range.size() : 0);
-  } else if (const auto* congruent = std::get_if<Congruent>(&op)) {
-    for (const vmap::Block& block : congruent->blocks) size(block.size);
-    histograms_.aligns.add(congruent->align / granule_);
-  }
+  for_each_field(op, [&](auto field, const auto& value) {
+    if constexpr (field.meaning == Meaning::size) size(value);
+    if constexpr (field.meaning == Meaning::align) histograms_.aligns.add(value / granule_);
+    if constexpr (field.meaning == Meaning::range) size(value.begin <= value.end ? value.size() : 0);
+    if constexpr (field.meaning == Meaning::blocks)
+      for (const vmap::Block& block : value) size(block.size);
+  });
 }
 
 void Observer::answered() {
   const Answer& answer = executor_.answer();
   mix(answer.index());
   const auto mix_range = [&](Range range) { mix(range.begin), mix(range.end); };
-  std::visit(
-      [&](const auto& a) {
-        using A = std::decay_t<decltype(a)>;
-        if constexpr (std::is_same_v<A, vmap::Allocation>) mix_range(a.range), mix(static_cast<std::uint64_t>(a.fit));
-        if constexpr (std::is_same_v<A, Range>) mix_range(a);
-        if constexpr (std::is_same_v<A, Base>) mix(a.address);
-        if constexpr (std::is_same_v<A, Purged>) mix(a.bytes);
-        if constexpr (std::is_same_v<A, Found>) mix_range(a.area.value_or(Range{}));
-        if constexpr (std::is_same_v<A, Skipped>) mix(a.unsupported ? 1 : 0);
-        if constexpr (std::is_same_v<A, vmap::Error>) mix(static_cast<std::uint64_t>(a));
-      },
-      answer);
+  std::visit(Overloaded{[](Nothing) {},
+                        [&](const vmap::Allocation& a) { mix_range(a.range), mix(static_cast<std::uint64_t>(a.fit)); },
+                        [&](Range range) { mix_range(range); }, [&](Base base) { mix(base.address); },
+                        [&](Purged purged) { mix(purged.bytes); },
+                        [&](const Found& found) { mix_range(found.area.value_or(Range{})); },
+                        [&](Skipped skipped) { mix(skipped.unsupported ? 1 : 0); },
+                        [&](vmap::Error error) { mix(static_cast<std::uint64_t>(error)); }},
+             answer);
 }
 
 }  // namespace vmapcheck

@@ -16,6 +16,7 @@
 #include "harness/random/draw.hpp"
 #include "harness/random/histograms.hpp"
 #include "harness/verify/isolated.hpp"
+#include "model/op_kinds.hpp"
 #include "model/trace.hpp"
 
 namespace vmapcheck {
@@ -34,7 +35,7 @@ Shape soak_shape(std::uint32_t live) {
   shape.space.range = {0x10'0000, 0x10'0000 + granules * shape.space.granule};
   shape.space.lazy_limit = 64 * shape.space.granule;
   shape.weights = weights_usual;
-  shape.weights[Op(OnExhaustion{}).index()] = 0;  // a hook is called for ever
+  shape.weights[op_kind<OnExhaustion>] = 0;  // a hook is called for ever
   shape.align_in = 16;
   shape.bad_in = 200;
   return shape;
@@ -48,17 +49,19 @@ class RequestCap {
   RequestCap(Random& random, const Shape& shape) : random_(random), shape_(shape) {}
 
   void cap(Op& op) {
-    if (auto* alloc = std::get_if<Alloc>(&op)) {
-      const Size granule = shape_.space.granule, granules = alloc->request.size / granule;
-      if (granules > 4 * shape_.granules_max && alloc->request.size <= shape_.space.range.size())
-        alloc->request.size = (1 + granules % shape_.granules_max) * granule;
-      cap_align(alloc->request.align);
-    } else if (auto* congruent = std::get_if<Congruent>(&op)) {
-      cap_align(congruent->align);
-    }
+    for_each_field(op, [&](auto field, auto& value) {
+      if constexpr (field.meaning == Meaning::size) cap_size(value);
+      if constexpr (field.meaning == Meaning::align) cap_align(value);
+    });
   }
 
  private:
+  void cap_size(Size& size) {
+    const Size granule = shape_.space.granule, granules = size / granule;
+    if (granules > 4 * shape_.granules_max && size <= shape_.space.range.size())
+      size = (1 + granules % shape_.granules_max) * granule;
+  }
+
   void cap_align(Size& align) {
     if (align > 64 * shape_.space.granule && !one_in(random_, 1 + shape_.live_max / 16)) align = shape_.space.granule;
   }
@@ -92,13 +95,7 @@ class Tape {
   void record(const Op& op, const Executor& executor) {
     ++ops_;
     append(print(renamed(op, executor)) + "\n");
-    if (op.index() <= 2)
-      label_next_ = std::max(label_next_, std::visit(
-                                              [](const auto& o) {
-                                                if constexpr (requires { o.label; }) return o.label.id + 1;
-                                                return std::uint32_t{0};
-                                              },
-                                              op));
+    if (const Label* const bound = bound_label(op)) label_next_ = std::max(label_next_, bound->id + 1);
   }
 
   [[nodiscard]] std::uint64_t ops() const { return ops_; }
@@ -107,24 +104,13 @@ class Tape {
 
  private:
   [[nodiscard]] Op renamed(Op op, const Executor& executor) const {
-    const auto older = [&](Label label) { return label.id < base_; };
-    const auto begin_of = [&](Label label) -> Address {
-      const Executor::Live* const live = executor.find_live(label);
-      return live != nullptr ? live->begin : vmap::address_max;
-    };
-    if (const auto* freed = std::get_if<Free>(&op); freed != nullptr && older(freed->label)) {
-      if (executor.find_live(freed->label) == nullptr) return Find{executor.model().space().range.begin};
-      return FreeAt{begin_of(freed->label)};
+    if (const Label* const used = used_label(op); used != nullptr && used->id < base_) {
+      const Executor::Live* const live = executor.find_live(*used);
+      if (live == nullptr) return Find{executor.model().space().range.begin};
+      if (auto named = by_address(op, live->begin)) return *std::move(named);
     }
-    if (const auto* freed = std::get_if<FreeLazily>(&op); freed != nullptr && older(freed->label)) {
-      if (executor.find_live(freed->label) == nullptr) return Find{executor.model().space().range.begin};
-      return FreeLazilyAt{begin_of(freed->label)};
-    }
-    std::visit(
-        [&](auto& o) {
-          if constexpr (requires { o.label; }) o.label.id -= base_;
-        },
-        op);
+    for (Label* const label : {bound_label(op), used_label(op)})
+      if (label != nullptr) label->id -= base_;
     return op;
   }
 

@@ -19,23 +19,73 @@
 namespace vmapcheck {
 namespace {
 
+/// Of an op of more blocks, those behind are not varied: there is a run for each value of each.
+constexpr std::size_t blocks_max = 16;
+/// Of a longer trace, only the last ops are explained.
+constexpr std::size_t ops_max = 40;
+
+/// A number of an op.
+struct Number {
+  std::string name;
+  Meaning meaning{};  ///< of the field that it is in
+  std::uint64_t value = 0;
+};
+
+/// Calls `visit(name, meaning, value)` for each number of the op that is varied.
+template <class AnyOp, class Visitor>
+void for_each_number(AnyOp& op, const Visitor& visit) {
+  for_each_field(op, [&](auto field, auto& value) {
+    constexpr Meaning meaning = field.meaning;
+    if constexpr (meaning == Meaning::size) {
+      visit("size", meaning, value);
+    } else if constexpr (meaning == Meaning::align) {
+      visit("align", meaning, value);
+    } else if constexpr (meaning == Meaning::address) {
+      visit("address", meaning, value);
+    } else if constexpr (meaning == Meaning::count) {
+      visit("count", meaning, value);
+    } else if constexpr (meaning == Meaning::range) {
+      visit("begin", meaning, value.begin);
+      visit("end", meaning, value.end);
+    } else if constexpr (meaning == Meaning::window) {
+      if (value == vmap::everywhere) return;
+      visit("within begin", meaning, value.begin);
+      visit("within end", meaning, value.end);
+    } else if constexpr (meaning == Meaning::blocks) {
+      for (std::size_t k = 0; k < std::min(blocks_max, value.size()); ++k) {
+        visit("block " + std::to_string(k) + " offset", meaning, value[k].offset);
+        visit("block " + std::to_string(k) + " size", meaning, value[k].size);
+      }
+    } else {
+      static_assert(meaning == Meaning::label_bound || meaning == Meaning::label_used);
+    }
+  });
+}
+
+/// In the order of for_each_number().
+std::vector<Number> numbers_of(const Op& op) {
+  std::vector<Number> numbers;
+  for_each_number(op, [&](const std::string& name, Meaning meaning, std::uint64_t value) {
+    numbers.push_back({name, meaning, value});
+  });
+  return numbers;
+}
+
+void set_number(Op& op, std::size_t index, std::uint64_t value) {
+  for_each_number(op, [&](const std::string&, Meaning, std::uint64_t& number) {
+    if (index-- == 0) number = value;
+  });
+}
+
 /// A trace that differs in one thing.
 struct Variant {
-  std::size_t op = 0;        ///< in Explanation::ops
-  std::size_t argument = 0;  ///< of that op; `whole` where the op is left out
-  std::uint64_t number = 0;  ///< the value of that argument
-  std::uint64_t distance = 0;
-  std::optional<Op> instead{};     ///< of that op; none where it is left out
+  std::size_t op = 0;              ///< in Explanation::ops
+  std::size_t argument = 0;        ///< of that op; `whole` where the op is left out
+  std::uint64_t number = 0;        ///< the value of that argument
   Size growth = 0;                 ///< of the space
   std::optional<Effect> effect{};  ///< none: not tried
 
   static constexpr std::size_t whole = std::numeric_limits<std::size_t>::max();
-};
-
-/// An argument, and how it is set.
-struct Argument {
-  std::uint64_t value = 0;
-  std::function<void(Op&, std::uint64_t)> set;
 };
 
 class Explainer {
@@ -47,16 +97,13 @@ class Explainer {
 
  private:
   void vary_op(std::size_t step);
-  void vary(const std::string& name, std::uint64_t value, const std::vector<std::uint64_t>& others,
-            const std::function<void(Op&, std::uint64_t)>& set);
-  [[nodiscard]] std::vector<std::uint64_t> nearby(std::uint64_t value) const;
-  [[nodiscard]] std::vector<std::uint64_t> powers_of_two() const;
+  [[nodiscard]] std::vector<std::uint64_t> values_for(const Number& number) const;
+  [[nodiscard]] std::uint64_t distance(const Variant& variant) const;
   [[nodiscard]] Trace changed(const Variant& variant) const;
   void run_variants(std::vector<Variant>& variants);
+  void sort_out();
   void find_threshold(std::size_t op, std::size_t argument);
   bool needs_space(std::size_t op, std::size_t argument, std::map<std::uint64_t, Effect>& tried);
-  [[nodiscard]] Variant variant_of(std::size_t op, std::size_t argument, std::uint64_t number) const;
-  void sort_out();
 
   const Trace& trace_;
   const Failure& failure_;
@@ -65,12 +112,11 @@ class Explainer {
   Explanation explanation_;
   std::chrono::steady_clock::time_point end_;
   std::vector<Variant> variants_;
-  std::vector<std::vector<Argument>> arguments_;  ///< of each op of the explanation
+  std::vector<std::vector<Number>> numbers_;  ///< of each op of the explanation: one for each argument
 };
 
 Explanation Explainer::run() {
   end_ = std::chrono::steady_clock::now() + options_.time;
-  constexpr std::size_t ops_max = 40;
   const std::size_t n = trace_.ops.size();
   for (std::size_t step = n; step-- > (n > ops_max ? n - ops_max : 0);) vary_op(step);
   try {
@@ -79,7 +125,7 @@ Explanation Explainer::run() {
   sort_out();
   try {
     for (std::size_t op = 0; op < explanation_.ops.size(); ++op)
-      for (std::size_t argument = 0; argument < arguments_[op].size(); ++argument) find_threshold(op, argument);
+      for (std::size_t argument = 0; argument < numbers_[op].size(); ++argument) find_threshold(op, argument);
   } catch (const ChildrenKilled&) {}
   for (OpRole& role : explanation_.ops)
     std::erase_if(role.arguments, [](const ArgumentRole& argument) {
@@ -89,118 +135,63 @@ Explanation Explainer::run() {
   return std::move(explanation_);
 }
 
-/// Values around `value`, on granules.
-std::vector<std::uint64_t> Explainer::nearby(std::uint64_t value) const {
+/// Without the op, and with other values of each of its numbers.
+void Explainer::vary_op(std::size_t step) {
+  const std::size_t op = explanation_.ops.size();
+  OpRole& role = explanation_.ops.emplace_back(OpRole{step, print(trace_.ops[step]), Effect::other, {}});
+  const std::vector<Number>& numbers = numbers_.emplace_back(numbers_of(trace_.ops[step]));
+  variants_.push_back({.op = op, .argument = Variant::whole});
+  for (std::size_t argument = 0; argument < numbers.size(); ++argument) {
+    role.arguments.push_back({numbers[argument].name, describe(numbers[argument].value), {}, {}, {}});
+    std::vector<std::uint64_t> tried{numbers[argument].value};
+    for (const std::uint64_t value : values_for(numbers[argument])) {
+      if (std::ranges::find(tried, value) != tried.end()) continue;
+      tried.push_back(value);
+      variants_.push_back({.op = op, .argument = argument, .number = value});
+    }
+  }
+}
+
+/// What is tried in its place.
+std::vector<std::uint64_t> Explainer::values_for(const Number& number) const {
   const Size g = trace_.space.granule;
-  const Range space = trace_.space.range;
+  const std::uint64_t value = number.value;
+  if (number.meaning == Meaning::count) return {1, 2, 3, 4};
   std::vector<std::uint64_t> values;
+  if (number.meaning == Meaning::align) {
+    for (Size power = 1; power != 0 && values.size() < 20; power *= 2)
+      if (power == 1 || power >= g) values.push_back(power);
+    values.push_back(Size{1} << 63);
+    return values;
+  }
   for (std::uint64_t k = 1; k <= 4; ++k) {
     if (value >= k * g) values.push_back(value - k * g);
     if (value <= vmap::address_max - k * g) values.push_back(value + k * g);
   }
+  const Range space = trace_.space.range;
   for (const std::uint64_t v : {value / 2 / g * g, value <= vmap::address_max / 2 ? 2 * value : value, Size{0},
                                 space.begin, space.end, space.size()})
     values.push_back(v);
+  if (number.meaning == Meaning::window) values.push_back(vmap::address_max);
   return values;
-}
-
-std::vector<std::uint64_t> Explainer::powers_of_two() const {
-  std::vector<std::uint64_t> values;
-  for (Size power = 1; power != 0 && values.size() < 20; power *= 2)
-    if (power == 1 || power >= trace_.space.granule) values.push_back(power);
-  values.push_back(Size{1} << 63);
-  return values;
-}
-
-void Explainer::vary(const std::string& name, std::uint64_t value, const std::vector<std::uint64_t>& others,
-                     const std::function<void(Op&, std::uint64_t)>& set) {
-  std::vector<ArgumentRole>& arguments = explanation_.ops.back().arguments;
-  arguments.push_back({name, describe(value), {}, {}, {}});
-  arguments_.back().push_back({value, set});
-  std::vector<std::uint64_t> tried{value};
-  for (const std::uint64_t other : others) {
-    if (std::ranges::find(tried, other) != tried.end()) continue;
-    tried.push_back(other);
-    variants_.push_back(variant_of(explanation_.ops.size() - 1, arguments.size() - 1, other));
-  }
-}
-
-Variant Explainer::variant_of(std::size_t op, std::size_t argument, std::uint64_t number) const {
-  const Argument& role = arguments_[op][argument];
-  Variant variant{.op = op, .argument = argument, .number = number, .instead = trace_.ops[explanation_.ops[op].step]};
-  variant.distance = std::max(role.value, number) - std::min(role.value, number);
-  role.set(*variant.instead, number);
-  return variant;
-}
-
-void Explainer::vary_op(std::size_t step) {
-  constexpr std::size_t blocks_max = 16;  // each variant holds them all
-  const Op& op = trace_.ops[step];
-  explanation_.ops.push_back({step, print(op), Effect::other, {}});
-  arguments_.emplace_back();
-  variants_.push_back({.op = explanation_.ops.size() - 1, .argument = Variant::whole, .instead = {}});
-
-  std::visit(
-      Overloaded{
-          [&](const Alloc& o) {
-            const vmap::Request& r = o.request;
-            vary("size", r.size, nearby(r.size), [](Op& to, std::uint64_t v) { std::get<Alloc>(to).request.size = v; });
-            vary("align", r.align, powers_of_two(),
-                 [](Op& to, std::uint64_t v) { std::get<Alloc>(to).request.align = v; });
-            if (r.within == vmap::everywhere) return;
-            vary("within begin", r.within.begin, nearby(r.within.begin),
-                 [](Op& to, std::uint64_t v) { std::get<Alloc>(to).request.within.begin = v; });
-            std::vector<std::uint64_t> ends = nearby(r.within.end);
-            ends.push_back(vmap::address_max);
-            vary("within end", r.within.end, ends,
-                 [](Op& to, std::uint64_t v) { std::get<Alloc>(to).request.within.end = v; });
-          },
-          [&](const AllocAt& o) {
-            vary("begin", o.range.begin, nearby(o.range.begin),
-                 [](Op& to, std::uint64_t v) { std::get<AllocAt>(to).range.begin = v; });
-            vary("end", o.range.end, nearby(o.range.end),
-                 [](Op& to, std::uint64_t v) { std::get<AllocAt>(to).range.end = v; });
-          },
-          [&](const Congruent& o) {
-            vary("align", o.align, powers_of_two(), [](Op& to, std::uint64_t v) { std::get<Congruent>(to).align = v; });
-            for (std::size_t k = 0; k < std::min(blocks_max, o.blocks.size()); ++k) {
-              const std::string block = "block " + std::to_string(k);
-              vary(block + " offset", o.blocks[k].offset, nearby(o.blocks[k].offset),
-                   [k](Op& to, std::uint64_t v) { std::get<Congruent>(to).blocks[k].offset = v; });
-              vary(block + " size", o.blocks[k].size, nearby(o.blocks[k].size),
-                   [k](Op& to, std::uint64_t v) { std::get<Congruent>(to).blocks[k].size = v; });
-            }
-          },
-          [&](const FreeAt& o) {
-            vary("address", o.address, nearby(o.address),
-                 [](Op& to, std::uint64_t v) { std::get<FreeAt>(to).address = v; });
-          },
-          [&](const FreeLazilyAt& o) {
-            vary("address", o.address, nearby(o.address),
-                 [](Op& to, std::uint64_t v) { std::get<FreeLazilyAt>(to).address = v; });
-          },
-          [&](const Find& o) {
-            vary("address", o.address, nearby(o.address),
-                 [](Op& to, std::uint64_t v) { std::get<Find>(to).address = v; });
-          },
-          [&](const FailMetadata& o) {
-            vary("countdown", o.countdown, {1, 2, 3, 4},
-                 [](Op& to, std::uint64_t v) { std::get<FailMetadata>(to).countdown = v; });
-          },
-          [](const auto&) {},
-      },
-      op);
 }
 
 Trace Explainer::changed(const Variant& variant) const {
   Trace trace = trace_;
-  const auto op = trace.ops.begin() + static_cast<std::ptrdiff_t>(explanation_.ops[variant.op].step);
-  if (variant.instead)
-    *op = *variant.instead;
+  const std::size_t step = explanation_.ops[variant.op].step;
+  if (variant.argument == Variant::whole)
+    trace.ops.erase(trace.ops.begin() + static_cast<std::ptrdiff_t>(step));
   else
-    trace.ops.erase(op);
+    set_number(trace.ops[step], variant.argument, variant.number);
   trace.space.range.end += variant.growth;
   return trace;
+}
+
+/// How far the argument is from what it is in the trace.
+std::uint64_t Explainer::distance(const Variant& variant) const {
+  if (variant.argument == Variant::whole) return 0;
+  const std::uint64_t value = numbers_[variant.op][variant.argument].value;
+  return std::max(value, variant.number) - std::min(value, variant.number);
 }
 
 /// Each in children that may die of it.
@@ -236,10 +227,10 @@ void Explainer::run_variants(std::vector<Variant>& variants) {
 /// Where the values that were tried, in order, change their effect once: the place of that change, by bisection.
 void Explainer::find_threshold(std::size_t op, std::size_t argument) {
   ArgumentRole& role = explanation_.ops[op].arguments[argument];
-  std::map<std::uint64_t, Effect> tried{{arguments_[op][argument].value, Effect::same}};
+  std::map<std::uint64_t, Effect> tried{{numbers_[op][argument].value, Effect::same}};
   for (const Variant& variant : variants_)
     if (variant.op == op && variant.argument == argument) tried[variant.number] = *variant.effect;
-  const bool with_space = role.name == "size" && needs_space(op, argument, tried);
+  const bool with_space = numbers_[op][argument].meaning == Meaning::size && needs_space(op, argument, tried);
   const auto changes = [](const auto& a, const auto& b) {
     return (a.second == Effect::same) != (b.second == Effect::same);
   };
@@ -249,7 +240,7 @@ void Explainer::find_threshold(std::size_t op, std::size_t argument) {
   if (std::adjacent_find(above, tried.end(), changes) != tried.end()) return;
 
   // Alignments are counted by their powers of two, what is on granules by granules.
-  const bool powers = role.name == "align";
+  const bool powers = numbers_[op][argument].meaning == Meaning::align;
   const Size g = trace_.space.granule;
   const Size unit = below->first % g == 0 && above->first % g == 0 ? g : 1;
   if (powers && !(std::has_single_bit(below->first) && std::has_single_bit(above->first))) return;
@@ -262,7 +253,7 @@ void Explainer::find_threshold(std::size_t op, std::size_t argument) {
   Effect beyond = up ? below->second : above->second;
   while (high - low > 1) {
     const std::uint64_t middle = low + (high - low) / 2;
-    std::vector<Variant> one{variant_of(op, argument, number_at(middle))};
+    std::vector<Variant> one{{.op = op, .argument = argument, .number = number_at(middle)}};
     run_variants(one);
     if (!one[0].effect) return;
     const bool same = *one[0].effect == Effect::same;
@@ -275,14 +266,14 @@ void Explainer::find_threshold(std::size_t op, std::size_t argument) {
 /// Whether all sizes above that were tried fail in the same way where the space is larger by as much, and none fails so
 /// in the space as it is. Then that is what `tried` says of them.
 bool Explainer::needs_space(std::size_t op, std::size_t argument, std::map<std::uint64_t, Effect>& tried) {
-  const auto above = tried.upper_bound(arguments_[op][argument].value);
+  const auto above = tried.upper_bound(numbers_[op][argument].value);
   std::vector<Variant> grown;
   for (auto each = above; each != tried.end(); ++each) {
     if (each->second == Effect::same) return false;
-    Variant variant = variant_of(op, argument, each->first);
-    variant.growth = variant.distance;
+    Variant variant{.op = op, .argument = argument, .number = each->first};
+    variant.growth = distance(variant);
     if (variant.growth % trace_.space.granule == 0 && variant.growth <= vmap::address_max - trace_.space.range.end)
-      grown.push_back(std::move(variant));
+      grown.push_back(variant);
   }
   run_variants(grown);
   if (grown.empty() || !std::ranges::all_of(grown, [](const Variant& v) { return v.effect == Effect::same; }))
@@ -302,7 +293,7 @@ void Explainer::sort_out() {
     if (variant.effect == Effect::passes && role.step < trace_.ops.size()) {
       // An argument of a late op is nearer than one of an early op, and both are nearer than an op left out.
       const auto rank = [&](const Variant& v) {
-        return std::tuple(v.argument == Variant::whole, v.distance, trace_.ops.size() - explanation_.ops[v.op].step);
+        return std::tuple(v.argument == Variant::whole, distance(v), trace_.ops.size() - explanation_.ops[v.op].step);
       };
       if (nearest == nullptr || rank(variant) < rank(*nearest)) nearest = &variant;
     }
@@ -318,10 +309,12 @@ void Explainer::sort_out() {
   }
   if (nearest == nullptr) return;
   const OpRole& role = explanation_.ops[nearest->op];
-  const std::string difference = nearest->argument == Variant::whole
-                                     ? "without step " + std::to_string(role.step) + ", " + role.op
-                                     : "with `" + print(*nearest->instead) + "` at step " + std::to_string(role.step);
-  explanation_.passing = {changed(*nearest), difference};
+  Trace passing = changed(*nearest);
+  const std::string difference =
+      nearest->argument == Variant::whole
+          ? "without step " + std::to_string(role.step) + ", " + role.op
+          : "with `" + print(passing.ops[role.step]) + "` at step " + std::to_string(role.step);
+  explanation_.passing = {std::move(passing), difference};
 }
 
 std::string list(const std::vector<std::string>& values) {

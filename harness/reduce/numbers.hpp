@@ -7,6 +7,10 @@
 // A dial is turned by bisection, so that a threshold in 64 bits is found with 64 tries. Where the failure does not come
 // from a threshold (a size that is truncated to 32 bits), bisection ends at a value that need not be the smallest, and
 // odd_values() are tried: without high bits, without low bits, with the highest bit lower.
+//
+// To add another dial: write a member function of Dials in numbers.cpp that calls add() with where the dial is now and
+// with what sets it to another value in a copy of the trace, and call it in all(). A field of a new meaning gets its
+// dials in Dials::op(), which does not compile without. Nothing else knows which dials there are.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +40,5 @@ struct Dial {
 
 /// Those that bisection may not meet: at most 64 of each sort above.
 [[nodiscard]] std::vector<std::uint64_t> odd_values(std::uint64_t now);
-
-/// Every address of a trace moved; an end of a window that is beyond the space stays beyond it.
-[[nodiscard]] Trace mapped(const Trace& trace, const std::function<Address(Address)>& address);
 
 }  // namespace vmapcheck

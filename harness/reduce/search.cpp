@@ -2,16 +2,17 @@
 #include "harness/reduce/search.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
+#include "model/op_kinds.hpp"
 #include "model/trace.hpp"
 
 namespace vmapcheck {
 namespace {
-
-bool binds(const Op& op) { return op.index() <= 2; }
 
 /// A space of up to so many granules has all its granules on the grid.
 constexpr std::size_t granules_max = 16;
@@ -34,9 +35,8 @@ std::vector<Address> grid_of(const Trace& trace, const Placements& placed) {
   for (const Range range : placed)
     if (!range.empty()) mark(range.begin), mark(range.end);
   for (const Op& op : trace.ops)
-    if (const auto* const at = std::get_if<AllocAt>(&op)) mark(at->range.begin), mark(at->range.end);
-  std::ranges::sort(grid);
-  grid.erase(std::ranges::unique(grid).begin(), grid.end());
+    if (const auto* const range = field_of<Meaning::range, Range>(op)) mark(range->begin), mark(range->end);
+  make_set(grid);
   if (grid.size() > grid_max) grid.resize(grid_max);
   return grid;
 }
@@ -46,94 +46,93 @@ void add_unique(std::vector<T>& values, const T& value) {
   if (std::ranges::find(values, value) == values.end()) values.push_back(value);
 }
 
-}  // namespace
-
-// ---- The vocabulary
-
-Vocabulary::Vocabulary(const Trace& trace, const Placements& placed, Begin begin) : space_(trace.space) {
-  grid_ = grid_of(trace, placed);
-  if (begin == Begin::empty) space_.busy.clear();
-  bool kinds[op_kind_count] = {};
-  kinds[0] = kinds[1] = kinds[3] = true;
-  for (const Op& op : trace.ops) {
-    kinds[op.index()] = true;
-    const bool uses_label = op.index() == 3 || op.index() == 5 || op.index() == 9;
-    if (!uses_label) own_.push_back(op);
-  }
-
-  // Requests: every size with every combination of alignment and window that the trace has.
-  std::vector<Size> sizes;
-  for (std::size_t i = 1; i < grid_.size(); ++i) add_unique(sizes, grid_[i] - grid_[0]);
-  for (std::size_t i = 1; i < grid_.size(); ++i) add_unique(sizes, grid_[i] - grid_[i - 1]);
-  std::vector<std::pair<Size, Range>> forms{{1, vmap::everywhere}};
-  for (const Op& op : trace.ops)
-    if (const auto* const alloc = std::get_if<Alloc>(&op)) {
-      add_unique(forms, {alloc->request.align, alloc->request.within});
-      add_unique(sizes, alloc->request.size);
-    }
-  for (const auto& [align, within] : forms)
-    for (const Size size : sizes) fresh_.push_back(Alloc{{}, {.size = size, .align = align, .within = within}});
-  for (std::size_t i = 0; i < grid_.size(); ++i)
-    for (std::size_t k = i + 1; k < grid_.size(); ++k) fresh_.push_back(AllocAt{{}, {grid_[i], grid_[k]}});
-
-  for (const Address address : grid_) {
-    if (kinds[4]) fresh_.push_back(FreeAt{address});
-    if (kinds[6]) fresh_.push_back(FreeLazilyAt{address});
-    if (kinds[8]) fresh_.push_back(Find{address});
-  }
-  if (kinds[7]) fresh_.push_back(Purge{});
-  // What has more arguments than could all be tried stays as the trace has it.
-  for (const Op& op : trace.ops) {
-    if (const auto* const congruent = std::get_if<Congruent>(&op)) {
-      Congruent unbound = *congruent;
-      unbound.label = {};
-      add_unique(fresh_, Op(std::move(unbound)));
-    } else if (op.index() == 4 || op.index() == 6 || op.index() == 8) {
-      add_unique(fresh_, op);
-    } else if (const auto* const fail = std::get_if<FailMetadata>(&op)) {
-      // With fewer ops before what fails, less is asked for.
-      constexpr std::uint64_t near = 3;
-      for (std::uint64_t n = fail->countdown; n > 0 && n + near >= fail->countdown; --n)
-        add_unique(fresh_, Op(FailMetadata{n}));
-      add_unique(fresh_, Op(FailMetadata{1}));
-    }
-  }
-  for (const std::size_t kind : {3u, 5u, 9u})
-    if (kinds[kind]) using_.push_back(kind);
+/// The op with that value in its field of that meaning. Requires that it has one.
+template <Meaning meaning, class T>
+Op with(Op op, const T& value) {
+  *field_of<meaning, T>(op) = value;
+  return op;
 }
 
-namespace {
-
-Op using_label(std::size_t kind, Label label) {
-  switch (kind) {
-    case 3: return Free{label};
-    case 5: return FreeLazily{label};
-    default: return OnExhaustion{label};
-  }
+/// The op with that label for what it binds, if it binds anything.
+Op binding(Op op, std::size_t label) {
+  if (Label* const bound = bound_label(op)) *bound = {static_cast<std::uint32_t>(label)};
+  return op;
 }
 
-/// The labels that `ops` have bound.
+constexpr auto without_fields =
+    kind_table<bool>([]<class T>(OpKind<T>) { return std::tuple_size_v<decltype(T::fields())> == 0; });
+
+/// The labels that `ops` have bound, each its own index.
 std::vector<Label> labels_of(const std::vector<Op>& ops) {
   std::vector<Label> labels;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     const auto id = static_cast<std::uint32_t>(i);
-    if (const auto* const congruent = std::get_if<Congruent>(&ops[i])) {
-      for (std::uint32_t part = 0; part < congruent->blocks.size(); ++part) labels.push_back({id, part});
-    } else if (binds(ops[i])) {
+    if (const Blocks* const blocks = blocks_of(ops[i]))
+      for (std::uint32_t part = 0; part < blocks->size(); ++part) labels.push_back({id, part});
+    else if (bound_label(ops[i]) != nullptr)
       labels.push_back({id});
-    }
   }
   return labels;
 }
 
 }  // namespace
 
-Op Vocabulary::with_label(Op op, std::size_t label) const {
-  const Label bound{static_cast<std::uint32_t>(label)};
-  std::visit(Overloaded{[&](Alloc& o) { o.label = bound; }, [&](AllocAt& o) { o.label = bound; },
-                        [&](Congruent& o) { o.label = bound; }, [](auto&) {}},
-             op);
-  return op;
+// ---- The vocabulary
+
+Vocabulary::Vocabulary(const Trace& trace, const Placements& placed, Begin begin)
+    : space_(trace.space), grid_(grid_of(trace, placed)), using_{Free{}} {
+  if (begin == Begin::empty) space_.busy.clear();
+  for (const Op& op : trace.ops)
+    if (used_label(op) == nullptr)
+      own_.push_back(op);
+    else
+      add_unique(using_, with<Meaning::label_used>(op, Label{}));
+  std::ranges::sort(using_, {}, [](const Op& op) { return std::pair(op.index(), print(op)); });
+
+  // Ops with default arguments, of the kinds that the trace has.
+  std::array<bool, op_kind_count> has{};
+  has[op_kind<Alloc>] = has[op_kind<AllocAt>] = true;
+  for (const Op& op : own_) has[op.index()] = true;
+  std::vector<Op> blanks;
+  for (std::size_t kind = 0; kind < op_kind_count; ++kind)
+    if (has[kind]) blanks.push_back(blank_op(kind));
+
+  // Requests: every size with every combination of other arguments that the trace has.
+  std::vector<Size> sizes;
+  std::vector<Op> requests;
+  for (std::size_t i = 1; i < grid_.size(); ++i) add_unique(sizes, grid_[i] - grid_[0]);
+  for (std::size_t i = 1; i < grid_.size(); ++i) add_unique(sizes, grid_[i] - grid_[i - 1]);
+  for (const Op& op : blanks)
+    if (kinds_with<Meaning::size>[op.index()]) requests.push_back(op);
+  for (const Op& op : own_)
+    if (const auto* const size = field_of<Meaning::size, Size>(op)) {
+      add_unique(sizes, *size);
+      add_unique(requests, binding(with<Meaning::size>(op, Size{0}), 0));
+    }
+  for (const Op& op : requests)
+    for (const Size size : sizes) fresh_.push_back(with<Meaning::size>(op, size));
+
+  for (std::size_t i = 0; i < grid_.size(); ++i)
+    for (std::size_t k = i + 1; k < grid_.size(); ++k)
+      for (const Op& op : blanks)
+        if (kinds_with<Meaning::range>[op.index()])
+          fresh_.push_back(with<Meaning::range>(op, Range{grid_[i], grid_[k]}));
+  for (const Address address : grid_)
+    for (const Op& op : blanks)
+      if (kinds_with<Meaning::address>[op.index()]) fresh_.push_back(with<Meaning::address>(op, address));
+  for (const Op& op : blanks)
+    if (without_fields[op.index()]) fresh_.push_back(op);
+
+  // What has more arguments than could all be tried stays as the trace has it.
+  for (const Op& op : own_) {
+    add_unique(fresh_, binding(op, 0));
+    const auto* const count = field_of<Meaning::count, std::uint64_t>(op);
+    if (count == nullptr) continue;
+    // With fewer ops before what it counts to, there is less to count.
+    constexpr std::uint64_t near = 3;
+    for (std::uint64_t n = *count; n > 1 && n + near >= *count; --n) add_unique(fresh_, with<Meaning::count>(op, n));
+    add_unique(fresh_, with<Meaning::count>(op, std::uint64_t{1}));
+  }
 }
 
 std::size_t Vocabulary::size(const std::vector<Op>& ops) const {
@@ -141,10 +140,9 @@ std::size_t Vocabulary::size(const std::vector<Op>& ops) const {
 }
 
 Op Vocabulary::op(const std::vector<Op>& ops, std::size_t index) const {
-  if (index < fresh_.size()) return with_label(fresh_[index], ops.size());
+  if (index < fresh_.size()) return binding(fresh_[index], ops.size());
   index -= fresh_.size();
-  const std::vector<Label> labels = labels_of(ops);
-  return using_label(using_[index % using_.size()], labels[index / using_.size()]);
+  return with<Meaning::label_used>(using_[index % using_.size()], labels_of(ops)[index / using_.size()]);
 }
 
 Trace Vocabulary::random_trace(Random& random, std::size_t length) const {
@@ -152,12 +150,14 @@ Trace Vocabulary::random_trace(Random& random, std::size_t length) const {
   while (trace.ops.size() < length) {
     const std::vector<Label> labels = labels_of(trace.ops);
     const std::uint64_t pick = random.below(6);
-    if (pick < 2 && !labels.empty())
-      trace.ops.push_back(using_label(using_[random.below(using_.size())], labels[random.below(labels.size())]));
-    else if (pick == 2 && !own_.empty())
-      trace.ops.push_back(with_label(own_[random.below(own_.size())], trace.ops.size()));
-    else
-      trace.ops.push_back(with_label(fresh_[random.below(fresh_.size())], trace.ops.size()));
+    if (pick < 2 && !labels.empty()) {
+      const Label label = labels[random.below(labels.size())];
+      trace.ops.push_back(with<Meaning::label_used>(using_[random.below(using_.size())], label));
+    } else if (pick == 2 && !own_.empty()) {
+      trace.ops.push_back(binding(own_[random.below(own_.size())], trace.ops.size()));
+    } else {
+      trace.ops.push_back(binding(fresh_[random.below(fresh_.size())], trace.ops.size()));
+    }
   }
   return trace;
 }
@@ -180,12 +180,6 @@ std::optional<Hit> search_randomly(const Vocabulary& vocabulary, std::size_t len
 // ---- Breadth first
 
 namespace {
-
-/// What a sequence led to, as a child reports it.
-struct Reached {
-  std::uint64_t state = 0;
-  enum class How : std::uint8_t { nowhere, state, failure } how = How::nowhere;
-};
 
 /// Sequences that are run by one child, at most.
 constexpr std::uint64_t batch_max = std::uint64_t{1} << 16;
@@ -250,7 +244,9 @@ std::vector<Op> BreadthFirst::sequence(const Candidate& candidate) const {
 
 /// Runs them, and puts the new states that they lead to into next_. False ends the search: at a hit, or at its bounds.
 bool BreadthFirst::run_batch(const std::vector<Candidate>& batch, Explored& explored) {
-  const SharedArray<Reached> reached(batch.size());
+  // What each led to, if it did not fail: children say.
+  const SharedArray<bool> passed(batch.size());
+  const SharedArray<std::uint64_t> states(batch.size());
   const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
     const std::vector<Op> ops = sequence(batch[item]);
     auto executor = Executor::create(vocabulary_.space(), make_, Checking::every_step);
@@ -261,16 +257,15 @@ bool BreadthFirst::run_batch(const std::vector<Candidate>& batch, Explored& expl
       if (!violation) continue;
       const Failure failure{step, ops[step], *std::move(violation)};
       if (wanted_(failure)) beacon.answer("");
-      reached[item].how = Reached::How::failure;
       return std::nullopt;
     }
-    const std::uint64_t state = (*executor)->visible_state();
+    states[item] = (*executor)->visible_state();
     beacon.at(Phase::end, ops.size());
     if (auto violation = (*executor)->finish()) {
       const Failure failure{ops.size(), std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
       if (wanted_(failure)) return "";
     }
-    reached[item] = {state, Reached::How::state};
+    passed[item] = true;
     return std::nullopt;
   };
   WalkOptions walk_options{.limits = options_.run.limits, .on_death = {}, .keep_going = options_.run.keep_going};
@@ -290,8 +285,7 @@ bool BreadthFirst::run_batch(const std::vector<Candidate>& batch, Explored& expl
     done = walk_options.first >= batch.size();
   }
   for (std::size_t item = 0; item < batch.size(); ++item)
-    if (reached[item].how == Reached::How::state && (known_.insert(reached[item].state).second || !by_state_))
-      next_.push_back(sequence(batch[item]));
+    if (passed[item] && (known_.insert(states[item]).second || !by_state_)) next_.push_back(sequence(batch[item]));
   explored.states = known_.size();
   return explored.sequences < options_.breadth_first_max && explored.states < states_max;
 }

@@ -5,10 +5,15 @@
 // shortest or show that there is none.
 //
 // Both draw on a Vocabulary: the kinds of op that the trace has (and allocation, placement, free), placed on a grid of
-// the addresses that it touches, with the sizes, alignments and windows that these give. Two sequences after which the
-// subject looks the same (layout, tree with colours and maxima, hooks, spare nodes) are taken for the same state, and
-// only the first is continued; then, where they are not too many, all are run, for a fault may depend on what cannot be
-// seen.
+// the addresses that it touches, with the sizes, alignments and windows that these give. Breadth first, two sequences
+// after which the subject looks the same (layout, tree with colours and maxima, hooks, spare nodes) are taken for the
+// same state, and only the first is continued. If there are not too many sequences, all are run after that, for a fault
+// may depend on what cannot be seen.
+//
+// To have other ops tried: the constructor of Vocabulary lists them by the meanings of their fields, so that a new kind
+// of op is tried with the arguments of the trace at least. To search in another way: write a function beside
+// search_randomly() that makes traces of a Vocabulary and gives them to first_failing(), and call it in
+// Minimizer::find_shorter().
 #pragma once
 
 #include <cstddef>
@@ -43,13 +48,11 @@ class Vocabulary {
   [[nodiscard]] std::size_t grid_size() const { return grid_.size(); }
 
  private:
-  [[nodiscard]] Op with_label(Op op, std::size_t label) const;
-
   Space space_;
-  std::vector<Address> grid_;       ///< ends of what can be placed
-  std::vector<Op> fresh_;           ///< ops that use no label; those that bind one bind 0
-  std::vector<Op> own_;             ///< the trace's that use no label
-  std::vector<std::size_t> using_;  ///< kinds that use a label, by Op::index()
+  std::vector<Address> grid_;  ///< ends of what can be placed
+  std::vector<Op> fresh_;      ///< ops that use no label; those that bind one bind 0
+  std::vector<Op> own_;        ///< the trace's that use no label
+  std::vector<Op> using_;      ///< ops that use a label, which is still to be set; in the order of their kinds
 };
 
 struct SearchOptions {

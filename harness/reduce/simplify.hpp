@@ -2,8 +2,15 @@
 //
 // What is simpler than a trace, and the traces that are one step simpler: the moves of the minimizer. They know nothing
 // of subjects; whether a simpler trace still fails is for others to find out.
+//
+// To add another move: write a member function of Moves in simplify.cpp that calls add() with each trace that it makes,
+// and call it in all(). What is not simpler is dropped there, and the rest is sorted, so that a move neither has to ask
+// whether it helps nor where it stands among the others. Of a new kind of op simpler_kinds() asks what is simpler than
+// it, of a field of a new meaning simpler_arguments(): they do not compile without. Numbers that are bisected are
+// numbers.hpp's.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -14,10 +21,13 @@
 
 namespace vmapcheck {
 
+/// Ops, and ranges that are busy from the start.
+[[nodiscard]] inline std::size_t length_of(const Trace& trace) { return trace.ops.size() + trace.space.busy.size(); }
+
 /// How much there is to read in a trace, in the order of what counts most. It is a total order in which every descent
 /// ends: a minimizer that takes only what is simpler comes to an end, and there leaves its own result alone.
 struct Simplicity {
-  std::size_t length = 0;  ///< ops, and ranges that are busy from the start
+  std::size_t length = 0;  ///< length_of() the trace
   std::size_t ops = 0;
   std::size_t words = 0;   ///< options in the text: alignments, windows, limits
   std::uint64_t span = 0;  ///< granules in the space
@@ -27,7 +37,7 @@ struct Simplicity {
 };
 [[nodiscard]] Simplicity simplicity(const Trace& trace);
 
-/// What each op of a run placed: empty where it placed nothing; for a congruent op the hull of its blocks.
+/// What each op of a run placed: empty where it placed nothing; of several areas their hull.
 using Placements = std::vector<Range>;
 
 /// The same trace with placements that were chosen by the subject made explicit: an allocation becomes `alloc-at` where
@@ -36,8 +46,15 @@ using Placements = std::vector<Range>;
 
 /// Every trace one move away that is simpler, the simplest first, each once. The moves: delete up to three ops, or what
 /// was busy; what is allocated as busy from the start; drop an argument; a simpler kind of op; two placements as one;
-/// ops in another order; the same area freed again and again. Numbers are numbers.hpp's. The number of moves grows with
-/// the cube of a short trace's length; in a long one fewer deletions are tried together.
+/// ops in another order; the same area freed again and again. The number of moves grows with the cube of a short
+/// trace's length; in a long one fewer deletions are tried together.
 [[nodiscard]] std::vector<Trace> simpler(const Trace& trace, const Placements& placed);
+
+/// In order, each once.
+template <class T>
+void make_set(std::vector<T>& values) {
+  std::ranges::sort(values);
+  values.erase(std::ranges::unique(values).begin(), values.end());
+}
 
 }  // namespace vmapcheck

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "harness/verify/isolated.hpp"
+#include "model/op_kinds.hpp"
 #include "model/trace.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
@@ -130,19 +131,15 @@ bool is_name(std::string_view name) {
 std::string group_of(const Trace& trace) {
   const auto has = [&](auto test) { return std::ranges::any_of(trace.ops, test); };
   if (has([](const Op& op) { return std::holds_alternative<OnExhaustion>(op); })) return "hooks";
-  if (has([](const Op& op) { return std::holds_alternative<Congruent>(op); })) return "congruent";
+  if (has([](const Op& op) { return blocks_of(op) != nullptr; })) return "congruent";
+  if (has([](const Op& op) { return kind_frees[op.index()] == Frees::lazily; })) return "lazy";
   if (has([](const Op& op) {
-        return std::holds_alternative<FreeLazily>(op) || std::holds_alternative<FreeLazilyAt>(op);
-      }))
-    return "lazy";
-  if (has([](const Op& op) {
-        const auto* const alloc = std::get_if<Alloc>(&op);
-        return alloc != nullptr && alloc->request.within != vmap::everywhere;
+        const auto* const window = field_of<Meaning::window, Range>(op);
+        return window != nullptr && *window != vmap::everywhere;
       }))
     return "windows";
   if (has([](const Op& op) { return std::holds_alternative<FailMetadata>(op); })) return "errors";
-  if (has([](const Op& op) { return std::holds_alternative<Free>(op) || std::holds_alternative<FreeAt>(op); }))
-    return "coalescing";
+  if (has([](const Op& op) { return kind_frees[op.index()] == Frees::at_once; })) return "coalescing";
   return "fits";
 }
 

@@ -12,6 +12,7 @@
 
 #include "harness/verify/executor.hpp"
 #include "harness/verify/isolated.hpp"
+#include "model/op_kinds.hpp"
 
 namespace vmapcheck {
 namespace {
@@ -134,17 +135,13 @@ void FeatureCollector::take_space() {
 }
 
 void FeatureCollector::take_request(const Op& op) {
-  if (const auto* const alloc = std::get_if<Alloc>(&op)) {
-    take_size(alloc->request.size);
-    take_align(alloc->request.align);
-    take_window(alloc->request.within);
-  } else if (const auto* const at = std::get_if<AllocAt>(&op)) {
-    take_size(at->range.end > at->range.begin ? at->range.end - at->range.begin : 0);
-  } else if (const auto* const congruent = std::get_if<Congruent>(&op)) {
-    take_align(congruent->align);
-    take_window(congruent->within);
-    add(Kind::request, Aspect::blocks, range_of(congruent->blocks.size()));
-  }
+  for_each_field(op, [&](auto field, const auto& value) {
+    if constexpr (field.meaning == Meaning::size) take_size(value);
+    if constexpr (field.meaning == Meaning::align) take_align(value);
+    if constexpr (field.meaning == Meaning::window) take_window(value);
+    if constexpr (field.meaning == Meaning::range) take_size(value.end > value.begin ? value.size() : 0);
+    if constexpr (field.meaning == Meaning::blocks) add(Kind::request, Aspect::blocks, range_of(value.size()));
+  });
 }
 
 void FeatureCollector::take_window(Range window) {
@@ -339,12 +336,9 @@ std::vector<std::string> missing_from(const Coverage& coverage) {
   for (std::size_t op = 0; op < op_kind_count; ++op) {
     const std::string of_op(op_names[op]);
     need(coverage.ops[op] - coverage.skipped[op], of_op);
-    const auto need_error = [&](Error error) {
-      need(coverage.errors[op][static_cast<std::size_t>(error)], of_op + ": " + std::string(name(error)));
-    };
-    if (of_op == "alloc" || of_op == "alloc-at" || of_op == "congruent")
-      for (const Error error : {Error::invalid_argument, Error::no_space, Error::out_of_memory}) need_error(error);
-    if (of_op == "free-at" || of_op == "free-lazily-at") need_error(Error::not_busy);
+    for (std::size_t error = 0; error < vmap::error_count; ++error)
+      if (can_end_with(op, static_cast<Error>(error)))
+        need(coverage.errors[op][error], of_op + ": " + std::string(name(static_cast<Error>(error))));
   }
   for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
     need(coverage.fits[i], "fit " + std::string(name(static_cast<vmap::FitType>(i))));
