@@ -37,6 +37,11 @@ struct Row {
   std::string text;
 };
 [[nodiscard]] std::vector<Row> rows_of(const Failure& failure);
+/// "  expected   0x1000", with its newline.
+[[nodiscard]] std::string text_of(const Row& row);
+[[nodiscard]] std::string text_of(const std::vector<Row>& rows);
+/// "violation of answer at step 3: free a0"
+[[nodiscard]] std::string title_of(const Failure& failure);
 /// "at step 3: free a0", "while the subject was made"
 [[nodiscard]] std::string place_of(const Failure& failure);
 
@@ -47,6 +52,10 @@ struct Row {
 [[nodiscard]] std::string text_of(const Coverage& coverage);
 [[nodiscard]] nlohmann::ordered_json json_of(const Coverage& coverage);
 [[nodiscard]] nlohmann::ordered_json json_of(const Failure& failure);
+
+/// One line of plain ASCII, with its newline; bytes that are no UTF-8 are replaced.
+[[nodiscard]] std::string line_of(const nlohmann::ordered_json& json);
+void out_json(const nlohmann::ordered_json& json);
 
 /// Called in the child for each step, also for the one that shows a violation.
 using OnStep = std::function<void(std::size_t step, const Op& op, const Answer& answer)>;
