@@ -30,23 +30,6 @@ template <class Value, class Of>
   }(static_cast<Op*>(nullptr));
 }
 
-/// What an op does to an area that it names.
-enum class Frees : std::uint8_t { nothing, at_once, lazily };
-/// By Op::index().
-inline constexpr auto kind_frees = kind_table<Frees>(Overloaded{
-    [](OpKind<Alloc>) { return Frees::nothing; },
-    [](OpKind<AllocAt>) { return Frees::nothing; },
-    [](OpKind<Congruent>) { return Frees::nothing; },
-    [](OpKind<Free>) { return Frees::at_once; },
-    [](OpKind<FreeAt>) { return Frees::at_once; },
-    [](OpKind<FreeLazily>) { return Frees::lazily; },
-    [](OpKind<FreeLazilyAt>) { return Frees::lazily; },
-    [](OpKind<Purge>) { return Frees::nothing; },
-    [](OpKind<Find>) { return Frees::nothing; },
-    [](OpKind<OnExhaustion>) { return Frees::nothing; },
-    [](OpKind<FailMetadata>) { return Frees::nothing; },
-});
-
 /// Whether an op of that kind, Op::index(), can end with that error. What allocates can be refused. What frees at an
 /// address can find nothing there; where it frees by a label that is not live, it is skipped.
 [[nodiscard]] constexpr bool can_end_with(std::size_t kind, vmap::Error error) {
@@ -54,32 +37,11 @@ inline constexpr auto kind_frees = kind_table<Frees>(Overloaded{
   return kinds_with<Meaning::label_bound>[kind];
 }
 
-/// An op of the kind with that Op::index(), whose fields have their default values.
-[[nodiscard]] inline Op blank_op(std::size_t kind) {
-  using Make = Op (*)();
-  constexpr auto make = kind_table<Make>([]<class T>(OpKind<T>) -> Make { return [] { return Op(T{}); }; });
-  return make[kind]();
-}
-
-/// The op's field of that meaning, or null; T is the type that stands behind the meaning.
-template <Meaning meaning, class T>
-[[nodiscard]] constexpr const T* field_of(const Op& op) {
-  const T* found = nullptr;
-  for_each_field(op, [&](auto field, const auto& value) {
-    if constexpr (field.meaning == meaning) found = &value;
-  });
-  return found;
-}
-template <Meaning meaning, class T>
-[[nodiscard]] constexpr T* field_of(Op& op) {
-  return const_cast<T*>(field_of<meaning, T>(std::as_const(op)));
-}
-
 using Blocks = std::vector<vmap::Block>;
 
 /// The blocks of an op that binds a label for each of them, or null.
-[[nodiscard]] constexpr const Blocks* blocks_of(const Op& op) { return field_of<Meaning::blocks, Blocks>(op); }
-[[nodiscard]] constexpr Blocks* blocks_of(Op& op) { return field_of<Meaning::blocks, Blocks>(op); }
+[[nodiscard]] constexpr const Blocks* blocks_of(const Op& op) { return find_field<Meaning::blocks>(op); }
+[[nodiscard]] constexpr Blocks* blocks_of(Op& op) { return find_field<Meaning::blocks>(op); }
 
 /// The label of the one area that the op places, or null.
 [[nodiscard]] constexpr const Label* area_label(const Op& op) {

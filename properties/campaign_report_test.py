@@ -453,13 +453,14 @@ def the_page(checks, tool):
     checks.equal("a cell", page.texts("#ops tbody tr:first-child td"), ["999", "1", "1,023", "1,024", "1,025", "1,026"])
     checks.equal("findings", page.count("article"), 5)
     checks.equal("badges", page.texts("article h3 .badge"), ["new", "known", "flaky", "fixed", "new"])
-    checks.equal("rows of the map", page.texts("#finding-1 .map .title"), ["before", "after: subject", "expected: model"])
-    bands = page.run("""return [...document.querySelectorAll('#finding-1 .map .title')].map((title) =>
-      [...document.querySelectorAll('#finding-1 .map .cell')].filter((cell) => cell.style.gridRowStart === title.style.gridRowStart)
-      .map((cell) => cell.querySelector('b').innerText + ' ' + cell.querySelector('span').innerText).join(' '))""")
-    checks.equal("the map", bands, ["a0 0x1000 free 0x1000 a1 0x1000 free 0x3d000",
-                                    "a0 0x1000 free 0x1000 a1 0x1000 a2 0x1000 free 0x3c000",
-                                    "a0 0x1000 a2 0x1000 a1 0x1000 free 0x3d000"])
+    drawn = page.run("return document.querySelector('#finding-1 .drawn').textContent")
+    bars = [line.split() for line in drawn.split("\n") if "|" in line and "##" in line]
+    words = [[word for word in re.findall(r"[a-z]\w*", " ".join(bar))] for bar in bars]
+    checks.equal("maps before, of subject and of model", words,
+                 [["a0", "free", "a1", "free"], ["subject", "a0", "free", "a1", "a2", "free"],
+                  ["model", "a0", "a2", "a1", "free"]])
+    checks.equal("colours of the first", page.run("""return [...document.querySelectorAll('#finding-1 .drawn span')]
+      .slice(1, 5).map((span) => span.className)"""), ["busy", "free", "busy", "free"])
     checks.that("expected", "0x101000..0x102000 full" in page.texts("#finding-1 dd.strong"))
     checks.equal("a missing trace", page.count("#finding-5 pre"), 0)
     checks.that("is said", "There is no trace" in page.text("#finding-5 .warn"))
@@ -473,7 +474,7 @@ def the_hostile_page(checks, tool):
     page = opened(checks, tool.scratch / "hostile" / "report.html")
     checks.equal("nothing ran", page.run("return window.hostile === undefined"), True)
     checks.equal("images", page.count("img, article script"), 0)
-    checks.that("shown as it is", "<script>window.hostile=2</script>" in page.text("#finding-1 pre"))
+    checks.that("shown as it is", "<script>window.hostile=2</script>" in page.text("#finding-1 details pre"))
 
 
 def the_empty_page(checks, tool):
@@ -489,10 +490,10 @@ def the_page_of_a_death(checks, tool):
                          findings=[finding("new", "SIGSEGV in somewhere", "d.trace")])
     tool("report", "death", "--pages")
     page = opened(checks, directory / "report.html")
-    checks.equal("rows of the map", page.texts("#finding-1 .map .title"), ["before"])
+    checks.equal("maps", page.text("#finding-1 .drawn").count("before step"), 1)
     died = re.compile("SIGSEGV|undefined-behavior")  # the latter with a sanitizer
     checks.that("it died", died.search(page.text("#finding-1 h4")), page.text("#finding-1 h4"))
-    checks.that("said", "did not come back" in page.text("#finding-1 .picture .note"))
+    checks.that("said", "did not come back" in page.text("#finding-1 .drawn"))
     page.load(directory / "findings" / "d.html")
     checks.that("the page of show", re.match("✗ (SIGSEGV|undefined-behavior)", page.text("#verdict")), page.text("#verdict"))
 

@@ -393,7 +393,7 @@ class Tester:
                     ["corpus", "export", "--format", "traces", folder, "-o", os.path.join(folder, "out")],
                     ["corpus", "import", "--strace", log, "--program", gone, "-o", small],
                     ["encode", broken], ["decode", gone], ["explore", "--subject", gone], ["campaign", "status", folder],
-                    ["campaign", "report", gone], ["campaign", "--dir", broken], ["coverage", "--from", broken],
+                    ["campaign", "report", gone], ["campaign", "--dir", broken],
                     ["replay", broken], ["replay", gone], ["replay", "--subject", gone, path], [gone], ["replay", gone, "--" + gone]]
         dangerous = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ufffd]")
         for command in commands:

@@ -100,7 +100,7 @@ void add_check(CLI::App& app, Session& session) {
                   "vmapcheck check --live 1000000 --time 1h   a soak: one case among a million areas",
                   {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky,
                    Exit::coverage});
-  const auto options = std::make_shared<Options>();
+  const auto options = add_options<Options>(command, session, run_check);
   add_count(command, "--cases", options->cases, "Cases (default: 1000; with --time: as many as there is time for)");
   add_count(command, "--ops", options->ops, "Ops of each case (default: 1000; with --live: 8 for each area)");
   add_count(command, "--live", options->live,
@@ -109,11 +109,7 @@ void add_check(CLI::App& app, Session& session) {
   add_checking(command, options->checking,
                "amortized (default): check what a step touched, and the whole state now and then;\n"
                "every-step: check the whole state at every step");
-  command
-      .add_option("-o,--save-dir", options->save_dir,
-                  "Where a trace that shows a violation is saved (default: vmapcheck-failures)")
-      ->type_name("DIR")
-      ->take_last();
+  add_save_dir(command, options->save_dir);
   command.add_flag("--no-minimize", options->no_minimize, "Keep the trace as it was found, up to the op that failed");
   add_duration(command, "--minimize-time", options->minimize_time,
                "End minimizing when this has passed (default: 30s)");
@@ -144,8 +140,6 @@ void add_check(CLI::App& app, Session& session) {
       ->type_name("DEMAND")
       ->expected(1)
       ->take_all();
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return run_check(session.common, *options); }; });
 }
 
 namespace {
@@ -169,7 +163,7 @@ Exit run_check(const Common& common, const Options& options) {
   run.report = options.live != 0 ? soak_at_random(run) : check_random(run, options.stats || common.json || needed);
   if (!common.json) out(summary_of(run));
   if (run.report.found) return report_found(common, options, run);
-  if (common.json) out(json_of(run, common).dump(-1, ' ', true) + "\n");
+  if (common.json) out_json(json_of(run, common));
   for (const std::string& warning : health_warnings(run.report)) say("vmapcheck: warning: " + warning);
   if (run.report.interrupted) say("vmapcheck: interrupted");
   return status_of(run);
@@ -184,7 +178,7 @@ void refuse_what_contradicts(const Options& options) {
     throw Stop{Exit::usage, "--live and --checking every-step: a large state is not checked in full at every step"};
 }
 
-/// What earlier runs have found, and is still so. Nothing if none of it fails.
+/// Replays what earlier runs have saved. Returns the status of the first that still fails, or nothing if none does.
 std::optional<Exit> replay_saved(const Common& common, const Options& options, const SubjectEntry& subject,
                                  Saved& saved) {
   std::error_code ignored;
@@ -216,7 +210,7 @@ std::optional<Exit> replay_saved(const Common& common, const Options& options, c
   return std::nullopt;
 }
 
-/// Nothing if it does not fail. A trace that does not say of which subject it is may be of this one.
+/// Returns nothing if it does not fail. A trace that does not name its subject may be of this one.
 std::optional<Exit> replay_one_saved(const Common& common, const Options& options, const SubjectEntry& subject,
                                      const std::string& path, Saved& saved) {
   const Trace trace = read_trace(path);
@@ -239,7 +233,7 @@ std::optional<Exit> replay_one_saved(const Common& common, const Options& option
     found["replay"] = command;
     const ordered_json json{
         {"subject", subject.name}, {"verdict", again ? "violation" : "flaky"}, {"saved", true}, {"found", found}};
-    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+    out_json(json);
     return again ? Exit::violation : Exit::flaky;
   }
   const std::string is = signature_in_comment(*failure);
@@ -271,7 +265,7 @@ Exit report_found(const Common& common, const Options& options, Run& run) {
       keep_finding(run.subject, found.trace, found.failure, minimizing, found_by(run), common, options.save_dir);
   run.finding = std::move(kept.finding);
   run.path = std::move(kept.path);
-  if (common.json) out(json_of(run, common).dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+  if (common.json) out_json(json_of(run, common));
   return status_of(run);
 }
 

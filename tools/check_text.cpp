@@ -40,7 +40,7 @@ std::string bucket_label(std::size_t bucket) {
   return bucket <= 10 ? fmt::format("{}-{}", least, 2 * least - 1) : fmt::format("2^{}", bucket - 1);
 }
 
-/// From the first bucket that holds something to the last; from 2^16 on sixteen of them are one row.
+/// Rows from the first bucket that holds something to the last. From 2^16 on, sixteen buckets share a row.
 Chart chart_of(std::string key, std::string title, const Histogram& numbers) {
   constexpr std::size_t together = 16;
   Chart chart{std::move(key), std::move(title), {}, &numbers};
@@ -85,7 +85,7 @@ std::vector<Chart> charts_of(const CheckReport& report) {
   return charts;
 }
 
-/// A bar for each row; the longest fills the line, and what is not zero has at least a dot.
+/// A bar for each row: the longest fills the line, and a row that is not zero has at least a dot.
 std::string text_of(const Chart& chart) {
   constexpr std::size_t columns = 80, label_width = 16, count_width = 12, percent_width = 7;
   constexpr std::size_t bar_max = columns - label_width - count_width - percent_width - 2;

@@ -23,10 +23,8 @@ struct Options {
 
 std::shared_ptr<Options> add_files(CLI::App& command, const std::string& input) {
   const auto options = std::make_shared<Options>();
-  command.add_option("FILE", options->file, input + "; - is standard input")->required()->type_name("");
-  command.add_option("-o,--output", options->output, "Where to (default: standard output)")
-      ->type_name("FILE")
-      ->take_last();
+  add_place(command, "FILE", options->file, input + "; - is standard input")->required();
+  add_text(command, "-o,--output", options->output, "Where to (default: standard output)", "FILE");
   return options;
 }
 

@@ -17,8 +17,10 @@ void add_corpus(CLI::App& app, Session& session);
 void add_encode(CLI::App& app, Session& session);
 void add_decode(CLI::App& app, Session& session);
 void add_subjects(CLI::App& app, Session& session);
-void add_coverage(CLI::App& app, Session& session);
-void add_coverage_run(CLI::App& app, Session& session);
+
+// Commands of `campaign`.
+void add_campaign_status(CLI::App& campaign, Session& session);
+void add_campaign_report(CLI::App& campaign, Session& session);
 
 // Commands of `corpus`.
 void add_corpus_add(CLI::App& corpus, Session& session);

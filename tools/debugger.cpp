@@ -15,7 +15,7 @@
 #include "tools/files.hpp"
 #include "tools/report.hpp"
 
-/// Where gdb stops: the next thing that happens is the op that fails.
+/// gdb stops here, right before the op that fails.
 extern "C" void vmapcheck_before_failing_op(unsigned long step);
 extern "C" [[gnu::noinline]] void vmapcheck_before_failing_op(unsigned long step) {
   asm volatile("" : : "r"(step) : "memory");
@@ -67,12 +67,10 @@ Exit debug(const std::vector<std::string>& files, const SubjectEntry& subject) {
 void add_step_to(CLI::App& app, Session& session) {
   CLI::App& command = *app.add_subcommand("step-to", "Run a trace in this process, for a debugger");
   command.group("");
-  const auto options = std::make_shared<Options>();
+  const auto options = add_options<Options>(command, session, step_to);
   add_common_options(command, session.common, uses_none);
   command.add_option("FILE", options->file, "Trace")->required();
   add_count(command, "--step", options->step, "Step to stop before", 0);
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return step_to(session.common, *options); }; });
 }
 
 namespace {

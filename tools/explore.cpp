@@ -92,7 +92,7 @@ void add_explore(CLI::App& app, Session& session) {
       "vmapcheck explore --subject canary_tree            a shortest sequence that breaks it\n"
       "Ctrl-C, --time and --depth leave a state file, from which the same command goes on.",
       {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky});
-  const auto options = std::make_shared<Options>();
+  const auto options = add_options<Options>(command, session, run_explore);
   add_count(command, "--granules", options->granules,
             "Granules of the space (default: 5; with --ops first-fit 10; with --index-only 12)", 1, index_granules_max);
   add_step(command, "--depth", options->depth, "Only what so many ops can reach");
@@ -118,27 +118,17 @@ void add_explore(CLI::App& app, Session& session) {
             name == "all" || name == "first-fit" || std::ranges::find(op_kinds, name, &OpKind::name) != op_kinds.end();
         return known ? std::string() : fmt::format("there are no ops '{}'", one_line(name, 60));
       });
-  command.add_option("--base", options->base, "Where the space begins (default: 0); top: it ends at 2^64-1, granule 1")
-      ->type_name("ADDRESS")
-      ->take_last();
+  add_text(command, "--base", options->base, "Where the space begins (default: 0); top: it ends at 2^64-1, granule 1",
+           "ADDRESS");
   add_count(command, "--granule", options->granule, "Bytes of a granule, a power of two (default: 1)");
   add_step(command, "--lazy-limit", options->lazy_limit, "Bytes freed lazily above which all are purged");
   add_count(command, "-j,--jobs", options->jobs, "Threads (default: one for each core)", 1, 1024);
   add_duration(command, "--time", options->time, "End when this has passed");
-  command
-      .add_option("--state", options->state_file,
-                  "Where an unfinished exploration is kept (default: vmapcheck-explore/NAME.state)")
-      ->type_name("FILE")
-      ->take_last();
+  add_text(command, "--state", options->state_file,
+           "Where an unfinished exploration is kept (default: vmapcheck-explore/NAME.state)", "FILE");
   command.add_flag("--fresh", options->afresh, "Begin anew, whatever is kept");
-  command
-      .add_option("-o,--save-dir", options->save_dir,
-                  "Where a trace that shows a violation is saved (default: vmapcheck-failures)")
-      ->type_name("DIR")
-      ->take_last();
+  add_save_dir(command, options->save_dir);
   command.add_flag("--no-minimize", options->no_minimize, "Keep the trace as it was found");
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return run_explore(session.common, *options); }; });
 }
 
 namespace {
@@ -164,7 +154,7 @@ Address base_of(const Options& options, std::uint64_t granules) {
   return *base;
 }
 
-/// Of this program, and of the file that the subject is in: another build is another subject.
+/// Sizes and times of this program and of the file with the subject: another build is another subject.
 std::string build_stamp(const std::string& subject) {
   std::string stamp;
   for (const std::string& path : {std::string("/proc/self/exe"), subject}) {
@@ -289,12 +279,12 @@ std::string_view verdict_of(const ExploreReport& report) {
   return report.interrupted ? "interrupted" : "incomplete";
 }
 
-/// True if all there is to see was seen, and the subject says that it holds no more.
+/// True if every state was seen, and the subject says that it holds no hidden state.
 bool is_proved(const ExploreReport& report) {
   return report.complete && !report.found && report.exercised.keys_decide();
 }
 
-/// What is known now. Only what was run is claimed.
+/// What is known now. It claims only what was run.
 std::string claim_of(const Plan& plan, const Options& options, const ExploreReport& report) {
   const std::string what = options.index_only ? fmt::format("any sequence of carves and adds{}",
                                                             options.searches ? ", with every search in each," : "")
@@ -377,7 +367,7 @@ Exit run_explore(const Common& common, const Options& options) {
   if (!common.json) out(summary_of(plan, options, report));
   if (report.found) return report_found(common, options, plan, report);
   if (common.json)
-    out(json_of(plan, options, report).dump(-1, ' ', true) + "\n");
+    out_json(json_of(plan, options, report));
   else
     out("\n" + claim_of(plan, options, report) + "\n");
   if (!report.complete && report.saved)
@@ -385,20 +375,21 @@ Exit run_explore(const Common& common, const Options& options) {
   return report.interrupted ? Exit::interrupted : Exit::ok;
 }
 
-/// Two ways to a state, from which one op leads to two. The model allows each: neither trace fails by itself.
+/// Two ways lead to one state, from which one op leads to two. The model allows each trace: neither fails by itself.
 Exit report_broken_word(const Common& common, const Plan& plan, const ExploreReport::Found& found, ordered_json json,
                         const std::string& what) {
   const std::string trace = print(plan.territory.trace(found.moves)), other = print(plan.territory.trace(found.other));
   json["found"] = {{"moves", found.moves.size()}, {"detail", what}, {"trace", trace}, {"other", other}};
   if (common.json)
-    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+    out_json(json);
   else
     out(fmt::format("each by itself is allowed; replay --json shows what the last op of each does:\n\n{}\n{}\n", trace,
                     other));
   return Exit::violation;
 }
 
-/// A shortest sequence, as a trace. That of an index alone is one of whole areas; what only the index shows is said.
+/// Reports a shortest sequence as a trace. That of an index alone becomes ops on whole areas; if these do not fail, the
+/// report says so.
 Exit report_found(const Common& common, const Options& options, const Plan& plan, const ExploreReport& report) {
   const ExploreReport::Found& found = *report.found;
   Trace trace = plan.territory.trace(found.moves);
@@ -421,10 +412,10 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
   if (!found.other.empty()) return report_broken_word(common, plan, found, std::move(json), what);
   const bool reproduced = failure.has_value();
   if (!reproduced && options.index_only) {
-    // A trace of whole areas does not show it. What was found is no less true.
+    // The trace of whole areas does not show it. What was found in the index stays true.
     json["found"] = {{"moves", found.moves.size()}, {"detail", what}, {"trace", print(trace)}, {"reproduced", false}};
     if (common.json)
-      out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+      out_json(json);
     else
       out(fmt::format("the same, done by whole areas, does not fail; it is:\n\n{}\n", print(trace)));
     return Exit::violation;
@@ -448,7 +439,7 @@ Exit report_found(const Common& common, const Options& options, const Plan& plan
     json["found"]["moves"] = found.moves.size();
     json["found"]["reproduced"] = reproduced;
     json["found"]["file"] = kept.path.empty() ? ordered_json() : ordered_json(kept.path);
-    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+    out_json(json);
   }
   return reproduced ? Exit::violation : Exit::flaky;
 }

@@ -54,7 +54,7 @@ bool write_all(int descriptor, std::string_view text) {
   return true;
 }
 
-/// In memory that is shared with children, so that what one had to say is not lost when it dies.
+/// It lies in memory that is shared with children, so that what a child has said is not lost when it dies.
 struct OutBuffer {
   static constexpr std::size_t capacity = std::size_t{1} << 16;
   std::size_t size;
@@ -71,8 +71,8 @@ bool out_failed = false;
 /// Standard output, also in a child whose file 1 is what the subject prints.
 int out_file = 1;
 
-/// A write to a pipe that nobody reads is an error like any other, and one to the terminal is a write, also in a child,
-/// to which signals are what they are to every process, and which is not in the terminal's group.
+/// As long as there is one, a write to a pipe that nobody reads is an error and no signal (SIGPIPE), and a child, which
+/// is not in the terminal's process group, may write to the terminal (SIGTTOU).
 class WithoutSignals {
  public:
   WithoutSignals() {
@@ -103,7 +103,7 @@ void write_out(std::string_view text) {
   cannot("write to", "standard output");
 }
 
-/// Where a file is, or would be: a link stays a link, also one that leads to nothing as yet.
+/// The path behind all links, so that a link stays a link when its file is written, even one that leads to nothing.
 std::string behind_links(const std::string& path) {
   constexpr int links_max = 40;  // as many as the system follows
   fs::path target = path;
@@ -372,11 +372,45 @@ std::string shell_word(std::string_view text) {
   return (all_visible ? quoted : octal) + "'";
 }
 
+namespace {
+
+/// Not allowed in XML and HTML: control characters but newline and tab, and the two that are no characters.
+bool is_forbidden(char32_t c) {
+  return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) || c == 0xfffe || c == 0xffff;
+}
+
+}  // namespace
+
+std::string only_characters(std::string_view text) {
+  std::string safe;
+  safe.reserve(text.size());
+  while (!text.empty()) {
+    char32_t c = 0;
+    const std::size_t size = character_size(text, c);
+    safe += size == 0 || is_forbidden(c) ? "\xef\xbf\xbd" : text.substr(0, size);  // U+FFFD, the replacement character
+    text.remove_prefix(std::max<std::size_t>(size, 1));
+  }
+  return safe;
+}
+
+std::string escaped(std::string_view text) {
+  std::string safe;
+  for (const char c : only_characters(text)) switch (c) {
+      case '&': safe += "&amp;"; break;
+      case '<': safe += "&lt;"; break;
+      case '>': safe += "&gt;"; break;
+      case '"': safe += "&quot;"; break;
+      case '\'': safe += "&#39;"; break;
+      default: safe += c;
+    }
+  return safe;
+}
+
 void prepare_standard_files() {
   ::signal(SIGPIPE, SIG_IGN);
   for (int number = 0; number <= 2; ++number) {
     if (::fcntl(number, F_GETFD) != -1 || errno != EBADF) continue;
-    // Opened the wrong way round: what was closed stays useless. The lowest free number is this one.
+    // The lowest free number is this one. It is opened the wrong way round, so that what was closed stays unusable.
     if (::open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY) < 0) return;
   }
 }

@@ -83,6 +83,11 @@ void report(const Stop& stop);
 /// The text as one word of a shell: where something in it is not visible, $'...' with that in octal.
 [[nodiscard]] std::string shell_word(std::string_view text);
 
+/// What is no character, or not allowed in XML and HTML, is replaced.
+[[nodiscard]] std::string only_characters(std::string_view text);
+/// The same as text and as the value of an attribute of HTML: what marks up is escaped.
+[[nodiscard]] std::string escaped(std::string_view text);
+
 /// Bytes of the UTF-8 character that begins there, 0 if none does. Sequences that are too long, surrogates and what is
 /// above the last character are none.
 [[nodiscard]] std::size_t character_size(std::string_view text, char32_t& character);

@@ -25,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Of the time that minimizing may take.
+/// One part in so many of the time for minimizing is for the explanation.
 constexpr int explanation_share = 10;
 
 std::string report_of(const Finding& finding, const Common& common, const std::string& path);
@@ -39,10 +39,10 @@ std::string what_it_shows(const Failure& failure, const std::string& subject) {
                      one_line(failure.violation.detail));
 }
 
-/// Nobody would read it as a whole.
+/// Too long to be printed as a whole.
 bool is_long(const Trace& trace) { return trace.space.busy.size() + trace.ops.size() > 2000; }
 
-/// The trace as text; of a long one its begin and its end.
+/// The trace as text; only the begin and the end of a long one.
 std::string excerpt(const Trace& trace) {
   constexpr std::size_t lines_shown = 20;
   std::string text = print(trace);
@@ -299,10 +299,10 @@ SavedFinding keep_finding(const SubjectEntry& subject, const Trace& trace, const
     fs::remove(fs::path(as_it_was_found).replace_extension(".md"), ignored);  // of a run that did not minimize it
   }
   if (!common.json && !kept.path.empty()) {
-    out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, subject.name, kept.path)));
+    out("\n" + text_of(Row{"replay", replay_command(common, subject.name, kept.path)}));
     const std::string about = fs::path(kept.path).replace_extension(".md").string();
     std::error_code ignored;
-    if (fs::exists(about, ignored)) out(fmt::format("  {:<10} {}\n", "report", one_line(about)));
+    if (fs::exists(about, ignored)) out(text_of(Row{"report", about}));
   }
   return kept;
 }
@@ -360,7 +360,7 @@ std::string test_name(std::string_view name) {
 
 namespace {
 
-/// In C++, whatever bytes it holds.
+/// The text as a literal of C++, whatever bytes it holds.
 std::string string_literal(std::string_view text) {
   std::string literal = "\"";
   for (const char c : text) {

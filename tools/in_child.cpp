@@ -16,7 +16,8 @@ namespace vmapcheck::tool {
 
 namespace {
 
-/// Once, so that nothing is printed twice; if it was killed by another process, again in silence.
+/// Runs the work once, so that nothing is printed twice. If another process killed the child, it is run again in
+/// silence.
 Walked walk_once(const Work& work) {
   WalkOptions options{.limits = {}, .on_death = {}, .keep_going = [] { return !interrupted(); }, .tries = 1};
   Walked walked = walk(1, work, options);

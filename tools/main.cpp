@@ -24,7 +24,19 @@
 namespace vmapcheck::tool {
 namespace {
 
+/// Scripts that build a checkout, and are run by ./vmapcheck at its top. Here they are only listed.
+struct CheckoutCommand {
+  const char* name;
+  const char* description;
+};
+constexpr CheckoutCommand commands_of_the_checkout[] = {
+    {"test", "Run everything that CI runs"},
+    {"mutants", "Which driver finds which fault of a catalogue"},
+    {"coverage", "How much of the allocator corpus and properties execute"},
+};
+
 void describe(CLI::App& app, Session& session);
+void add_command_of_the_checkout(CLI::App& app, Session& session, const CheckoutCommand& command);
 std::string program_name(const char* called);
 std::string help_of(const CLI::App& app);
 Exit said_or_refused(const CLI::App& app, const std::string& text);
@@ -66,26 +78,9 @@ void describe(CLI::App& app, Session& session) {
                   "vmapcheck campaign --time 10m\n"
                   "vmapcheck COMMAND --help"));
 
-  CLI::App& test = *app.add_subcommand("test", "Run everything that CI runs (./vmapcheck at the top of a checkout)");
-  test.prefix_command();
-  test.callback([&session] {
-    session.run = [] {
-      say("vmapcheck: `test` builds and runs the tests of a checkout: ./vmapcheck test, at its top");
-      return Exit::usage;
-    };
-  });
-  CLI::App& mutants = *app.add_subcommand(
-      "mutants", "Which driver finds which fault of a catalogue (./vmapcheck at the top of a checkout)");
-  mutants.prefix_command();
-  mutants.callback([&session] {
-    session.run = [] {
-      say("vmapcheck: `mutants` compiles faults of a checkout: ./vmapcheck mutants, at its top");
-      return Exit::usage;
-    };
-  });
+  for (const CheckoutCommand& command : commands_of_the_checkout) add_command_of_the_checkout(app, session, command);
   add_check(app, session);
   add_campaign(app, session);
-  add_coverage(app, session);
   add_replay(app, session);
   add_explore(app, session);
   add_minimize(app, session);
@@ -96,7 +91,18 @@ void describe(CLI::App& app, Session& session) {
   add_subjects(app, session);
   for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
   add_step_to(app, session);
-  add_coverage_run(app, session);
+}
+
+void add_command_of_the_checkout(CLI::App& app, Session& session, const CheckoutCommand& command) {
+  CLI::App& listed =
+      *app.add_subcommand(command.name, fmt::format("{} (./vmapcheck at the top of a checkout)", command.description));
+  listed.prefix_command();
+  listed.callback([&session, &command] {
+    session.run = [&command] {
+      say(fmt::format("vmapcheck: `{0}` builds a checkout: ./vmapcheck {0}, at its top", command.name));
+      return Exit::usage;
+    };
+  });
 }
 
 /// What a user types to run this again: the launcher says so, if it was one.
@@ -114,7 +120,7 @@ std::string help_of(const CLI::App& app) {
   return text;
 }
 
-/// Help for a command that there is not would pass for that of another.
+/// Refuses --help behind a command that does not exist: it would print the help of another.
 Exit said_or_refused(const CLI::App& app, const std::string& text) {
   if (const auto extra = app.remaining(true); !extra.empty()) return parse_failed(app, CLI::ExtrasError(extra));
   out(text);

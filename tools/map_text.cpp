@@ -6,12 +6,19 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <iterator>
+#include <utility>
 
 #include "harness/verify/describe.hpp"
 #include "model/trace.hpp"
+#include "tools/files.hpp"
 
 namespace vmapcheck::tool {
 namespace {
+
+constexpr std::pair<std::string_view, std::string_view Palette::*> colour_names[] = {
+    {"busy", &Palette::busy}, {"lazy", &Palette::lazy}, {"free", &Palette::free},    {"mark", &Palette::mark},
+    {"bad", &Palette::bad},   {"dim", &Palette::dim},   {"strong", &Palette::strong}};
 
 MapCell cell_of(const MapItem& item);
 std::size_t width_of(const MapCell& cell, Size granule);
@@ -40,6 +47,42 @@ const Palette& palette(bool coloured) {
                                 .strong = "\033[1m",
                                 .end = "\033[0m"};
   return coloured ? some : none;
+}
+
+namespace {
+
+/// Calls `plain` with each part of the text, and `colour` with what stands between them: the index of one that begins,
+/// or the number of colours where one ends.
+template <class Plain, class Colour>
+void split(std::string_view text, Plain plain, Colour colour) {
+  while (!text.empty()) {
+    const std::size_t at = std::min(text.find('\033'), text.size());
+    plain(text.substr(0, at));
+    text.remove_prefix(at);
+    if (text.empty()) return;
+    const std::string_view code = text.substr(0, std::min(text.find('m'), text.size() - 1) + 1);
+    const auto one = std::ranges::find_if(colour_names, [&](const auto& c) { return palette(true).*c.second == code; });
+    colour(static_cast<std::size_t>(one - std::begin(colour_names)));
+    text.remove_prefix(code.size());
+  }
+}
+
+}  // namespace
+
+std::string html_of_coloured(std::string_view text) {
+  std::string html;
+  split(
+      text, [&](std::string_view part) { html += escaped(part); },
+      [&](std::size_t i) {
+        html += i == std::size(colour_names) ? "</span>" : fmt::format("<span class=\"{}\">", colour_names[i].first);
+      });
+  return html;
+}
+
+std::string without_colours(std::string_view text) {
+  std::string plain;
+  split(text, [&](std::string_view part) { plain += part; }, [](std::size_t) {});
+  return plain;
 }
 
 // ---- The map
@@ -119,7 +162,7 @@ MapCell cell_of(const MapItem& item) {
   return {item.range, '.', "free"};
 }
 
-/// Wide enough for its own begin, and a little wider where it is larger.
+/// Wide enough for its first address, and a little wider where the range is larger.
 std::size_t width_of(const MapCell& cell, Size granule) {
   const auto magnitude = static_cast<std::size_t>(std::bit_width(cell.range.size() / granule));
   return std::max(
@@ -188,7 +231,7 @@ void draw_below(TreeDrawing& drawing, std::size_t index, const std::string& stem
   child(node.right, 1);
 }
 
-/// The way from the root to each node that is wrong, or whose block touches what is in focus; and one level beside it.
+/// The nodes on the way from the root to each node that is wrong or whose block touches `focus`, and their children.
 std::vector<bool> worth_drawing(const TreeListing& tree, std::span<const Range> focus) {
   std::vector<bool> on_way(tree.nodes.size()), drawn(tree.nodes.size());
   for (std::size_t i = tree.nodes.size(); i-- > 0;) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The address map as text, and the tree of free blocks beside it.
+// How the address map is drawn, and the tree of free blocks beside it: in the terminal, in the report of a finding, in
+// the report of a campaign. Only the page of `show` draws for itself, in the browser (page/page.js).
 //
 //         0x1000    0x2000        0x5000
 //         |## a0 ##|.... free ....|## a2 ##| ...
@@ -26,6 +27,10 @@ struct Palette {
   std::string_view busy, lazy, free, mark, bad, dim, strong, end;
 };
 [[nodiscard]] const Palette& palette(bool coloured);
+
+/// What was drawn with colours as HTML: a span for each coloured part, whose class is the name of the colour above.
+[[nodiscard]] std::string html_of_coloured(std::string_view text);
+[[nodiscard]] std::string without_colours(std::string_view text);
 
 struct MapCell {
   Range range;

@@ -61,19 +61,14 @@ void add_minimize(CLI::App& app, Session& session) {
       "far (status 5). A trace that does not fail ends with 13, one that fails differently from run to run with 12;\n"
       "then nothing is written.",
       {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::flaky, Exit::not_reproduced});
-  const auto options = std::make_shared<Options>();
-  command.add_option("FILE", options->file, "Trace that fails; - is standard input")->required()->type_name("");
-  command.add_option("-o,--output", options->output, "Where to; - is standard output")
-      ->required()
-      ->type_name("OUT")
-      ->take_last();
+  const auto options = add_options<Options>(command, session, minimize_file);
+  add_place(command, "FILE", options->file, "Trace that fails; - is standard input")->required();
+  add_text(command, "-o,--output", options->output, "Where to; - is standard output", "OUT")->required();
   add_duration(command, "--time", options->time,
                "End when this has passed since the command began, with the best so far (default: 30s)");
   auto* const same = command.add_flag("--same-invariant", options->same,
                                       "Keep the signature (the invariant, or how it died), even where it moves");
   command.add_flag("--any", options->any, "Take whatever fails")->excludes(same);
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return minimize_file(session.common, *options); }; });
 }
 
 namespace {
@@ -119,7 +114,7 @@ Exit minimize_file(const Common& common, const Options& options) {
   } else if (common.json) {
     ordered_json json = json_of(finding);
     json["file"] = unwritten ? ordered_json() : ordered_json(options.output);
-    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+    out_json(json);
   } else {
     out(text_of(finding));
     if (!unwritten) out(fmt::format("\n  {:<10} {}\n", "replay", replay_command(common, subject.name, options.output)));
@@ -132,8 +127,8 @@ Exit minimize_file(const Common& common, const Options& options) {
   return Exit::ok;
 }
 
-/// What it shows, and what it was told of before: why it is kept stays true. What found it stays only where it fails as
-/// it did then, and what was said of its length then does not.
+/// Comments of the result: what it shows, then those of the file. "Found by" stays only if it fails as it did then.
+/// What was said of its length is left out if the length has changed.
 std::vector<std::string> comments_of(const Finding& finding, const Trace& trace) {
   const SavedFor was = saved_for(trace), is = saved_for(finding.trace);
   const bool same = is_same_subject(was.subject, is.subject) && was.signature == is.signature;
@@ -156,9 +151,9 @@ std::vector<std::string> comments_of(const Finding& finding, const Trace& trace)
   return comments;
 }
 
-/// Twice: what does not fail again cannot be minimized. A death of the same kind is the same, unless it is said
-/// otherwise. Of a run that is checked in the amortized form the first names the step, and the second only has to break
-/// something. Not after `end`.
+/// Runs the trace twice, for what does not fail again cannot be minimized. Two deaths of one kind count as the same
+/// unless --same-invariant is given. Where the second run is checked in the amortized form, it need only break
+/// something: the first names the step. Nothing is begun after `end`.
 Reproduced reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options, Clock::time_point end) {
   Progress progress;
   const auto time_is_left = [end] { return Clock::now() < end; };

@@ -20,7 +20,7 @@ namespace {
   throw CLI::ValidationError(option, fmt::format("expected {}, found '{}'", expected, one_line(text, 60)));
 }
 
-/// Hidden where the command has no use for it; the last one counts.
+/// A common option: the help of a command hides those that it does not use.
 CLI::Option* shared(CLI::Option* option, bool shown) { return option->group(shown ? "Common options" : ""); }
 
 }  // namespace
@@ -110,6 +110,23 @@ void add_duration(CLI::App& app, const std::string& name, std::optional<std::chr
   app.add_option_function<std::string>(name, read, description)->type_name("TIME")->take_last();
 }
 
+CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& target, const std::string& description,
+                      const std::string& type) {
+  return app.add_option(name, target, description)->type_name(type)->take_last();
+}
+
+void add_save_dir(CLI::App& app, std::string& target) {
+  target = "vmapcheck-failures";
+  add_text(app, "-o,--save-dir", target, "Where a trace that shows a violation is saved (default: vmapcheck-failures)",
+           "DIR");
+}
+
+void add_corpus_place(CLI::App& app, std::string& target) {
+  target = corpus_of_the_checkout();
+  add_place(app, "DIR", target,
+            "The corpus: any folder of traces, or that of a campaign (default: corpus/ of the checkout)");
+}
+
 void add_checking(CLI::App& app, std::optional<Checking>& target, const std::string& description) {
   const auto read = [&target](const std::string& text) {
     for (const Checking checking : {Checking::every_step, Checking::amortized})
@@ -163,6 +180,11 @@ const SubjectEntry& subject_named(const std::string& name) {
   throw Stop{Exit::subject,
              fmt::format("there is no subject '{}', but {}, canaries and faulty ones (see vmapcheck subjects)",
                          one_line(name), known)};
+}
+
+std::string corpus_of_the_checkout() {
+  const auto checkout = environment("VMAPCHECK_SOURCE_DIR");
+  return checkout ? *checkout + "/corpus" : "corpus";
 }
 
 std::uint64_t seed_of(const Common& common, std::uint64_t otherwise) { return common.seed.value_or(otherwise); }

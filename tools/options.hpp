@@ -10,6 +10,7 @@
 #include <functional>
 #include <initializer_list>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +43,15 @@ enum Uses : unsigned { uses_none = 0, uses_subject = 1, uses_seed = 2, uses_json
 CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, const std::string& description,
                       unsigned uses, const std::string& examples, std::initializer_list<Exit> statuses = {});
 
+/// The options of one command, which are given to `run` with the common ones when the command line has been read.
+template <class Options, class Run>
+std::shared_ptr<Options> add_options(CLI::App& command, Session& session, Run run) {
+  auto options = std::make_shared<Options>();
+  command.callback(
+      [&session, options, run] { session.run = [&session, options, run] { return run(session.common, *options); }; });
+  return options;
+}
+
 /// The common options of the program itself.
 void add_common_options(CLI::App& app, Common& common, unsigned uses);
 
@@ -57,6 +67,18 @@ void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_
 /// "90", "90s", "1.5m", "2h", "500ms"; above zero.
 void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
                   const std::string& description);
+/// A text; where it is said several times, the last one counts. `type` is how the help calls it: "DIR".
+CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& target, const std::string& description,
+                      const std::string& type);
+/// What stands without a name: FILE, DIR.
+template <class Target>
+CLI::Option* add_place(CLI::App& app, const std::string& name, Target& target, const std::string& description) {
+  return app.add_option(name, target, description)->type_name("");
+}
+/// -o,--save-dir: where failing traces are kept.
+void add_save_dir(CLI::App& app, std::string& target);
+/// DIR: a corpus; by default corpus_of_the_checkout().
+void add_corpus_place(CLI::App& app, std::string& target);
 void add_checking(CLI::App& app, std::optional<Checking>& target, const std::string& description);
 
 [[nodiscard]] std::optional<std::uint64_t> parse_count(std::string_view text);
@@ -65,6 +87,9 @@ void add_checking(CLI::App& app, std::optional<Checking>& target, const std::str
 
 /// A Stop with Exit::subject if there is none of that name.
 [[nodiscard]] const SubjectEntry& subject_named(const std::string& name);
+
+/// corpus/ of the checkout from which this was called, else of the working directory.
+[[nodiscard]] std::string corpus_of_the_checkout();
 
 /// The seed that was given, or `otherwise`.
 [[nodiscard]] std::uint64_t seed_of(const Common& common, std::uint64_t otherwise);

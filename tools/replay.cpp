@@ -55,16 +55,14 @@ void add_replay(CLI::App& app, Session& session) {
       {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky,
        Exit::not_reproduced});
   const auto options = std::make_shared<Options>();
-  command.add_option("FILE", options->files, "Traces; - is standard input")->required()->type_name("");
+  add_place(command, "FILE", options->files, "Traces; - is standard input")->required();
   add_checking(command, options->checking,
                "every-step: check the whole state at every step; amortized: what the step touched,\n"
                "and the whole state now and then. Default: every-step where ops and areas are few enough,\n"
                "else amortized, and every-step around the failure");
   add_count(command, "-n,--times", options->times, "Run each so often, and say only how often it failed", 1, 1'000'000);
-  command
-      .add_option("--format", options->format, "text (default); json, as --json; cpp: a GoogleTest case of each trace")
-      ->type_name("FORMAT")
-      ->take_last()
+  add_text(command, "--format", options->format,
+           "text (default); json, as --json; cpp: a GoogleTest case of each trace", "FORMAT")
       ->check(CLI::IsMember({"text", "json", "cpp"}));
   command.add_flag("--gdb", options->gdb, "Open the one trace in gdb, stopped before the op that fails");
   command.callback([&session, options] {
@@ -97,7 +95,7 @@ Exit replay_all(const Common& common, const Options& options) {
   return worst;
 }
 
-/// No two of `tests` have the same name, which is that of the file.
+/// A test has the name of its file, with a number if `tests` has that name already.
 void print_test(const std::string& file, const SubjectEntry& subject, std::map<std::string, int>& tests) {
   const Trace trace = read_trace(file);
   const bool first = tests.empty();
@@ -108,7 +106,7 @@ void print_test(const std::string& file, const SubjectEntry& subject, std::map<s
   out((first ? "" : "\n") + test_case(trace, subject.name, name, first));
 }
 
-/// Of two statuses, the one with more weight is that of both together.
+/// Of two files, the status with more weight is the status of both together.
 int weight(Exit status) {
   switch (status) {
     case Exit::ok: return 0;
@@ -135,7 +133,7 @@ Exit replay_file(const std::string& file, const SubjectEntry& subject, const Com
   return Exit::violation;
 }
 
-/// Fails each time in the same way, or never, or is flaky.
+/// A violation if each run fails in the same way, ok if none fails, else flaky.
 Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntry& subject, const Common& common,
                   const Options& options) {
   std::map<std::string, std::uint64_t> failed;  // by signature
@@ -149,7 +147,7 @@ Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntr
   if (common.json) {
     nlohmann::ordered_json json{{"file", file}, {"runs", options.times}, {"failed", failures}, {"verdict", verdict}};
     json["signatures"] = nlohmann::ordered_json(failed);
-    out(json.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    out_json(json);
     return status;
   }
   out(fmt::format("{}: failed {} of {} times, subject {}{}\n", one_line(file), failures, options.times, subject.name,

@@ -145,7 +145,7 @@ void append_range(std::string& text, Range range) {
 
 }  // namespace
 
-/// Written by hand, for there may be millions of them; nothing in it needs an escape.
+/// Written without a JSON library, since there may be millions of lines. Nothing in it needs an escape.
 void append_json(std::string& line, std::size_t step, const Op& op, const Answer& answer) {
   line += "{\"step\":";
   append_number(line, step, 10);
@@ -209,8 +209,14 @@ std::string verdict_json(const std::optional<Failure>& failure) {
   verdict["step"] = failure->step;
   verdict["detail"] = failure->violation.detail;
   verdict["signature"] = signature(*failure);
-  return verdict.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n";
+  return line_of(verdict);
 }
+
+std::string line_of(const ordered_json& json) {
+  return json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n";
+}
+
+void out_json(const ordered_json& json) { out(line_of(json)); }
 
 ordered_json json_of(const Failure& failure) {
   ordered_json json;
@@ -272,7 +278,7 @@ std::vector<Row> rows_of_death(const Failure& failure) {
   return rows;
 }
 
-/// What there was before the step that failed.
+/// The map before the step that failed.
 std::string draw_before(const Failure& failure, const Trace& trace, const SubjectEntry& subject) {
   const std::size_t ops = std::min(failure.step, trace.ops.size());
   const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
@@ -285,7 +291,7 @@ std::string draw_before(const Failure& failure, const Trace& trace, const Subjec
     const ReferenceModel& model = (*executor)->model();
     return draw_around(model, focus_of(failure, model.space().range));
   };
-  // A picture is not worth much time, however slow the subject is.
+  // A slow subject must not keep the report waiting.
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   WalkOptions options;
   options.keep_going = [end] { return std::chrono::steady_clock::now() < end; };
@@ -312,11 +318,20 @@ std::string place_of(const Failure& failure) {
 }
 
 std::string text_of(const Failure& failure, const Trace& trace, const SubjectEntry& subject) {
+  return title_of(failure) + "\n" + text_of(rows_of(failure)) + draw_before(failure, trace, subject);
+}
+
+std::string title_of(const Failure& failure) {
   const bool is_violation = failure.kind == FailureKind::violation;
-  std::string text =
-      fmt::format("{}{} {}\n", is_violation ? "violation of " : "", signature(failure), place_of(failure));
-  for (const Row& row : rows_of(failure)) text += fmt::format("  {:<10} {}\n", row.title, one_line(row.text, 2000));
-  return text + draw_before(failure, trace, subject);
+  return fmt::format("{}{} {}", is_violation ? "violation of " : "", signature(failure), place_of(failure));
+}
+
+std::string text_of(const Row& row) { return fmt::format("  {:<10} {}\n", row.title, one_line(row.text, 2000)); }
+
+std::string text_of(const std::vector<Row>& rows) {
+  std::string text;
+  for (const Row& row : rows) text += text_of(row);
+  return text;
 }
 
 namespace {
@@ -431,14 +446,22 @@ std::string text_of(const Coverage& coverage) {
 
 ordered_json json_of(const Coverage& coverage) {
   ordered_json json;
+  const auto checks_after = [&](std::size_t op) {
+    ordered_json checks;
+    for (std::size_t i = 0; i < vmap::invariant_count; ++i) checks[vmap::invariant_names[i]] = coverage.checks[op][i];
+    return checks;
+  };
   for (std::size_t i = 0; i < op_kind_count; ++i) {
     ordered_json op;
     op["performed"] = coverage.ops[i] - coverage.skipped[i];
     op["skipped"] = coverage.skipped[i];
     for (const vmap::Error error : errors)
       op["errors"][name(error)] = coverage.errors[i][static_cast<std::size_t>(error)];
+    for (std::size_t f = 0; f < vmap::fit_type_count; ++f) op["fits"][fit_name(f)] = coverage.fits_of[i][f];
+    op["checks"] = checks_after(i);
     json["ops"][op_names[i]] = std::move(op);
   }
+  json["checks_begin_and_end"] = checks_after(op_kind_count);
   for (std::size_t i = 0; i < vmap::fit_type_count; ++i) json["fits"][fit_name(i)] = coverage.fits[i];
   for (std::size_t i = 0; i < vmap::coalescing_count; ++i)
     json["coalescings"][vmap::coalescing_names[i]] = coverage.coalescings[i];

@@ -37,6 +37,11 @@ struct Row {
   std::string text;
 };
 [[nodiscard]] std::vector<Row> rows_of(const Failure& failure);
+/// "  expected   0x1000", with its newline.
+[[nodiscard]] std::string text_of(const Row& row);
+[[nodiscard]] std::string text_of(const std::vector<Row>& rows);
+/// "violation of answer at step 3: free a0"
+[[nodiscard]] std::string title_of(const Failure& failure);
 /// "at step 3: free a0", "while the subject was made"
 [[nodiscard]] std::string place_of(const Failure& failure);
 
@@ -51,6 +56,10 @@ struct Row {
 /// Where vmapcheck itself is at fault, ends the command with Exit::oracle: what it says of the subject is not to be
 /// believed then, nor to be minimized or saved. `command` is what to report, if it is known.
 void stop_if_oracle(const std::optional<Failure>& failure, const std::string& command = "");
+
+/// One line of plain ASCII, with its newline; bytes that are no UTF-8 are replaced.
+[[nodiscard]] std::string line_of(const nlohmann::ordered_json& json);
+void out_json(const nlohmann::ordered_json& json);
 
 /// Called in the child for each step, also for the one that shows a violation.
 using OnStep = std::function<void(std::size_t step, const Op& op, const Answer& answer)>;

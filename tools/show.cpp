@@ -45,7 +45,7 @@ struct Steps {
   std::size_t to = std::numeric_limits<std::size_t>::max();
 };
 
-/// Steps of a page: so many of the last ones unless it is said which, and at most.
+/// Steps of a page: how many of the last ones if none are named, and how many at most.
 constexpr std::size_t page_steps_usual = 5'000;
 constexpr std::size_t page_steps_max = 20'000;
 
@@ -68,8 +68,8 @@ void add_show(CLI::App& app, Session& session) {
       "vmapcheck show --subject seed_2019 --html - corpus/faults/not-lowest.trace >page.html\n"
       "Steps are counted from 0. Colours are used on a terminal, unless NO_COLOR is set.\n"
       "A page of a long trace holds its last 5000 steps, or those that --from and --to say: at most 20000.");
-  const auto options = std::make_shared<Options>();
-  command.add_option("FILE", options->file, "A trace; - is standard input")->required()->type_name("");
+  const auto options = add_options<Options>(command, session, show);
+  add_place(command, "FILE", options->file, "A trace; - is standard input")->required();
   command.add_option("--html", options->html, "Write one self-contained page; - is standard output")
       ->type_name("OUT")
       ->take_last();
@@ -80,8 +80,6 @@ void add_show(CLI::App& app, Session& session) {
   add_checking(command, options->checking,
                "every-step: check the whole state at every step; amortized: what the step touched,\n"
                "and the whole state now and then. Default: every-step where ops and areas are few enough");
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return show(session.common, *options); }; });
 }
 
 namespace {
@@ -160,7 +158,7 @@ Exit as_page(Shown& shown, const SubjectEntry& subject, RecordOptions recording,
     narrow(trace, subject, recording, options);
   Lines lines = record_lines(shown, subject, recording);
   if (lines.text.empty() && lines.ran.steps > 0) {
-    // The run ends before the first step that was wanted: at a violation, which is what one wants to see.
+    // The run ended, with a violation, before the first step that was wanted: show that.
     recording.to = lines.ran.steps - 1;
     recording.from = recording.to < page_steps_usual ? 0 : recording.to - page_steps_usual + 1;
     lines = record_lines(shown, subject, recording);
@@ -182,14 +180,14 @@ Exit as_page(Shown& shown, const SubjectEntry& subject, RecordOptions recording,
   return verdict.ok ? Exit::ok : Exit::violation;
 }
 
-/// To what a page usually holds: from --from, up to --to, or else what comes last in the run, which a first run tells.
+/// The steps of a page: from --from up to --to. Without them the last ones, which a first run finds out.
 void narrow(const Trace& trace, const SubjectEntry& subject, RecordOptions& recording, const Options& options) {
   if (options.from) {
     recording.to = recording.from + page_steps_usual - 1;
     return;
   }
   if (!options.to) {
-    // The fast form of checking: should it end later than the run that is recorded, that one is done again.
+    // This run is checked in the fast form. Should it end later than the run that is recorded, that one is done again.
     const Ran ran = record_with(trace, subject, {.from = trace.ops.size(), .checking = Checking::amortized},
                                 [](const Piece&, Beacon&) {});
     recording.to = std::max<std::size_t>(ran.steps, 1) - 1;

@@ -76,8 +76,8 @@ void TextShow::end(const Verdict& verdict) {
   if (answered_) write_("\n        (what it left could not be listed)\n");
   const Palette& c = colours_;
   write_(fmt::format("\n{}{}{}\n", verdict.ok ? c.strong : c.bad, one_line(verdict.title, 2000), c.end));
-  for (const Row& row : verdict.rows) write_(fmt::format("  {:<10} {}\n", row.title, one_line(row.text, 2000)));
-  if (!verdict.ok) write_(fmt::format("  {:<10} {}\n", "replay", shown_.replay));
+  write_(text_of(verdict.rows));
+  if (!verdict.ok) write_(text_of(Row{"replay", shown_.replay}));
 }
 
 void TextShow::draw(const Snapshot& snapshot, bool broken) {
@@ -101,7 +101,7 @@ void TextShow::draw_map_of(std::string_view title, const AddressMap& map, bool c
   if (!text.marks.empty()) write_(fmt::format("{:<8}{}{}{}\n", "", colours_.mark, text.marks, colours_.end));
 }
 
-/// In full where it is wanted. Else only where it is wrong, and no more than shows that.
+/// In full where the style asks for it, else only if a node is wrong, and then only what shows that.
 void TextShow::draw_tree_of(const Snapshot& snapshot, bool broken) {
   constexpr std::size_t lines_if_wrong = 40;
   const bool wrong = broken && std::ranges::any_of(snapshot.tree.nodes, &ListedNode::is_wrong);

@@ -42,7 +42,7 @@ Verdict verdict_of(const Ran& ran) {
           .step = failure.step,
           .op = failure.op ? print(*failure.op) : "",
           .name = is_violation ? signature(failure) : std::string(name(failure.kind)),
-          .title = fmt::format("{}{} {}", is_violation ? "violation of " : "", signature(failure), place_of(failure)),
+          .title = title_of(failure),
           .rows = rows_of(failure)};
 }
 

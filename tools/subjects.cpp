@@ -15,13 +15,14 @@
 #include "subjects/faulty.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
+#include "tools/report.hpp"
 
 namespace vmapcheck::tool {
 namespace {
 
 using nlohmann::ordered_json;
 
-struct Row {
+struct Listed {
   const SubjectEntry* entry = nullptr;
   std::vector<std::pair<std::string_view, bool>> promises;
   std::vector<std::pair<std::string_view, bool>> features;
@@ -37,8 +38,8 @@ std::string_view name(SubjectKind kind) {
   return "unknown";
 }
 
-/// Only a subject that was made says what it can do; a tiny one will do.
-Row row_of(const SubjectEntry& entry) {
+/// A subject has to be made before it says what it can do: here in a tiny space.
+Listed listed(const SubjectEntry& entry) {
   const Space tiny{.range = {0, 0x1000}, .granule = 0x100, .lazy_limit = std::nullopt, .busy = {}};
   MetadataResource metadata;
   const auto subject = entry.make(SubjectConfig{.space = tiny, .metadata = &metadata});
@@ -82,7 +83,7 @@ ordered_json json_of(const std::vector<std::pair<std::string_view, bool>>& flags
 Exit list_subjects(const Common& common) {
   ordered_json list = ordered_json::array();
   for (const SubjectEntry& entry : subjects()) {
-    const Row row = row_of(entry);
+    const Listed row = listed(entry);
     if (common.json) {
       ordered_json one{{"name", entry.name},
                        {"kind", name(entry.kind)},
@@ -104,7 +105,7 @@ Exit list_subjects(const Common& common) {
                       names_of(row.features)));
     }
   }
-  if (common.json) out(list.dump(-1, ' ', true) + "\n");
+  if (common.json) out_json(list);
   return Exit::ok;
 }
 

@@ -205,7 +205,7 @@ class Generator {
 template <Choices C>
 Op Grammar<C>::op() {
   const Label bound{population_.label_next};
-  Op op = blank_op(kind());
+  Op op = op_of_kind(kind());
   std::visit(
       Overloaded{[&](Alloc& o) { o = {bound, {size(), align(), window()}}; },
                  [&](AllocAt& o) { o = {bound, placement()}; }, [&](Congruent& o) { o = congruent(bound); },

@@ -151,7 +151,7 @@ void Dials::gap(Range gap) {
     // With all of it gone, nothing is where something was.
     std::erase_if(trace.space.busy, [](Range range) { return range.empty(); });
     std::erase_if(trace.ops, [](const Op& op) {
-      const auto* const range = field_of<Meaning::range, Range>(op);
+      const auto* const range = find_field<Meaning::range>(op);
       return range != nullptr && range->empty();
     });
   };
@@ -159,14 +159,14 @@ void Dials::gap(Range gap) {
   // Together with the sizes of what was placed over it, and of what is as large and found no place.
   std::vector<std::size_t> over;
   for (std::size_t k = 0; k < trace_.ops.size(); ++k)
-    if (const auto* const size = field_of<Meaning::size, Size>(trace_.ops[k]);
+    if (const auto* const size = find_field<Meaning::size>(trace_.ops[k]);
         size != nullptr && *size > 0 && (placed_[k].empty() ? *size >= gap.size() : placed_[k].contains(gap)))
       over.push_back(k);
   if (over.empty()) return;
   add(gap.size() / granule_, [take_out, over, gap, g = granule_](Trace& trace, std::uint64_t n) {
     const Size part = gap.size() - n * g;
     for (const std::size_t k : over) {
-      Size& size = *field_of<Meaning::size, Size>(trace.ops[k]);
+      Size& size = *find_field<Meaning::size>(trace.ops[k]);
       size = size > part ? size - part : g;
     }
     take_out(trace, n);

@@ -35,7 +35,7 @@ std::vector<Address> grid_of(const Trace& trace, const Placements& placed) {
   for (const Range range : placed)
     if (!range.empty()) mark(range.begin), mark(range.end);
   for (const Op& op : trace.ops)
-    if (const auto* const range = field_of<Meaning::range, Range>(op)) mark(range->begin), mark(range->end);
+    if (const auto* const range = find_field<Meaning::range>(op)) mark(range->begin), mark(range->end);
   make_set(grid);
   if (grid.size() > grid_max) grid.resize(grid_max);
   return grid;
@@ -49,7 +49,7 @@ void add_unique(std::vector<T>& values, const T& value) {
 /// The op with that value in its field of that meaning. Requires that it has one.
 template <Meaning meaning, class T>
 Op with(Op op, const T& value) {
-  *field_of<meaning, T>(op) = value;
+  *find_field<meaning>(op) = value;
   return op;
 }
 
@@ -95,7 +95,7 @@ Vocabulary::Vocabulary(const Trace& trace, const Placements& placed, Begin begin
   for (const Op& op : own_) has[op.index()] = true;
   std::vector<Op> blanks;
   for (std::size_t kind = 0; kind < op_kind_count; ++kind)
-    if (has[kind]) blanks.push_back(blank_op(kind));
+    if (has[kind]) blanks.push_back(op_of_kind(kind));
 
   // Requests: every size with every combination of other arguments that the trace has.
   std::vector<Size> sizes;
@@ -105,7 +105,7 @@ Vocabulary::Vocabulary(const Trace& trace, const Placements& placed, Begin begin
   for (const Op& op : blanks)
     if (kinds_with<Meaning::size>[op.index()]) requests.push_back(op);
   for (const Op& op : own_)
-    if (const auto* const size = field_of<Meaning::size, Size>(op)) {
+    if (const auto* const size = find_field<Meaning::size>(op)) {
       add_unique(sizes, *size);
       add_unique(requests, binding(with<Meaning::size>(op, Size{0}), 0));
     }
@@ -126,7 +126,7 @@ Vocabulary::Vocabulary(const Trace& trace, const Placements& placed, Begin begin
   // What has more arguments than could all be tried stays as the trace has it.
   for (const Op& op : own_) {
     add_unique(fresh_, binding(op, 0));
-    const auto* const count = field_of<Meaning::count, std::uint64_t>(op);
+    const auto* const count = find_field<Meaning::count>(op);
     if (count == nullptr) continue;
     // With fewer ops before what it counts to, there is less to count.
     constexpr std::uint64_t near = 3;

@@ -226,7 +226,7 @@ void Moves::simpler_kinds(std::size_t i) {
 void Moves::name_by_label(std::size_t i, const Op& op) {
   for (std::size_t k = 0; k < i; ++k)
     if (const Label* const label = bound_label(trace_.ops[k]);
-        label != nullptr && !placed_[k].empty() && placed_[k].begin == *field_of<Meaning::address, Address>(op))
+        label != nullptr && !placed_[k].empty() && placed_[k].begin == *find_field<Meaning::address>(op))
       replace(i, *by_label(op, *label));
 }
 
@@ -303,7 +303,7 @@ void Moves::free_the_same_again() {
   add(candidate);
   const auto is_freed = [&](Range range) {
     return std::ranges::any_of(candidate.ops, [&](const Op& op) {
-      return by_label(op, {}) && *field_of<Meaning::address, Address>(op) == range.begin;
+      return by_label(op, {}) && *find_field<Meaning::address>(op) == range.begin;
     });
   };
   std::erase_if(candidate.space.busy, [&](Range range) { return !is_freed(range); });

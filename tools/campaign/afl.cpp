@@ -28,7 +28,7 @@ using namespace std::chrono_literals;
 
 std::string in(const std::string& directory, std::string_view name) { return (fs::path(directory) / name).string(); }
 
-/// Where execvp() would find it.
+/// The path at which execvp() would find it.
 std::string program_named(std::string_view name) {
   const std::string path = environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin");
   for (std::string_view rest = path; !rest.empty();) {

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "tools/campaign/engine.hpp"
-#include "tools/campaign/options.hpp"
 #include "tools/campaign/workers.hpp"
 
 namespace vmapcheck::tool {

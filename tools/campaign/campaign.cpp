@@ -9,8 +9,6 @@
 #include <string>
 #include <thread>
 
-#include "tools/campaign/commands.hpp"
-#include "tools/campaign/options.hpp"
 #include "tools/campaign/supervisor.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
@@ -65,27 +63,16 @@ void add_campaign(CLI::App& app, Session& session) {
   add_duration(command, "--plateau", options->plateau, "End when there was no new coverage for so long");
   command.add_flag("--stop-on-first", options->stop_on_first, "End with the first new finding, once it is minimized");
   add_count(command, "-j,--jobs", options->workers, "Processes (default: one for each core)", 1, 1024);
-  command
-      .add_option("--dir", options->directory,
-                  "Where state, corpus, findings and logs are kept (default: vmapcheck-campaign)")
-      ->type_name("DIR")
-      ->take_last();
-  command
-      .add_option("--known", options->known,
-                  "Signatures that are no news, one on each line; they are skipped and counted")
-      ->type_name("FILE")
-      ->take_last();
+  add_text(command, "--dir", options->directory,
+           "Where state, corpus, findings and logs are kept (default: vmapcheck-campaign)", "DIR");
+  add_text(command, "--known", options->known,
+           "Signatures that are no news, one on each line; they are skipped and counted", "FILE");
   add_size(command, "--disk", options->disk, "End when the directory grows beyond this", std::uint64_t{1} << 20);
   add_size(command, "--memory", *memory, "What a worker may use (default: 2G)", std::uint64_t{64} << 20);
-  command.add_option("--engine", options->engine, "libfuzzer (default) or afl")
-      ->check(CLI::IsMember({"libfuzzer", "afl"}))
-      ->type_name("ENGINE")
-      ->take_last();
-  command.add_option("--target", options->target, "Fuzz target (default: that of the checkout)")
-      ->type_name("PATH")
-      ->take_last();
-  command.add_option("FLAG", options->engine_flags, "Behind `--`: flags for the engine, as they are")
-      ->type_name("")
+  add_text(command, "--engine", options->engine, "libfuzzer (default) or afl", "ENGINE")
+      ->check(CLI::IsMember({"libfuzzer", "afl"}));
+  add_text(command, "--target", options->target, "Fuzz target (default: that of the checkout)", "PATH");
+  add_place(command, "FLAG", options->engine_flags, "Behind `--`: flags for the engine, as they are")
       ->check([](const std::string& flag) {
         return flag.starts_with("-") ? std::string() : fmt::format("unexpected argument '{}'", one_line(flag, 100));
       });

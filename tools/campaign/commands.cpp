@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `campaign status` and `campaign report`.
-#include "tools/campaign/commands.hpp"
 
 #include <fmt/format.h>
 
@@ -114,10 +113,10 @@ void add_campaign_report(CLI::App& campaign, Session& session) {
 namespace {
 
 void add_directory(CLI::App& command, std::optional<std::string>& directory) {
-  command.add_option("DIR", directory, "The campaign's directory (default: vmapcheck-campaign)")->type_name("");
+  add_place(command, "DIR", directory, "The campaign's directory (default: vmapcheck-campaign)");
 }
 
-/// `campaign --dir D status` means D, too.
+/// `campaign --dir D status` is about D, like `campaign status D`.
 std::string directory_of(const CLI::App& campaign, const std::optional<std::string>& given) {
   if (given) return *given;
   const CLI::Option* const option = campaign.get_option_no_throw("--dir");
@@ -129,8 +128,7 @@ Exit status(const std::string& directory, const Common& common, bool watch) {
   while (true) {
     const Standing standing = standing_of(directory);
     if (watch && out_is_terminal() && !common.json) out_data("\033[H\033[2J");
-    out(common.json ? json_of(standing).dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n"
-                    : text_of(standing));
+    out(common.json ? line_of(json_of(standing)) : text_of(standing));
     flush_out();
     if (!watch || standing.condition != Condition::running) return verdict_of(standing.state);
     const auto until = std::chrono::steady_clock::now() + period;
@@ -152,7 +150,7 @@ Exit report(const std::string& directory, const Common& common, const ReportOpti
   std::optional<ReportFormat> format = options.format;
   if (!format && common.json) format = ReportFormat::json;
   std::vector<std::string> outputs = options.outputs;
-  // Refused before the work is done.
+  // What cannot be written is refused before the work is done.
   for (const std::string& path : outputs) {
     if (!format) (void)format_of(path);
     if (path != "-") check_writable(path);
@@ -172,7 +170,7 @@ Exit report(const std::string& directory, const Common& common, const ReportOpti
   if (options.pages)
     for (const ReportedFinding& one : all.findings)
       if (one.ran) said += fmt::format("wrote {}\n", one_line(one.page));
-  // On standard output a report stands alone.
+  // A report on standard output stands there alone.
   for (const std::string& path : outputs)
     if (path == "-") return Exit::ok;
   out(said);

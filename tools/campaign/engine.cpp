@@ -30,7 +30,7 @@ std::string in(const CampaignOptions& options, std::string_view name) {
   return (fs::path(options.directory) / name).string();
 }
 
-/// The defaults of sanitizers that are asked to go on hold for a target that survives; another would go on silently.
+/// A target that survives is to go on after what a sanitizer reports; another would go on without a word.
 void add_sanitizer_options(Command& command, bool survives) {
   const std::string own = survives ? "halt_on_error=0:" : "";
   for (const char* const name : {"ASAN_OPTIONS", "UBSAN_OPTIONS"}) {
@@ -91,7 +91,7 @@ Target probe_target(const CampaignOptions& options, const std::string& subject) 
                              duration_text(std::chrono::duration<double>(probe_time(options)).count()), one_line(log))};
     std::this_thread::sleep_for(5ms);
   }
-  // One that dies of its first input has found something; else it must come to its end.
+  // A target that dies of its first input has found something; any other must end well.
   if (!worker.ended_well() && worker.artifacts().empty())
     throw Stop{Exit::subject, fmt::format("{} {}{} (see {})", name, worker.end(),
                                           worker.last_line().empty() ? "" : ": " + worker.last_line(), one_line(log))};

@@ -126,7 +126,7 @@ Digested Findings::digest(std::string_view input, const Witness& witness, Moment
     return Digested::failure;
   }
   if (witness.kind.empty()) return Digested::nothing;
-  // It failed there, and does not here.
+  // It failed in the worker, and does not fail here.
   const std::string what = !target_says.empty() ? target_says : witness.kind;
   if (what.starts_with("oracle "))
     throw Stop{Exit::oracle, fmt::format("vmapcheck is at fault, not the subject: {}; please report this", what)};
@@ -170,14 +170,14 @@ FoundFailure& Findings::add(const std::string& signature, std::string_view input
   return state_.findings.back();
 }
 
-/// It can be replayed from now on.
+/// Saves the trace as it was found, so that it can be replayed from now on.
 void Findings::keep_as_found(FoundFailure& found, const Trace& trace, const Failure& failure) {
   const Finding finding = make_finding(subject_, trace, failure, {.wanted = false}, found_by_);
   found.trace = fs::path(save(finding, common_, in("findings"))).filename().string();
   found.ops = finding.trace.ops.size();
 }
 
-/// What is to be minimized. The name of the input has its hash.
+/// The trace that is to be minimized: from the input if its hash, which is in its name, is right, else as it was saved.
 std::optional<Trace> Findings::as_found(const FoundFailure& found) const {
   try {
     const std::string input = read_file(in("findings/bytes/" + found.input), trace_bytes_max);
@@ -228,7 +228,7 @@ void Findings::count_skips(const std::vector<std::uint64_t>& skips) {
     if (skips[line] == 0) continue;
     FoundFailure* found = named(line_of_[line]);
     if (found == nullptr) {
-      // Known from the beginning, and met for the first time.
+      // It was known from the beginning, and is met for the first time.
       FoundFailure known;
       known.signature = line_of_[line];
       known.status = FindingStatus::known;
@@ -284,7 +284,7 @@ std::size_t Findings::count(FindingStatus status) const {
 
 namespace {
 
-/// In one session. It may have been killed for want of memory, of which there may be more by then.
+/// How often one session tries. A child that was killed for want of memory may have more the next time.
 constexpr unsigned minimizing_attempts_max = 3;
 
 }  // namespace
@@ -400,12 +400,12 @@ void Findings::finish_minimizing() {
 }
 
 std::string Findings::where_it_is(const FoundFailure& found) const {
-  return fmt::format("\n  {:<10} {}\n  {:<10} {}\n", "replay",
-                     replay_command(common_, subject_.name, in("findings/" + found.trace)), "report",
-                     one_line(fs::path(in("findings/" + found.trace)).replace_extension(".md").string()));
+  const std::string path = in("findings/" + found.trace);
+  return "\n" + text_of({{"replay", replay_command(common_, subject_.name, path)},
+                         {"report", fs::path(path).replace_extension(".md").string()}});
 }
 
-/// It stays as it was found.
+/// The finding stays as it was found.
 void Findings::minimizing_failed(std::size_t index, const std::string& why) {
   attempts_.resize(std::max(attempts_.size(), index + 1));
   if (++attempts_[index] < minimizing_attempts_max) return;

@@ -7,12 +7,12 @@
 #include <array>
 #include <cmath>
 
-#include "tools/campaign/report.hpp"
+#include "tools/files.hpp"
 
 namespace vmapcheck::tool {
 namespace {
 
-// Of the drawing, in its own units.
+// Sizes of the drawing, in its own units.
 constexpr double width = 560, height = 230, left = 52, right = 70, top = 12, bottom = 30;
 constexpr std::size_t marks_max = 500;
 
@@ -21,7 +21,7 @@ struct Axis {
   double step = 1;
 };
 
-/// Up to a value with ticks at round numbers, about five of them.
+/// An axis for values up to `most`, with about five ticks at round numbers.
 Axis axis_of(double most, bool whole) {
   if (!(most > 0)) most = 1;
   const double rough = most / 4;
@@ -35,7 +35,7 @@ Axis axis_of(double most, bool whole) {
   return {std::ceil(most / step - 1e-9) * step, step};
 }
 
-/// The same for seconds: the axis ends where the campaign does.
+/// An axis of seconds, which ends where the campaign does.
 Axis time_axis(double seconds) {
   if (!(seconds > 0)) seconds = 1;
   constexpr std::array<double, 24> steps{0.1,  0.2,   0.5,   1,     2,     5,      10,     15,

@@ -25,9 +25,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-/// So many findings are run again and drawn; a page of more would be read by nobody.
+/// Findings that are run again and drawn, at most: nobody would read a page of more.
 constexpr std::size_t findings_drawn_max = 200;
-/// Steps of a page: the last ones.
+/// Steps of a page of `show`, at most: the last ones.
 constexpr std::size_t page_steps_max = 5'000;
 
 ReportedFinding read_finding(const FoundFailure& found, const State& state, const std::string& directory,
@@ -67,7 +67,7 @@ ReportedFinding read_finding(const FoundFailure& found, const State& state, cons
     one.notes.push_back(
         fmt::format("It is not minimized: what failed is {}.", one_line((findings / "bytes" / found.input).string())));
   if (found.trace.empty()) return one;
-  // What leads out of the directory is none of the campaign's.
+  // Only the last part of the path: a trace outside of the directory is not of this campaign.
   one.name = fs::path(found.trace).filename().stem().string();
   one.path = (findings / fs::path(found.trace).filename()).string();
   one.replay = fmt::format("{} replay{} --subject {} {}", shell_word(program), found.by_sanitizer ? " --sanitize" : "",
@@ -105,12 +105,12 @@ std::size_t line_of(std::string_view text, std::size_t step) {
   return last;  // it failed at the end
 }
 
-/// The failing step, as `show --at` draws it.
+/// The failing step, as `show --at` draws it in colour.
 std::string drawing_of(const Shown& shown, const SubjectEntry& subject, const Verdict& verdict) {
   if (shown.trace.ops.empty()) return "";
   const std::size_t step = std::min(verdict.step, shown.trace.ops.size() - 1);
   std::string written;
-  TextShow text(shown, {.columns = 100, .always_draws = true, .tree_lines = 60},
+  TextShow text(shown, {.columns = 100, .coloured = true, .always_draws = true, .tree_lines = 60},
                 [&](std::string_view lines) { written += lines; });
   const RecordOptions recording{.from = step, .to = step};
   Ran ran = record_with(shown.trace, subject, recording, [&](const Piece& piece, Beacon& beacon) {
@@ -119,6 +119,8 @@ std::string drawing_of(const Shown& shown, const SubjectEntry& subject, const Ve
     written.clear();
   });
   ran.told.erase(0, ran.told.find_first_not_of('\n'));
+  if (ran.failure && ran.failure->kind != FailureKind::violation)
+    ran.told += fmt::format("        (it did not come back from step {})\n", verdict.step);
   return std::move(ran.told);
 }
 
@@ -134,7 +136,8 @@ void run_again(ReportedFinding& one, const Trace& trace, const State& state) {
     Lines lines = record_lines(shown, *subject, {.from = from});
     one.verdict = verdict_of(lines.ran);
     one.lines = std::move(lines.text);
-    one.drawn = drawing_of(shown, *subject, one.verdict);
+    one.drawn_in_colour = drawing_of(shown, *subject, one.verdict);
+    one.drawn = without_colours(one.drawn_in_colour);
     one.ran = true;
     if (!one.verdict.ok) one.line = line_of(one.trace, one.verdict.step);
     const std::string here = lines.ran.failure ? signature(*lines.ran.failure) : "";
@@ -169,14 +172,13 @@ void add_page(ReportedFinding& one, const Standing& standing, bool is_wanted) {
   if (fs::is_regular_file(path, error)) one.page = path;
 }
 
-/// A session that was killed may have sampled a little beyond the time at which the next one went on: time does not go
-/// back. The last point is what is known now.
+/// Makes the times ascend: a session that was killed may have sampled beyond the time at which the next one went on.
+/// The last point is what is known now.
 std::vector<Sample> ascending(std::vector<Sample> samples, const State& state) {
   std::erase_if(samples, [](const Sample& sample) { return !std::isfinite(sample.seconds) || sample.seconds < 0; });
   double before = 0;
   for (Sample& sample : samples) before = sample.seconds = std::max(before, sample.seconds);
-  const Sample now{state.now.seconds, state.now.executions, state.now.ops,        state.edges,
-                   state.features,    state.corpus,         state.findings.size()};
+  const Sample now = sample_of(state);
   if (state.now.executions > 0 && now.seconds >= before) samples.push_back(now);
   return samples;
 }
@@ -219,8 +221,7 @@ ordered_json json_of(const CampaignReport& report) {
   }
   json["sample_fields"] = {"seconds", "executions", "ops", "edges", "features", "corpus", "findings"};
   json["samples"] = ordered_json::array();
-  for (const Sample& s : report.samples)
-    json["samples"].push_back({s.seconds, s.executions, s.ops, s.edges, s.features, s.corpus, s.findings});
+  for (const Sample& sample : report.samples) json["samples"].push_back(json_of(sample));
   return json;
 }
 
@@ -228,14 +229,18 @@ std::string text_of(const CampaignReport& report) {
   std::string text = text_of(report.standing);
   for (const ReportedFinding& one : report.findings) {
     text += fmt::format("\n---- {}: {}\n", name(one.found.status), one_line(one.found.signature, 400));
-    for (const std::string& note : one.notes) text += fmt::format("{}\n", note);
-    if (!one.trace.empty()) text += fmt::format("\n{}", one.trace);
-    if (!one.ran) continue;
-    text += fmt::format("\n{}\n", one_line(one.verdict.title, 2000));
-    for (const Row& row : one.verdict.rows) text += fmt::format("  {:<10} {}\n", row.title, one_line(row.text, 2000));
-    text += fmt::format("  {:<10} {}\n\n{}", "replay", one.replay, one.drawn);
+    text += text_of(one);
   }
   return visible(text);
+}
+
+std::string text_of(const ReportedFinding& one) {
+  std::string text;
+  for (const std::string& note : one.notes) text += fmt::format("{}\n", note);
+  if (!one.trace.empty()) text += fmt::format("\n{}", one.trace);
+  if (one.ran) text += fmt::format("\n{}\n{}", one_line(one.verdict.title, 2000), text_of(one.verdict.rows));
+  if (!one.replay.empty()) text += text_of(Row{"replay", one.replay});
+  return one.drawn.empty() ? text : fmt::format("{}\n{}", text, one.drawn);
 }
 
 std::string meaning_of(vmap::Invariant invariant) {
@@ -244,46 +249,11 @@ std::string meaning_of(vmap::Invariant invariant) {
   return rows_of(failure).front().text;
 }
 
-// ---- Escapes
+// ---- Paths
 
 namespace {
 
-/// Neither XML nor HTML has them: control characters but newline and tab, and the two that stand for nothing.
-bool is_forbidden(char32_t c) {
-  return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) || c == 0xfffe || c == 0xffff;
-}
-
-}  // namespace
-
-std::string escaped(std::string_view text) {
-  std::string safe;
-  safe.reserve(text.size());
-  while (!text.empty()) {
-    char32_t c = 0;
-    const std::size_t size = character_size(text, c);
-    if (size == 0 || is_forbidden(c)) {
-      safe += "\xef\xbf\xbd";  // U+FFFD, the replacement character
-    } else if (c == '&') {
-      safe += "&amp;";
-    } else if (c == '<') {
-      safe += "&lt;";
-    } else if (c == '>') {
-      safe += "&gt;";
-    } else if (c == '"') {
-      safe += "&quot;";
-    } else if (c == '\'') {
-      safe += "&#39;";
-    } else {
-      safe += text.substr(0, size);
-    }
-    text.remove_prefix(std::max<std::size_t>(size, 1));
-  }
-  return safe;
-}
-
-namespace {
-
-/// The path with what is not plain as %XX. A colon would make its first part a scheme.
+/// The path with all but plain characters as %XX; also colons, since one would make the first part a scheme.
 std::string percent_encoded(std::string_view path) {
   constexpr std::string_view plain = "-._~/";
   std::string uri;

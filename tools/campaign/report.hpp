@@ -38,6 +38,7 @@ struct ReportedFinding {
   bool ran = false;                  ///< it was run again; only then is there what follows
   Verdict verdict{};
   std::string drawn{};               ///< the failing step, as `show --at` draws it
+  std::string drawn_in_colour{};     ///< the same (tools/map_text.hpp)
   std::vector<std::string> lines{};  ///< the recording, for pages (tools/show_page.hpp)
   std::string page{};                ///< path of the page of `show`, if there is one
 };
@@ -63,13 +64,12 @@ enum class ReportFormat : std::uint8_t { html, json, sarif, junit, text };
 [[nodiscard]] std::string junit_of(const CampaignReport& report);
 [[nodiscard]] nlohmann::ordered_json json_of(const CampaignReport& report);
 [[nodiscard]] std::string text_of(const CampaignReport& report);
+/// Its notes, its trace, how it fails, how to replay it, and the failing step drawn: what the forms of text say of it.
+[[nodiscard]] std::string text_of(const ReportedFinding& one);
 
 /// What an invariant demands.
 [[nodiscard]] std::string meaning_of(vmap::Invariant invariant);
 
-/// As text and as the value of an attribute of HTML and XML: what marks up is escaped, what is no character or not
-/// allowed there is replaced.
-[[nodiscard]] std::string escaped(std::string_view text);
 /// A path as a URI that is relative to the directory `from`.
 [[nodiscard]] std::string relative_uri(const std::string& path, const std::string& from);
 /// The same from the root: "file:///..."; of a directory, if it ends with a slash.

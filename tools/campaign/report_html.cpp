@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The report as one page: written whole, with its plots and pictures; the script in it only tells values where the
+// The report as one page: written whole, with its plots and maps; the script in it only tells values where the
 // pointer is.
 #include <fmt/format.h>
 
@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "tools/campaign/picture.hpp"
 #include "tools/campaign/plot.hpp"
 #include "tools/campaign/report.hpp"
 #include "tools/files.hpp"
+#include "tools/map_text.hpp"
 #include "tools/page_source.hpp"
 #include "tools/report.hpp"
 
@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-/// Characters of a signature in a heading, and lines of a trace; all of it is in the files.
+/// Characters of a signature in a heading, and bytes of a trace; the files have all of it.
 constexpr std::size_t heading_max = 160;
 constexpr std::size_t trace_bytes_shown_max = std::size_t{64} << 10;
 
@@ -142,7 +142,7 @@ std::string link_to(const std::string& path, const std::string& from, std::strin
   return fmt::format("<a href=\"{}\">{}</a>", escaped(relative_uri(path, from)), escaped(what));
 }
 
-/// What is beside the trace, as far as it is there.
+/// Links to the trace and to those files beside it that exist.
 std::string links_of(const ReportedFinding& one, const std::string& from) {
   if (one.path.empty()) return "";
   std::string text;
@@ -192,13 +192,11 @@ std::string article_of(const ReportedFinding& one, std::size_t number, const std
                         escaped(one_line(one.verdict.title, 1000)));
     for (const Row& row : one.verdict.rows)
       text += row_of(row.title, escaped(row.text), row.title == "expected" || row.title == "actual" ? "strong" : "");
-    text += "</dl>\n" + picture_of(one.lines, one.verdict);
+    text += "</dl>\n";
+    if (!one.drawn.empty())
+      text += fmt::format("<pre class=\"drawn\">{}</pre>\n", html_of_coloured(one.drawn_in_colour));
   }
-  text += trace_of(one);
-  if (!one.drawn.empty())
-    text += fmt::format("<details><summary>The step and the tree as text</summary><pre>{}</pre></details>\n",
-                        escaped(one.drawn));
-  return text + "</article>\n";
+  return text + trace_of(one) + "</article>\n";
 }
 
 // ---- Curves
@@ -239,8 +237,7 @@ std::string plots_of(const CampaignReport& report) {
 /// The points for the script: numbers, nothing else.
 std::string samples_of(const CampaignReport& report) {
   ordered_json json = ordered_json::array();
-  for (const Sample& s : thinned(report.samples))
-    json.push_back({s.seconds, s.executions, s.ops, s.edges, s.features, s.corpus, s.findings});
+  for (const Sample& sample : thinned(report.samples)) json.push_back(json_of(sample));
   return json.dump();
 }
 

@@ -4,13 +4,16 @@
 // one for each finding (known ones are skipped, fixed ones pass).
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <pugixml.hpp>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "tools/campaign/report.hpp"
 #include "tools/files.hpp"
-#include "tools/report.hpp"
 
 namespace vmapcheck::tool {
 namespace {
@@ -29,53 +32,67 @@ struct Case {
 std::vector<Case> cases_of(const CampaignReport& report);
 Case invariant_case(const Exercised& invariant, const CampaignReport& report);
 Case finding_case(const ReportedFinding& one);
-std::string xml_of(const Case& one);
+void add_properties(pugi::xml_node suite, const CampaignReport& report);
+void add_case(pugi::xml_node suite, const Case& one);
 
-/// As the value of an attribute: a reader takes a newline in one for a space.
-std::string attribute(std::string_view text) { return escaped(one_line(text, 4000)); }
+void set(pugi::xml_node node, const char* name, std::string_view value) {
+  // A reader takes a newline in an attribute for a space.
+  node.append_attribute(name).set_value(only_characters(one_line(value, 4000)).c_str());
+}
 
 }  // namespace
 
 std::string junit_of(const CampaignReport& report) {
   const State& state = report.standing.state;
   const std::vector<Case> cases = cases_of(report);
-  std::size_t failed = 0, skipped = 0;
-  std::string body;
-  for (const Case& one : cases) {
-    failed += one.outcome == Outcome::failed ? 1 : 0;
-    skipped += one.outcome == Outcome::skipped ? 1 : 0;
-    body += xml_of(one);
-  }
-  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-  const std::string counts = fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3f}\"",
-                                         cases.size(), failed, skipped, state.now.seconds);
-  text += fmt::format("<testsuites name=\"vmapcheck campaign\" {}>\n", counts);
-  std::string began = time_text(state.began);
-  if (began.size() >= 19) began[10] = 'T', began.resize(19);
-  text += fmt::format("  <testsuite name=\"{}\" timestamp=\"{}\" {}>\n    <properties>\n",
-                      attribute("vmapcheck campaign on " + state.subject),
-                      began.size() == 19 ? began : "1970-01-01T00:00:00", counts);
-  const auto property = [&](std::string_view key, const std::string& value) {
-    text += fmt::format("      <property name=\"{}\" value=\"{}\"/>\n", key, attribute(value));
+  const auto count = [&](Outcome outcome) { return std::ranges::count(cases, outcome, &Case::outcome); };
+  const auto set_counts = [&](pugi::xml_node node) {
+    node.append_attribute("tests").set_value(cases.size());
+    node.append_attribute("failures").set_value(count(Outcome::failed));
+    node.append_attribute("errors").set_value(0);
+    node.append_attribute("skipped").set_value(count(Outcome::skipped));
+    set(node, "time", fmt::format("{:.3f}", state.now.seconds));
   };
-  property("condition", condition_of(report.standing));
-  property("subject", state.subject);
-  property("engine", state.engine);
-  property("target", state.target);
-  property("seed", fmt::format("{}", state.seed));
-  property("sessions", fmt::format("{}", state.session));
-  property("seconds", fmt::format("{:.1f}", state.now.seconds));
-  property("executions", fmt::format("{}", state.now.executions));
-  property("ops", fmt::format("{}", state.now.ops));
-  property("edges", fmt::format("{}", state.edges));
-  property("features", fmt::format("{}", state.features));
-  property("corpus", fmt::format("{}", state.corpus));
-  property("findings", findings_text(state));
-  for (const std::string& loss : state.losses) property("lost", loss);
-  return text + "    </properties>\n" + body + "  </testsuite>\n</testsuites>\n";
+  pugi::xml_document document;
+  pugi::xml_node suites = document.append_child("testsuites");
+  set(suites, "name", "vmapcheck campaign");
+  set_counts(suites);
+  pugi::xml_node suite = suites.append_child("testsuite");
+  set(suite, "name", "vmapcheck campaign on " + state.subject);
+  set(suite, "timestamp", iso_time(state.began));
+  set_counts(suite);
+  add_properties(suite, report);
+  for (const Case& one : cases) add_case(suite, one);
+  std::ostringstream text;
+  document.save(text, "  ", pugi::format_default, pugi::encoding_utf8);
+  return std::move(text).str();
 }
 
 namespace {
+
+void add_properties(pugi::xml_node suite, const CampaignReport& report) {
+  const State& state = report.standing.state;
+  pugi::xml_node properties = suite.append_child("properties");
+  const auto add = [&](std::string_view key, const auto& value) {
+    pugi::xml_node property = properties.append_child("property");
+    set(property, "name", key);
+    set(property, "value", fmt::format("{}", value));
+  };
+  add("condition", condition_of(report.standing));
+  add("subject", state.subject);
+  add("engine", state.engine);
+  add("target", state.target);
+  add("seed", state.seed);
+  add("sessions", state.session);
+  add("seconds", fmt::format("{:.1f}", state.now.seconds));
+  add("executions", state.now.executions);
+  add("ops", state.now.ops);
+  add("edges", state.edges);
+  add("features", state.features);
+  add("corpus", state.corpus);
+  add("findings", findings_text(state));
+  for (const std::string& loss : state.losses) add("lost", loss);
+}
 
 std::vector<Case> cases_of(const CampaignReport& report) {
   std::vector<Case> cases;
@@ -89,7 +106,6 @@ Case invariant_case(const Exercised& invariant, const CampaignReport& report) {
   const std::string meaning = meaning_of(*vmap::invariant_named(invariant.name));
   Case one{.group = "invariants", .title = fmt::format("{}: {}", invariant.name, meaning)};
   bool is_known = false;
-  std::string files;
   for (const ReportedFinding& finding : report.findings) {
     if (finding.kind != invariant.name || finding.found.status == FindingStatus::fixed) continue;
     if (finding.found.status == FindingStatus::known) {
@@ -98,61 +114,46 @@ Case invariant_case(const Exercised& invariant, const CampaignReport& report) {
     }
     one.outcome = Outcome::failed;
     one.type = name(finding.found.status);
-    files += fmt::format("{}\n", finding.path.empty() ? finding.found.input : finding.path);
-  }
-  if (one.outcome == Outcome::failed) {
     one.message = fmt::format("{} was broken", invariant.name);
-    one.text = files;
-  } else if (is_known) {
-    one.outcome = Outcome::skipped;
-    one.message = "what breaks it is known";
-  } else if (report.standing.state.now.executions == 0 || (is_counted(report.standing.state) && invariant.times == 0)) {
-    one.outcome = Outcome::skipped;
-    one.message = "it was never exercised";
+    one.text += fmt::format("{}\n", finding.path.empty() ? finding.found.input : finding.path);
   }
+  if (one.outcome == Outcome::failed) return one;
+  if (is_known)
+    one.message = "what breaks it is known";
+  else if (report.standing.state.now.executions == 0 || (is_counted(report.standing.state) && invariant.times == 0))
+    one.message = "it was never exercised";
+  if (!one.message.empty()) one.outcome = Outcome::skipped;
   return one;
 }
 
 Case finding_case(const ReportedFinding& finding) {
   const FoundFailure& found = finding.found;
   Case one{.group = "findings", .title = found.signature, .type = std::string(name(found.status))};
-  one.text = fmt::format("{}; {}\n", met_text(found), minimality_text(found));
-  for (const std::string& note : finding.notes) one.text += note + "\n";
-  if (finding.ran) {
-    one.text += finding.verdict.title + "\n";
-    for (const Row& row : finding.verdict.rows) one.text += fmt::format("  {:<10} {}\n", row.title, row.text);
-  }
-  if (!finding.replay.empty()) one.text += fmt::format("\n{}\n", finding.replay);
-  if (!finding.trace.empty()) one.text += "\n" + finding.trace;
-  if (!finding.drawn.empty()) one.text += "\n" + finding.drawn;
+  one.text = fmt::format("{}; {}\n{}", met_text(found), minimality_text(found), text_of(finding));
   one.message = finding.ran && !finding.verdict.ok ? finding.verdict.title : found.signature;
-  switch (found.status) {
-    case FindingStatus::known:
-      one.outcome = Outcome::skipped;
-      one.message = "known: " + one.message;
-      break;
-    case FindingStatus::fixed: one.outcome = Outcome::passed; break;
-    case FindingStatus::flaky: one.message = "flaky: " + one.message; [[fallthrough]];
-    case FindingStatus::fresh: one.outcome = Outcome::failed; break;
-  }
+  if (found.status == FindingStatus::known || found.status == FindingStatus::flaky)
+    one.message = fmt::format("{}: {}", one.type, one.message);
+  one.outcome = found.status == FindingStatus::known   ? Outcome::skipped
+                : found.status == FindingStatus::fixed ? Outcome::passed
+                                                       : Outcome::failed;
   return one;
 }
 
-std::string xml_of(const Case& one) {
-  std::string text =
-      fmt::format("    <testcase classname=\"vmapcheck.{}\" name=\"{}\" time=\"0\"", one.group, attribute(one.title));
-  switch (one.outcome) {
-    case Outcome::failed:
-      return text + fmt::format(">\n      <failure type=\"{}\" message=\"{}\">{}</failure>\n    </testcase>\n",
-                                attribute(one.type), attribute(one.message), escaped(one.text));
-    case Outcome::skipped:
-      text += fmt::format(">\n      <skipped message=\"{}\"/>\n", attribute(one.message));
-      if (!one.text.empty()) text += fmt::format("      <system-out>{}</system-out>\n", escaped(one.text));
-      return text + "    </testcase>\n";
-    case Outcome::passed: break;
+void add_case(pugi::xml_node suite, const Case& one) {
+  pugi::xml_node test = suite.append_child("testcase");
+  set(test, "classname", "vmapcheck." + one.group);
+  set(test, "name", one.title);
+  set(test, "time", "0");
+  const std::string text = only_characters(one.text);
+  if (one.outcome == Outcome::failed) {
+    pugi::xml_node failure = test.append_child("failure");
+    set(failure, "type", one.type);
+    set(failure, "message", one.message);
+    failure.text().set(text.c_str());
+    return;
   }
-  if (one.text.empty()) return text + "/>\n";
-  return text + fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n", escaped(one.text));
+  if (one.outcome == Outcome::skipped) set(test.append_child("skipped"), "message", one.message);
+  if (!text.empty()) test.append_child("system-out").text().set(text.c_str());
 }
 
 }  // namespace

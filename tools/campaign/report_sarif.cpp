@@ -29,7 +29,6 @@ using Rules = std::map<std::string, std::size_t, std::less<>>;
 ordered_json rules_of(const CampaignReport& report, Rules& index);
 ordered_json result_of(const ReportedFinding& one, const State& state, const Rules& index);
 std::string message_of(const ReportedFinding& one);
-std::string sarif_time(std::int64_t seconds);
 
 }  // namespace
 
@@ -40,9 +39,9 @@ ordered_json sarif_of(const CampaignReport& report) {
   run["tool"]["driver"] = {{"name", "vmapcheck"}, {"version", VMAPCHECK_VERSION}, {"rules", rules_of(report, index)}};
   run["automationDetails"]["id"] = fmt::format("vmapcheck-campaign/{}/", state.subject);
   ordered_json invocation{{"executionSuccessful", report.standing.condition != Condition::killed}};
-  if (state.began > 0) invocation["startTimeUtc"] = sarif_time(state.began);
+  if (state.began > 0) invocation["startTimeUtc"] = iso_time(state.began) + "Z";
   if (state.written > 0 && report.standing.condition != Condition::running)
-    invocation["endTimeUtc"] = sarif_time(state.written);
+    invocation["endTimeUtc"] = iso_time(state.written) + "Z";
   run["invocations"] = ordered_json::array({std::move(invocation)});
   run["originalUriBaseIds"]["CAMPAIGN"] = {{"uri", absolute_uri(report.standing.directory + "/")},
                                            {"description", {{"text", "The directory of the campaign."}}}};
@@ -97,7 +96,7 @@ ordered_json result_of(const ReportedFinding& one, const State& state, const Rul
   ordered_json result;
   result["ruleId"] = one.kind;
   result["ruleIndex"] = index.at(one.kind);
-  // A level other than none says that something fails.
+  // SARIF: of what passes, the level is none.
   result["kind"] = found.status == FindingStatus::fixed ? "pass" : "fail";
   result["level"] = level_of(found.status);
   result["message"]["text"] = message_of(one);
@@ -134,13 +133,6 @@ std::string message_of(const ReportedFinding& one) {
   text += fmt::format("\nIt was {}; {}.", met_text(one.found), minimality_text(one.found));
   if (!one.replay.empty()) text += fmt::format("\nReplay it: {}", one.replay);
   return text;
-}
-
-std::string sarif_time(std::int64_t seconds) {
-  std::string text = time_text(seconds);  // "2024-02-29 13:05:09 UTC"
-  if (text.size() < 19) return "1970-01-01T00:00:00Z";
-  text[10] = 'T';
-  return text.substr(0, 19) + "Z";
 }
 
 }  // namespace

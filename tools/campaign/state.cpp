@@ -9,6 +9,7 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <concepts>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +17,7 @@
 #include <stdexcept>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 
 #include "tools/campaign/status.hpp"
 #include "tools/files.hpp"
@@ -31,166 +33,183 @@ constexpr std::array<std::string_view, 4> status_names{"new", "known", "flaky", 
 
 std::string in(const std::string& directory, std::string_view name) { return (fs::path(directory) / name).string(); }
 
+// ---- What is written and read
+
+template <class T, class Of>
+concept IsA = std::same_as<std::remove_const_t<T>, Of>;
+
+void members(IsA<Totals> auto& totals, auto each) {
+  each("seconds", totals.seconds);
+  each("executions", totals.executions);
+  each("ops", totals.ops);
+  each("skipped", totals.skipped);
+  each("restarts", totals.restarts);
+  each("killed", totals.killed);
+  each("counters", totals.coverage);
+}
+
+void members(IsA<FoundFailure> auto& found, auto each) {
+  each("signature", found.signature);
+  each("aliases", found.aliases);
+  each("status", found.status);
+  each("seconds", found.seconds);
+  each("executions", found.executions);
+  each("times", found.times);
+  each("input", found.input);
+  each("trace", found.trace);
+  each("ops_found", found.ops_found);
+  each("ops", found.ops);
+  each("minimality", found.minimality);
+  each("by_sanitizer", found.by_sanitizer);
+}
+
+void members(IsA<State> auto& state, auto each) {
+  each("subject", state.subject);
+  each("engine", state.engine);
+  each("target", state.target);
+  each("build", state.build);
+  each("codec", state.codec);
+  each("seed", state.seed);
+  each("workers", state.workers);
+  each("began", state.began);
+  each("written", state.written);
+  each("session", state.session);
+  each("running", state.running);
+  each("budget", state.budget);
+  each("budget_began", state.budget_began);
+  each("budget_began_executions", state.budget_began_executions);
+  each("ended", state.ended);
+  each("totals", state.now);
+  each("before", state.before);
+  each("edges", state.edges);
+  each("features", state.features);
+  each("corpus", state.corpus);
+  each("corpus_bytes", state.corpus_bytes);
+  each("last_new_coverage", state.last_new_coverage);
+  each("executions_per_second", state.per_second);
+  each("ops_per_second", state.ops_per_second);
+  each("findings", state.findings);
+}
+
+template <class T>
+concept HasMembers = IsA<T, Totals> || IsA<T, FoundFailure> || IsA<T, State>;
+
 // Coverage is counters and nothing else: it is kept as a list of them, and its length says whose list it is.
 constexpr std::size_t counter_count = sizeof(Coverage) / sizeof(std::uint64_t);
 using Counters = std::array<std::uint64_t, counter_count>;
 static_assert(std::is_trivially_copyable_v<Coverage> && sizeof(Counters) == sizeof(Coverage));
 
-ordered_json json_of(const Totals& totals) {
-  const auto counters = std::bit_cast<Counters>(totals.coverage);
-  return {{"seconds", totals.seconds}, {"executions", totals.executions}, {"ops", totals.ops},
-          {"skipped", totals.skipped}, {"restarts", totals.restarts},     {"killed", totals.killed},
-          {"counters", counters}};
+ordered_json written(const auto& value) { return value; }
+ordered_json written(FindingStatus status) { return name(status); }
+ordered_json written(const Coverage& coverage) { return std::bit_cast<Counters>(coverage); }
+ordered_json written(const std::optional<double>& number) { return number ? ordered_json(*number) : ordered_json(); }
+ordered_json written(const HasMembers auto& object);
+ordered_json written(const std::vector<FoundFailure>& findings) {
+  ordered_json list = ordered_json::array();
+  for (const FoundFailure& found : findings) list.push_back(written(found));
+  return list;
 }
-
-ordered_json json_of(const FoundFailure& found) {
+ordered_json written(const HasMembers auto& object) {
   ordered_json json;
-  json["signature"] = found.signature;
-  json["aliases"] = found.aliases;
-  json["status"] = name(found.status);
-  json["seconds"] = found.seconds;
-  json["executions"] = found.executions;
-  json["times"] = found.times;
-  json["input"] = found.input;
-  json["trace"] = found.trace;
-  json["ops_found"] = found.ops_found;
-  json["ops"] = found.ops;
-  json["minimality"] = found.minimality;
-  json["by_sanitizer"] = found.by_sanitizer;
+  members(object, [&](const char* key, const auto& member) { json[key] = written(member); });
   return json;
 }
-
-// ---- Reading
 
 constexpr std::uint64_t count_max = std::uint64_t{1} << 60;
 constexpr double seconds_max = 1e12;
 
-/// A member of an object, of the kind and in the range in which a campaign writes it; or it throws what it expected.
-class Member {
+/// Reads each member of an object, of the kind and in the range in which a campaign writes it; or throws what it
+/// expected.
+class Reader {
  public:
-  Member(const ordered_json& object, const char* key) : key_(key) {
-    if (!object.is_object() || !object.contains(key)) fail("is missing");
-    value_ = &object[key];
+  explicit Reader(std::vector<std::string>& losses) : losses_(losses) {}
+
+  void operator()(const ordered_json& json, HasMembers auto& object) {
+    members(object, [&](const char* key, auto& member) {
+      key_ = key;
+      if (!json.is_object() || !json.contains(key)) fail("is missing");
+      (*this)(json[key], member);
+    });
   }
-  [[nodiscard]] std::uint64_t count(std::uint64_t most = count_max) const {
-    if (!value_->is_number_unsigned() || value_->get<std::uint64_t>() > most)
-      fail(fmt::format("is no count up to {}", most));
-    return value_->get<std::uint64_t>();
+  void operator()(const ordered_json& json, FoundFailure& found) {
+    this->operator()<FoundFailure>(json, found);
+    for (const auto& [key, name] : {std::pair("input", found.input), std::pair("trace", found.trace)}) {
+      key_ = key;
+      if (name.find('/') != name.npos || name.find('\0') != name.npos || name == "." || name == "..")
+        fail("is no name of a file");
+    }
   }
-  [[nodiscard]] double number() const {
-    if (!value_->is_number() || !(value_->get<double>() >= 0 && value_->get<double>() <= seconds_max))
-      fail(fmt::format("is no number from 0 to {:g}", seconds_max));
-    return value_->get<double>();
-  }
-  [[nodiscard]] bool truth() const {
-    if (!value_->is_boolean()) fail("is neither true nor false");
-    return value_->get<bool>();
-  }
-  [[nodiscard]] std::string text() const {
-    if (!value_->is_string()) fail("is no text");
-    return value_->get<std::string>();
-  }
-  /// Of a file in a directory that the member stands for: it does not lead out of it.
-  [[nodiscard]] std::string file_name() const {
-    std::string name = text();
-    if (name.find('/') != name.npos || name.find('\0') != name.npos || name == "." || name == "..")
-      fail("is no name of a file");
-    return name;
-  }
-  template <std::size_t N>
-  [[nodiscard]] std::size_t one_of(const std::array<std::string_view, N>& names) const {
-    const auto found = std::ranges::find(names, text());
-    if (found == names.end()) fail("is none of those that there are");
-    return static_cast<std::size_t>(found - names.begin());
-  }
-  [[nodiscard]] const ordered_json& list() const {
-    if (!value_->is_array()) fail("is no list");
-    return *value_;
-  }
-  [[nodiscard]] const ordered_json& value() const { return *value_; }
 
  private:
+  void operator()(const ordered_json& json, std::uint64_t& number) { number = count(json, count_max); }
+  void operator()(const ordered_json& json, std::int64_t& time) {
+    time = static_cast<std::int64_t>(count(json, 253'402'300'799));  // the end of the year 9999
+  }
+  void operator()(const ordered_json& json, double& number) {
+    if (!json.is_number() || !(json.get<double>() >= 0 && json.get<double>() <= seconds_max))
+      fail(fmt::format("is no number from 0 to {:g}", seconds_max));
+    number = json.get<double>();
+  }
+  void operator()(const ordered_json& json, std::optional<double>& number) {
+    if (!json.is_null()) (*this)(json, number.emplace());
+  }
+  void operator()(const ordered_json& json, bool& truth) {
+    if (!json.is_boolean()) fail("is neither true nor false");
+    truth = json.get<bool>();
+  }
+  void operator()(const ordered_json& json, std::string& text) {
+    if (!json.is_string()) fail("is no text");
+    text = json.get<std::string>();
+  }
+  void operator()(const ordered_json& json, FindingStatus& status) {
+    std::string word;
+    (*this)(json, word);
+    const auto found = std::ranges::find(status_names, word);
+    if (found == status_names.end()) fail("is none of those that there are");
+    status = static_cast<FindingStatus>(found - status_names.begin());
+  }
+  void operator()(const ordered_json& json, Coverage& coverage) {
+    std::vector<std::uint64_t> list;
+    (*this)(json, list);
+    Counters counters{};
+    constexpr std::string_view loss =
+        "what was exercised before was counted by another version, and is in none of these counts";
+    if (list.size() == counters.size())
+      std::ranges::copy(list, counters.begin());
+    else if (std::ranges::find(losses_, loss) == losses_.end())
+      losses_.emplace_back(loss);
+    coverage = std::bit_cast<Coverage>(counters);
+  }
+  template <class T>
+  void operator()(const ordered_json& json, std::vector<T>& list) {
+    if (!json.is_array()) fail("is no list");
+    for (const ordered_json& one : json) (*this)(one, list.emplace_back());
+  }
+
+  std::uint64_t count(const ordered_json& json, std::uint64_t most) const {
+    if (!json.is_number_unsigned() || json.get<std::uint64_t>() > most) fail(fmt::format("is no count up to {}", most));
+    return json.get<std::uint64_t>();
+  }
   [[noreturn]] void fail(std::string_view why) const { throw std::invalid_argument(fmt::format("`{}` {}", key_, why)); }
 
-  const char* key_;
-  const ordered_json* value_ = nullptr;
+  std::vector<std::string>& losses_;
+  const char* key_ = "";
 };
 
-Totals totals_of(const ordered_json& json, std::vector<std::string>& losses) {
-  Totals totals;
-  totals.seconds = Member(json, "seconds").number();
-  totals.executions = Member(json, "executions").count();
-  totals.ops = Member(json, "ops").count();
-  totals.skipped = Member(json, "skipped").count();
-  totals.restarts = Member(json, "restarts").count();
-  if (json.contains("killed")) totals.killed = Member(json, "killed").count();  // format 1 did not count them
-  std::vector<std::uint64_t> list;
-  for (const ordered_json& counter : Member(json, "counters").list())
-    list.push_back(Member({{"counters", counter}}, "counters").count());
-  Counters counters;
-  if (list.size() != counters.size()) {
-    losses.emplace_back("what was exercised before was counted by another version, and is in none of these counts");
-    return totals;
-  }
-  std::ranges::copy(list, counters.begin());
-  totals.coverage = std::bit_cast<Coverage>(counters);
-  return totals;
-}
-
-FoundFailure found_failure(const ordered_json& json) {
-  FoundFailure found;
-  found.signature = Member(json, "signature").text();
-  for (const ordered_json& alias : Member(json, "aliases").list())
-    found.aliases.push_back(Member({{"aliases", alias}}, "aliases").text());
-  found.status = static_cast<FindingStatus>(Member(json, "status").one_of(status_names));
-  found.seconds = Member(json, "seconds").number();
-  found.executions = Member(json, "executions").count();
-  found.times = Member(json, "times").count();
-  found.input = Member(json, "input").file_name();
-  found.trace = Member(json, "trace").file_name();
-  found.ops_found = Member(json, "ops_found").count();
-  found.ops = Member(json, "ops").count();
-  found.minimality = Member(json, "minimality").text();
-  found.by_sanitizer = Member(json, "by_sanitizer").truth();
-  return found;
-}
-
-State state_of(const ordered_json& json) {
-  constexpr std::uint64_t time_max = 253'402'300'799;  // the end of the year 9999
+State state_of(ordered_json json) {
+  for (const char* const totals : {"totals", "before"})  // format 1 did not count them
+    if (json.contains(totals) && json[totals].is_object() && !json[totals].contains("killed"))
+      json[totals]["killed"] = 0u;
   State state;
-  state.subject = Member(json, "subject").text();
-  state.engine = Member(json, "engine").text();
-  state.target = Member(json, "target").text();
-  state.build = Member(json, "build").text();
-  state.codec = Member(json, "codec").count();
-  state.seed = Member(json, "seed").count();
-  state.workers = Member(json, "workers").count(1024);
-  state.began = static_cast<std::int64_t>(Member(json, "began").count(time_max));
-  state.written = static_cast<std::int64_t>(Member(json, "written").count(time_max));
-  state.session = Member(json, "session").count();
-  state.running = Member(json, "running").truth();
-  if (const Member budget(json, "budget"); !budget.value().is_null()) state.budget = budget.number();
-  state.budget_began = Member(json, "budget_began").number();
-  state.budget_began_executions = Member(json, "budget_began_executions").count();
-  state.ended = Member(json, "ended").text();
-  state.now = totals_of(Member(json, "totals").value(), state.losses);
-  std::vector<std::string> said;
-  state.before = totals_of(Member(json, "before").value(), said);
+  Reader(state.losses)(json, state);
+  if (state.workers > 1024) throw std::invalid_argument("`workers` is no count up to 1024");
   if (state.before.executions > state.now.executions) throw std::invalid_argument("`before` is more than `totals`");
-  state.edges = Member(json, "edges").count();
-  state.features = Member(json, "features").count();
-  state.corpus = Member(json, "corpus").count();
-  state.corpus_bytes = Member(json, "corpus_bytes").count();
-  state.last_new_coverage = Member(json, "last_new_coverage").number();
-  state.per_second = Member(json, "executions_per_second").number();
-  state.ops_per_second = Member(json, "ops_per_second").number();
-  for (const ordered_json& found : Member(json, "findings").list()) state.findings.push_back(found_failure(found));
   return state;
 }
 
 std::string sum_of_line(std::string_view line) { return fmt::format("{:016x}", checksum(line)); }
 
-/// Of the members as they are dumped without spaces.
+/// The checksum of the members, dumped without spaces.
 std::string sum_of(const ordered_json& json) {
   return fmt::format("{:016x}", checksum(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace)));
 }
@@ -200,41 +219,23 @@ std::string sum_of(const ordered_json& json) {
 std::string_view name(FindingStatus status) { return status_names[static_cast<std::size_t>(status)]; }
 
 ordered_json json_of(const State& state) {
-  ordered_json json;
-  json["format"] = State::format;
-  json["subject"] = state.subject;
-  json["engine"] = state.engine;
-  json["target"] = state.target;
-  json["build"] = state.build;
-  json["codec"] = state.codec;
-  json["seed"] = state.seed;
-  json["workers"] = state.workers;
-  json["began"] = state.began;
-  json["written"] = state.written;
-  json["session"] = state.session;
-  json["running"] = state.running;
-  json["budget"] = state.budget ? ordered_json(*state.budget) : ordered_json(nullptr);
-  json["budget_began"] = state.budget_began;
-  json["budget_began_executions"] = state.budget_began_executions;
-  json["ended"] = state.ended;
-  json["totals"] = json_of(state.now);
-  json["coverage"] = json_of(state.now.coverage);
-  json["before"] = json_of(state.before);
-  json["edges"] = state.edges;
-  json["features"] = state.features;
-  json["corpus"] = state.corpus;
-  json["corpus_bytes"] = state.corpus_bytes;
-  json["last_new_coverage"] = state.last_new_coverage;
-  json["executions_per_second"] = state.per_second;
-  json["ops_per_second"] = state.ops_per_second;
-  json["findings"] = ordered_json::array();
-  for (const FoundFailure& found : state.findings) json["findings"].push_back(json_of(found));
+  ordered_json json{{"format", State::format}, {"coverage", json_of(state.now.coverage)}};
+  json.update(written(state));
   return json;
+}
+
+Sample sample_of(const State& state) {
+  return {state.now.seconds, state.now.executions, state.now.ops,        state.edges,
+          state.features,    state.corpus,         state.findings.size()};
+}
+
+ordered_json json_of(const Sample& s) {
+  return {s.seconds, s.executions, s.ops, s.edges, s.features, s.corpus, s.findings};
 }
 
 namespace {
 
-/// The tallies know more than was written last, unless the machine lost them.
+/// Adds what the tallies have counted since the state was written.
 void add_last_session(State& state, const std::string& directory) {
   if (!state.running) return;  // it has written all when it ended
   Totals counted = state.before;
@@ -277,7 +278,7 @@ std::optional<State> load_state(const std::string& directory) {
   State state;
   try {
     if (format == State::format) {
-      const std::string sum = Member(json, "checksum").text();
+      const ordered_json sum = json.value("checksum", ordered_json());
       json.erase("checksum");
       if (sum != sum_of(json)) throw std::invalid_argument("its checksum is another one");
     }
@@ -340,7 +341,7 @@ void append_sample(const Sample& sample, const std::string& directory) {
   const std::string path = in(directory, "samples.jsonl");
   std::string line = fmt::format("[{:.1f},{},{},{},{},{},{}", sample.seconds, sample.executions, sample.ops,
                                  sample.edges, sample.features, sample.corpus, sample.findings);
-  // A line that was cut off ends here.
+  // The newline in front ends a line that was cut off.
   line = fmt::format("\n{},\"{}\"]\n", line, sum_of_line(line));
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   const bool whole = file >= 0 && ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size());

@@ -108,6 +108,11 @@ struct Sample {
   std::uint64_t findings = 0;
 };
 
+/// How it stands, as a point of the curves.
+[[nodiscard]] Sample sample_of(const State& state);
+/// The members of a Sample in their order.
+[[nodiscard]] nlohmann::ordered_json json_of(const Sample& sample);
+
 [[nodiscard]] nlohmann::ordered_json json_of(const State& state);
 
 /// Nothing if there is no campaign in that directory. What the tallies hold of the last session is in `now`; if one of

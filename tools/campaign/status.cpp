@@ -38,7 +38,7 @@ std::string_view name(Condition condition) {
 }
 
 Standing standing_of(const std::string& directory) {
-  // Before the state is read: a campaign that ends in between has then said so.
+  // Looked at before the state is read: a campaign that ends in between has then said so in its state.
   const bool locked = is_locked(directory);
   auto state = load_state(directory);
   if (!state)
@@ -53,7 +53,7 @@ Standing standing_of(const std::string& directory) {
 
 namespace {
 
-/// A campaign holds its lock exclusively. A shared one is taken for a moment; several who look do not meet.
+/// A campaign holds its lock exclusively. This takes a shared one for a moment, so that several may look at once.
 bool is_locked(const std::string& directory) {
   const int lock = ::open((fs::path(directory) / "lock").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (lock < 0) return false;
@@ -80,7 +80,7 @@ namespace {
 constexpr std::array<vmap::Error, vmap::error_count> all_errors{vmap::Error::invalid_argument, vmap::Error::no_space,
                                                                 vmap::Error::not_busy, vmap::Error::out_of_memory};
 
-/// After all ops, and at the begin and the end of runs.
+/// How often it was checked: after all ops, and at the begin and the end of runs.
 std::uint64_t checks_of(std::size_t invariant, const Coverage& coverage) {
   std::uint64_t all = 0;
   for (const auto& of_op : coverage.checks) all += of_op[invariant];
@@ -223,6 +223,11 @@ std::string time_text(std::int64_t seconds) {
   return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(seconds)));
 }
 
+std::string iso_time(std::int64_t seconds) {
+  const std::string text = time_text(seconds);
+  return text.size() < 19 ? "1970-01-01T00:00:00" : text.substr(0, 10) + "T" + text.substr(11, 8);
+}
+
 std::string findings_text(const State& state) {
   std::array<std::size_t, 4> counts{};
   for (const FoundFailure& found : state.findings) ++counts[static_cast<std::size_t>(found.status)];
@@ -252,6 +257,59 @@ std::string minimality_text(const FoundFailure& found) {
 std::string met_text(const FoundFailure& found) {
   return fmt::format("found at {}, execution {}; met {} time{}", duration_text(found.seconds),
                      grouped(found.executions), grouped(found.times), found.times == 1 ? "" : "s");
+}
+
+// ---- While it runs
+
+namespace {
+
+/// "0 new, 1 known, 0 flaky"
+std::string counts_of(const State& state) {
+  const auto count = [&](FindingStatus status) {
+    return std::ranges::count(state.findings, status, &FoundFailure::status);
+  };
+  return fmt::format("{} new, {} known, {} flaky", count(FindingStatus::fresh), count(FindingStatus::known),
+                     count(FindingStatus::flaky));
+}
+
+std::string whole(double number) { return grouped(static_cast<std::uint64_t>(number)); }
+
+}  // namespace
+
+std::string progress_line(const State& state) {
+  std::string time = fmt::format("{:.0f}", state.now.seconds - state.budget_began);
+  if (state.budget) time += fmt::format("/{:.0f}", *state.budget);
+  return fmt::format(
+      "campaign: {} s, {} executions, {:.0f} per second, {:.0f} ops per second, {} edges, {} features, {} inputs, "
+      "findings: {}",
+      time, state.now.executions, state.per_second, state.ops_per_second, state.edges, state.features, state.corpus,
+      counts_of(state));
+}
+
+std::string progress_block(const State& state, const std::string& directory, std::size_t minimizing) {
+  const double spent = state.now.seconds - state.budget_began;
+  const Coverage& coverage = state.now.coverage;
+  std::string text = fmt::format("{} in {}: {}", state.subject, one_line(directory, 40), duration_text(spent));
+  if (state.budget) text += fmt::format(" of {} ({:.0f} %)", duration_text(*state.budget), 100 * spent / *state.budget);
+  text += fmt::format(", {}, session {}", count_of(state.workers, "worker"), state.session);
+  text += fmt::format("\n  executions  {}, {} per second; {} ops, {} per second", grouped(state.now.executions),
+                      whole(state.per_second), grouped(state.now.ops), whole(state.ops_per_second));
+  text += fmt::format("\n  coverage    {} edges, {} features, last new {} ago", grouped(state.edges),
+                      grouped(state.features), duration_text(state.now.seconds - state.last_new_coverage));
+  text += fmt::format("\n  corpus      {}, {}", count_of(state.corpus, "input"), bytes_text(state.corpus_bytes));
+  text += "\n  findings    " + counts_of(state);
+  if (minimizing != 0) text += fmt::format("; minimizing {}", minimizing);
+  if (state.now.skipped != 0) text += fmt::format("; known ones met {} times", grouped(state.now.skipped));
+  text += "\n  fits       ";
+  for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
+    text += fmt::format(" {} {}", vmap::name(static_cast<vmap::FitType>(i)), grouped(coverage.fits[i]));
+  const auto all = exercised(coverage);
+  const auto is_invariant = [](const Exercised& one) { return one.kind == "invariants"; };
+  text +=
+      fmt::format("\n  invariants  {} of {} checked; the whole state {} times; up to {} free blocks",
+                  std::ranges::count_if(all, [&](const Exercised& one) { return is_invariant(one) && one.times != 0; }),
+                  std::ranges::count_if(all, is_invariant), grouped(coverage.full_checks), coverage.free_blocks_max);
+  return text;
 }
 
 }  // namespace vmapcheck::tool

@@ -58,6 +58,8 @@ struct Exercised {
 [[nodiscard]] std::string condition_of(const Standing& standing);
 /// "2024-02-29 13:05:09 UTC"
 [[nodiscard]] std::string time_text(std::int64_t seconds);
+/// "2024-02-29T13:05:09"
+[[nodiscard]] std::string iso_time(std::int64_t seconds);
 /// "3 new, 1 known"; "none"
 [[nodiscard]] std::string findings_text(const State& state);
 /// "2 workers were killed from outside"
@@ -66,5 +68,11 @@ struct Exercised {
 [[nodiscard]] std::string minimality_text(const FoundFailure& found);
 /// "found at 3m 02s, execution 12,345; met 17 times"
 [[nodiscard]] std::string met_text(const FoundFailure& found);
+
+/// How far it has come: a line for logs, a block for terminals.
+[[nodiscard]] std::string progress_line(const State& state);
+
+/// `minimizing` is how many findings wait to be minimized.
+[[nodiscard]] std::string progress_block(const State& state, const std::string& directory, std::size_t minimizing);
 
 }  // namespace vmapcheck::tool

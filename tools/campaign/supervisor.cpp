@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -22,8 +23,6 @@
 #include "fuzz/records.hpp"
 #include "model/trace.hpp"
 #include "tools/campaign/afl.hpp"
-#include "tools/campaign/known.hpp"
-#include "tools/campaign/progress_text.hpp"
 #include "tools/campaign/status.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
@@ -37,7 +36,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using nlohmann::ordered_json;
 
-/// Below this the disk counts as full: findings and state are still to be written.
+/// With less free space than this the disk counts as full, so that findings and state can still be written.
 constexpr std::uint64_t disk_reserve = std::uint64_t{8} << 20;
 
 double seconds_of(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
@@ -63,7 +62,7 @@ Size size_of(const std::string& directory) {
 
 std::int64_t now_utc() { return static_cast<std::int64_t>(std::time(nullptr)); }
 
-/// What is in an input that fuzzing has written; nothing if that is no such file.
+/// The contents of an input that fuzzing has written; nothing if it is no regular file or too large.
 std::optional<std::string> contents(const std::string& path) {
   struct stat about{};
   if (::lstat(path.c_str(), &about) != 0 || !S_ISREG(about.st_mode)) return std::nullopt;
@@ -90,6 +89,18 @@ bool says_killed(const std::string& artifact) {
   return fs::path(artifact).filename().string().find(",sig:09,") != std::string::npos;
 }
 
+/// Signatures that are no news: one on each line of a file. Empty lines and what begins with # are left out.
+std::vector<std::string> read_known_signatures(const std::string& path) {
+  std::vector<std::string> signatures;
+  if (path.empty()) return signatures;
+  std::istringstream text(read_file(path, std::size_t{1} << 24));
+  for (std::string line; std::getline(text, line);) {
+    line.erase(line.find_last_not_of(" \r\t") + 1);
+    if (!line.empty() && line.front() != '#') signatures.push_back(std::move(line));
+  }
+  return signatures;
+}
+
 void require_room(const std::string& directory) {
   struct statvfs disk{};
   if (::statvfs(directory.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < disk_reserve)
@@ -100,7 +111,7 @@ void require_room(const std::string& directory) {
 
 }  // namespace
 
-/// One of the workers that run side by side: its process changes, its number and its tally do not.
+/// One of the workers that run side by side. When its process ends, another takes over its number and its tally.
 struct Supervisor::Lane {
   Lane(std::uint64_t n, const std::string& tally_path) : number(n), tally(tally_path) {}
 
@@ -171,13 +182,13 @@ void Supervisor::take_directory() {
   // Held until this process ends.
   const int lock = ::open(in("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock < 0) throw Stop{Exit::io, fmt::format("cannot write {}: {}", one_line(in("lock")), std::strerror(errno))};
-  // `status` looks whether it is held by taking a part of it for a moment.
+  // `status` takes a shared lock for a moment to see whether it is held.
   int attempts = 0;
   while (::flock(lock, LOCK_EX | LOCK_NB) != 0 && ++attempts < 5) std::this_thread::sleep_for(20ms);
   if (attempts == 5) throw Stop{Exit::io, fmt::format("another campaign runs in {}", one_line(options_.directory))};
 }
 
-/// What is there already must be of the same kind; or nothing is touched.
+/// Goes on with the campaign that is there already. If it is of another kind, nothing is touched.
 void Supervisor::resume() {
   const auto earlier = load_state(options_.directory);
   if (earlier) {
@@ -212,8 +223,7 @@ void Supervisor::resume() {
 }
 
 void Supervisor::encode_seeds() {
-  const auto checkout = environment("VMAPCHECK_SOURCE_DIR");
-  const std::string corpus = checkout ? *checkout + "/corpus" : "corpus";
+  const std::string corpus = corpus_of_the_checkout();
   std::error_code ignored;
   if (!fs::is_directory(corpus, ignored))
     return say(fmt::format("campaign: no seeds, for there is no {}", one_line(corpus)));
@@ -232,8 +242,8 @@ void Supervisor::encode_seeds() {
   }
 }
 
-/// What the last session has counted becomes part of what was before. A tally is of the session that it says, so that a
-/// kill between these lines counts nothing twice and loses nothing.
+/// Adds what the last session has counted to what was before. A tally names its session, so that a kill between these
+/// lines neither loses anything nor counts it twice.
 void Supervisor::begin_session() {
   state_.before = state_.now;
   // A session that was cut off has not used up its budget.
@@ -317,11 +327,7 @@ void Supervisor::watch() {
       save(true);
     else if (due(next_save_, 1s))
       save(false);
-    if (due(next_sample_, seconds() < 300 ? 2s : 30s)) {
-      append_sample({state_.now.seconds, state_.now.executions, state_.now.ops, state_.edges, state_.features,
-                     state_.corpus, state_.findings.size()},
-                    options_.directory);
-    }
+    if (due(next_sample_, seconds() < 300 ? 2s : 30s)) append_sample(sample_of(state_), options_.directory);
     progress.update([&] { return progress_line(state_); },
                     [&] { return progress_block(state_, options_.directory, findings_->waiting()); });
     std::this_thread::sleep_for(20ms);
@@ -373,7 +379,7 @@ void Supervisor::take_leftovers() {
                     one_line(in("crashes")), left == 1 ? "is" : "are"));
 }
 
-/// Once it is known that they are findings.
+/// Removes artifacts once they are among the findings.
 void Supervisor::remove_taken(const std::vector<std::string>& artifacts) {
   if (artifacts.empty()) return;
   save(true);
@@ -392,7 +398,7 @@ void Supervisor::attend(Lane& lane) {
   start(lane);
 }
 
-/// What came of those that the engine says it has written: nothing, if there are none.
+/// Takes in the artifacts that the engine has written. Returns what came of them; nothing if there are none.
 Digested Supervisor::take_artifacts(Lane& lane, const std::vector<std::string>& artifacts) {
   const Moment now{seconds(), state_.now.executions};
   std::vector<std::string> taken;
@@ -403,15 +409,15 @@ Digested Supervisor::take_artifacts(Lane& lane, const std::vector<std::string>& 
     const auto written = contents(artifact);
     std::string input = written.value_or("");
     Witness witness;
-    // afl-fuzz goes on, so that the tally may speak of another one by now.
+    // afl-fuzz goes on, so that the tally may already be about another input.
     if (!is_afl()) {
-      // The engine could not write it, or not all of it, and the tally has it.
+      // The tally has the whole input where the engine could not write all of it.
       if (const std::string_view run = input_of(*lane.tally); run.starts_with(input)) input = run;
       witness.target_says = signature_of(*lane.tally);
     }
     const std::string& summary = lane.worker->summary();
     witness.log = lane.worker->log_end();
-    // An input that nothing is left of says nothing, nor does one that was running when afl-fuzz lost its target.
+    // Neither an empty input nor one that was running when afl-fuzz lost its target was seen to fail.
     if (!input.empty() && !says_killed(artifact))
       witness.kind = !summary.empty() ? summary : !kind.empty() ? kind : "crash";
     const Digested digested = findings_->digest(input, witness, now);
@@ -435,7 +441,7 @@ void Supervisor::take_in(Lane& lane) {
   }
   Digested digested =
       take_artifacts(lane, is_afl() ? afl_artifacts(options_.directory, lane.number) : lane.worker->artifacts());
-  // Ended while it ran an input: by the subject, for want of memory, or by somebody.
+  // It ended while it ran an input: by the subject, for want of memory, or killed by somebody.
   const std::string_view running = input_of(*lane.tally);
   // A target that wants to be started anew tells itself to end, between two inputs.
   const bool was_told = is_afl() ? lane.worker->ended_well() : lane.worker->was_told_to_end();
@@ -446,7 +452,7 @@ void Supervisor::take_in(Lane& lane) {
                           .log = lane.worker->log_end()};
     digested = findings_->digest(running, witness, {seconds(), state_.now.executions});
     if (digested == Digested::failure) save(true);
-    // The next session looks at it.
+    // Kept for the next session to look at.
     if (digested == Digested::undecided) write_file(in("crashes/crash-" + hash_of(running)), running);
   }
   if (interrupted() && digested == Digested::undecided) return;
@@ -460,7 +466,7 @@ void Supervisor::take_in(Lane& lane) {
   lane.worker.reset();
 }
 
-/// Stops if this would go on for ever.
+/// Stops the campaign if its workers end again and again without running anything.
 void Supervisor::look_at_end(Lane& lane, bool found, bool was_killed) {
   constexpr auto begun = 10s;
   constexpr std::uint64_t barren_max = 3, kills_max = 5;
@@ -502,7 +508,7 @@ void Supervisor::take_stock() {
   measure_rates();
 }
 
-/// Over the last seconds; a restart must not make it jump.
+/// Rates over the last seconds, so that a restart does not make them jump.
 void Supervisor::measure_rates() {
   const double passed = seconds_of(Clock::now() - rates_at_);
   const auto per_second = [&](std::uint64_t now, std::uint64_t from) {
@@ -541,7 +547,7 @@ void Supervisor::save(bool durably) {
 
 // ---- The end
 
-/// In time or not: what was found is minimized, unless the user wants the end at once.
+/// Minimizes what was found even when the time is over, unless the user wants the end at once.
 void Supervisor::finish_findings() {
   if (ended_ == "interrupted") return findings_->stop_minimizing();
   Progress progress({.silence = 2s, .on_terminal = 1s, .elsewhere = 30s});
@@ -583,9 +589,7 @@ Exit Supervisor::conclude() {
   state_.running = false;
   state_.ended = ended_;
   save(true);
-  append_sample({state_.now.seconds, state_.now.executions, state_.now.ops, state_.edges, state_.features,
-                 state_.corpus, state_.findings.size()},
-                options_.directory);
+  append_sample(sample_of(state_), options_.directory);
   Exit status = verdict_of(state_);
   if (status == Exit::ok && ended_ == "interrupted") status = Exit::interrupted;
   const double per_second = static_cast<double>(state_.now.executions) / std::max(state_.now.seconds, 1e-3);
@@ -595,7 +599,7 @@ Exit Supervisor::conclude() {
     json["executions"] = state_.now.executions;
     json["ops"] = state_.now.ops;
     json["verdict"] = verdict_name(status);
-    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+    out_json(json);
   } else {
     out(fmt::format("{:.1f} s, {} executions, {:.0f} per second, {} ops, {} edges, {} features, {} inputs kept in {}\n",
                     state_.now.seconds, state_.now.executions, per_second, state_.now.ops, state_.edges,

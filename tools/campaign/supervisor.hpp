@@ -15,7 +15,6 @@
 #include "fuzz/tally.hpp"
 #include "tools/campaign/engine.hpp"
 #include "tools/campaign/findings.hpp"
-#include "tools/campaign/options.hpp"
 #include "tools/campaign/state.hpp"
 #include "tools/campaign/workers.hpp"
 #include "tools/exit_status.hpp"

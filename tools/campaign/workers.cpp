@@ -28,7 +28,7 @@ namespace {
   std::vector<char*> arguments;
   for (const std::string& argument : command.words) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
-  // A group of its own: Ctrl-C is for the campaign, which tells its workers.
+  // A process group of its own: Ctrl-C reaches only the campaign, which stops its workers.
   ::setpgid(0, 0);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(number, SIG_DFL);
   for (const auto& [name, value] : command.environment) ::setenv(name.c_str(), value.c_str(), 1);

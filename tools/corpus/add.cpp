@@ -30,7 +30,6 @@ struct Options {
 };
 
 Exit add_trace(const Common& common, const Options& options);
-std::string corpus_directory(const Options& options);
 std::string sentence(std::string text);
 bool is_name(std::string_view name);
 std::string group_of(const Trace& trace);
@@ -44,18 +43,12 @@ void add_corpus_add(CLI::App& corpus, Session& session) {
       "vmapcheck corpus add vmapcheck-failures/vmap-answer-1a2b3c4d.trace --because \"a window cuts the last block\"\n"
       "Becomes corpus/windows/a-window-cuts-the-last-block.trace. A trace of the same ops is not added twice.",
       {Exit::ok, Exit::usage, Exit::subject, Exit::io});
-  const auto options = std::make_shared<Options>();
-  command.add_option("FILE", options->file, "Trace; - is standard input")->required()->type_name("");
-  command.add_option("--because", options->because, "What the trace is about: its first comment, and its name")
-      ->required()
-      ->type_name("TEXT")
-      ->take_last();
-  command.add_option("--as", options->name, "Another name, as GROUP/NAME")->type_name("NAME")->take_last();
-  command.add_option("--dir", options->directory, "The corpus (default: corpus/ of the checkout)")
-      ->type_name("DIR")
-      ->take_last();
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return add_trace(session.common, *options); }; });
+  const auto options = add_options<Options>(command, session, add_trace);
+  add_place(command, "FILE", options->file, "Trace; - is standard input")->required();
+  add_text(command, "--because", options->because, "What the trace is about: its first comment, and its name", "TEXT")
+      ->required();
+  add_text(command, "--as", options->name, "Another name, as GROUP/NAME", "NAME");
+  add_text(command, "--dir", options->directory, "The corpus (default: corpus/ of the checkout)", "DIR");
 }
 
 namespace {
@@ -66,9 +59,9 @@ Exit add_trace(const Common& common, const Options& options) {
   const std::string words = slug(because);
   if (words.empty()) throw Stop{Exit::usage, "--because says in words what the trace is about"};
   Trace trace = read_trace(options.file);
-  const std::string directory = corpus_directory(options);
+  const std::string directory = options.directory.empty() ? corpus_of_the_checkout() : options.directory;
 
-  // The same ops under another reason would be run twice for nothing.
+  // The same ops must not be kept twice under two reasons.
   const std::string text = print(Trace{{}, relabel(trace).space, relabel(trace).ops});
   std::error_code ignored;
   if (fs::is_directory(directory, ignored))
@@ -102,12 +95,6 @@ Exit add_trace(const Common& common, const Options& options) {
   return Exit::ok;
 }
 
-std::string corpus_directory(const Options& options) {
-  if (!options.directory.empty()) return options.directory;
-  if (const auto checkout = environment("VMAPCHECK_SOURCE_DIR")) return *checkout + "/corpus";
-  return "corpus";
-}
-
 /// On one line, without blanks around it.
 std::string sentence(std::string text) {
   for (char& c : text)
@@ -117,7 +104,7 @@ std::string sentence(std::string text) {
   return one_line(text, 2000);
 }
 
-/// Words between single slashes; none of them hidden, an option, or the way up.
+/// True for words between single slashes, none of which begins with a dot or a dash.
 bool is_name(std::string_view name) {
   while (true) {
     const std::string_view word = name.substr(0, name.find('/'));
@@ -127,14 +114,14 @@ bool is_name(std::string_view name) {
   }
 }
 
-/// The folder of the corpus that a trace belongs to: what is rarest in it decides.
+/// The folder of the corpus to which a trace belongs: its rarest op decides.
 std::string group_of(const Trace& trace) {
   const auto has = [&](auto test) { return std::ranges::any_of(trace.ops, test); };
   if (has([](const Op& op) { return std::holds_alternative<OnExhaustion>(op); })) return "hooks";
   if (has([](const Op& op) { return blocks_of(op) != nullptr; })) return "congruent";
   if (has([](const Op& op) { return kind_frees[op.index()] == Frees::lazily; })) return "lazy";
   if (has([](const Op& op) {
-        const auto* const window = field_of<Meaning::window, Range>(op);
+        const auto* const window = find_field<Meaning::window>(op);
         return window != nullptr && *window != vmap::everywhere;
       }))
     return "windows";

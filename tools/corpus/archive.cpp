@@ -61,7 +61,7 @@ std::string name_of(archive_entry* entry) {
   return name != nullptr ? name : "";
 }
 
-/// As a path it would be somewhere else than below the archive. It is not used as one; whoever writes that means harm.
+/// True for a name that, taken as a path, would lie outside of the archive. It is never used as a path.
 bool leads_out(std::string_view name) {
   if (name.starts_with('/')) return true;
   while (!name.empty()) {
@@ -132,7 +132,7 @@ void read_archive(std::string_view bytes, const ArchiveReading& reading) {
 }
 
 std::string zip_of(const std::vector<ArchiveEntry>& entries) {
-  // A zip archive holds local time: where this is run must not matter.
+  // A zip archive holds local times, and must not depend on where this is run.
   ::setenv("TZ", "UTC0", 1);
   ::tzset();
   constexpr time_t beginning_of_zip = 315'532'800;  // 1980-01-01 00:00:00 UTC

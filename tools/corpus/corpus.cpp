@@ -19,6 +19,7 @@
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
 #include "tools/progress.hpp"
+#include "tools/report.hpp"
 
 namespace vmapcheck::tool {
 namespace {
@@ -82,18 +83,12 @@ void add_list(CLI::App& corpus, Session& session) {
   CLI::App& command =
       add_command(corpus, session, "list", "Each trace with its number of ops and its first comment", uses_json,
                   "vmapcheck corpus list\nvmapcheck corpus list DIR --json", corpus_statuses);
-  const auto directory = std::make_shared<std::string>();
-  command.add_option("DIR", *directory, "Where the traces are (default: the corpus of the checkout)")->type_name("");
-  command.callback([&session, directory] {
-    session.run = [&session, directory] {
-      if (!directory->empty()) return list_traces(session.common, *directory);
-      const auto checkout = environment("VMAPCHECK_SOURCE_DIR");
-      return list_traces(session.common, checkout ? *checkout + "/corpus" : "corpus");
-    };
-  });
+  const auto directory = add_options<std::string>(command, session, list_traces);
+  *directory = corpus_of_the_checkout();
+  add_place(command, "DIR", *directory, "Where the traces are (default: the corpus of the checkout)");
 }
 
-/// A file that is no trace is said so, and the others are listed all the same.
+/// Names each file that is no trace, and lists all others.
 Exit list_traces(const Common& common, const std::string& directory) {
   Exit status = Exit::ok;
   ordered_json list = ordered_json::array();
@@ -114,7 +109,7 @@ Exit list_traces(const Common& common, const std::string& directory) {
       status = std::max(status, stop.status);
     }
   }
-  if (common.json) out(list.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+  if (common.json) out_json(list);
   return status;
 }
 
@@ -129,28 +124,18 @@ void add_import(CLI::App& corpus, Session& session) {
       "A trace that is there already is not written again; no file is overwritten.",
       corpus_statuses);
   const auto options = std::make_shared<ImportOptions>();
-  command
-      .add_option("PATH", options->paths,
-                  "Inputs of fuzzers and traces: files, archives, folders (of libFuzzer, AFL++, `campaign`)")
-      ->type_name("");
-  command.add_option("--strace", options->log, "The log of strace; - is standard input")->type_name("LOG")->take_last();
-  command
-      .add_option("-o,--output", options->output,
-                  "Where to: the file for a log (default: standard output), the folder for PATH")
-      ->type_name("OUT")
-      ->take_last();
+  add_place(command, "PATH", options->paths,
+            "Inputs of fuzzers and traces: files, archives, folders (of libFuzzer, AFL++, `campaign`)");
+  add_text(command, "--strace", options->log, "The log of strace; - is standard input", "LOG");
+  add_text(command, "-o,--output", options->output,
+           "Where to: the file for a log (default: standard output), the folder for PATH", "OUT");
   add_count(command, "--pid", options->pid, "Which address space (default: the one with the most ops)", 0, 0xffff'ffff);
-  command
-      .add_option("--placement", options->placement,
-                  "recorded (default): where the kernel put it; first-fit: where the allocator will")
-      ->type_name("HOW")
-      ->take_last()
+  add_text(command, "--placement", options->placement,
+           "recorded (default): where the kernel put it; first-fit: where the allocator will", "HOW")
       ->check(CLI::IsMember({"recorded", "first-fit"}));
   add_count(command, "--page", options->page, "Bytes of a page of the machine that was traced (default: 4096)", 1,
             std::uint64_t{1} << 40);
-  command.add_option("--program", options->program, "What was traced, for the first comment")
-      ->type_name("TEXT")
-      ->take_last();
+  add_text(command, "--program", options->program, "What was traced, for the first comment", "TEXT");
   command.callback([&session, &command, options] {
     options->pid_given = command.count("--pid") != 0;
     if (command.count("--strace") == 0) {
@@ -171,7 +156,7 @@ Exit import_any(const Common& common, const ImportOptions& options) {
   return import_inputs(common, options.paths, options.output);
 }
 
-/// An interrupt soon ends the reading of the log and the translation of what was read: the trace of that is kept.
+/// Ends the import soon after an interrupt. The trace of what was read is kept.
 Exit import_log(const ImportOptions& options) {
   if (!vmap::is_power_of_two(options.page))
     throw Stop{Exit::usage, fmt::format("--page is a power of two, not {}", options.page)};
@@ -205,7 +190,7 @@ Exit import_log(const ImportOptions& options) {
   return Exit::ok;
 }
 
-/// After an interrupt that cut the reading what was read goes on a little: so much of it can be translated.
+/// After an interrupt that cut the reading, the translation may still go on for a little while.
 bool keep_importing(const ImportProgress& at, Progress& progress, bool& cut_reading) {
   const bool reading = at.stage == ImportProgress::reading;
   progress.update([&] {

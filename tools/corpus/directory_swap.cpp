@@ -49,7 +49,7 @@ std::error_code swap_directories(const fs::path& fresh, const fs::path& target, 
   };
   if (const std::error_code error = sync_below(fresh)) return error;
   if (const std::error_code error = swap()) return error;
-  // It is done: that the names are not on the disk yet is no reason to say that it failed.
+  // The swap is done, even if the names cannot be written to the disk at once.
   (void)sync(target.has_parent_path() ? target.parent_path() : fs::path("."));
   return {};
 }

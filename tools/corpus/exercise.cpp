@@ -36,7 +36,7 @@ Corpus read_corpus(const std::string& directory, bool strict) {
       if (strict && stop.status == Exit::io) throw stop;
       if (stop.status != Exit::ok) corpus.malformed.push_back(stop);
     };
-    // Archives are for import: here each trace is a file.
+    // Here each trace is a file; archives are only imported.
     InputFile plain = file;
     if (plain.origin.empty()) plain.origin = "corpus";
     read_input(plain, {.input = keep, .left_out = left_out});

@@ -56,25 +56,16 @@ void add_corpus_export(CLI::App& corpus, Session& session) {
       "vmapcheck corpus export --format traces -o readable vmapcheck-campaign\n"
       "The same traces give the same archive, byte for byte. Of traces that do the same the first is taken.",
       {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted});
-  const auto options = std::make_shared<Options>();
-  command
-      .add_option("DIR", options->directory,
-                  "The corpus: any folder of traces, or that of a campaign (default: corpus/ of the checkout)")
-      ->type_name("");
+  const auto options = add_options<Options>(command, session, export_corpus);
+  add_corpus_place(command, options->directory);
   auto* const oss_fuzz = command.add_flag("--oss-fuzz", options->oss_fuzz, "The same as --format oss-fuzz");
-  command
-      .add_option(
-          "--format", options->format,
-          "oss-fuzz: a zip archive of inputs; libfuzzer: a folder of inputs; traces: a folder of readable traces")
-      ->type_name("FORMAT")
-      ->take_last()
+  add_text(command, "--format", options->format,
+           "oss-fuzz: a zip archive of inputs; libfuzzer: a folder of inputs; traces: a folder of readable traces",
+           "FORMAT")
       ->check(CLI::IsMember({"oss-fuzz", "libfuzzer", "traces"}))
       ->excludes(oss_fuzz);
-  command.add_option("-o,--output", options->output, "Where to (default for oss-fuzz: allocator_fuzz_seed_corpus.zip)")
-      ->type_name("OUT")
-      ->take_last();
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return export_corpus(session.common, *options); }; });
+  add_text(command, "-o,--output", options->output, "Where to (default for oss-fuzz: allocator_fuzz_seed_corpus.zip)",
+           "OUT");
 }
 
 namespace {
@@ -90,10 +81,6 @@ Exit export_corpus(const Common& common, Options options) {
   if (zip && options.output == "-" && out_is_terminal())
     throw Stop{Exit::usage, "this would write bytes to the terminal: name a file with -o"};
   if (zip && !has_archives()) (void)zip_of({});  // says why not, before the work is done
-  if (options.directory.empty()) {
-    const auto checkout = environment("VMAPCHECK_SOURCE_DIR");
-    options.directory = checkout ? *checkout + "/corpus" : "corpus";
-  }
   const Export exported = collect(options.directory, options.format);
   if (exported.entries.empty()) throw Stop{Exit::usage, fmt::format("no traces in {}", one_line(options.directory))};
   std::size_t bytes = 0;
@@ -110,7 +97,7 @@ Exit export_corpus(const Common& common, Options options) {
     json["traces"] = exported.entries.size();
     json["bytes"] = bytes;
     json["duplicates"] = exported.duplicates;
-    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+    out_json(json);
   } else {
     out(fmt::format(
         "{}: {}, {} bytes{}\n", one_line(options.output), count_of(exported.entries.size(), "trace"), bytes,

@@ -100,13 +100,14 @@ void Import::keep(Input&& input) {
   written_.push_back(path.filename().string());
 }
 
-/// What is empty is no reason to complain.
+/// Says why an input is left out, unless it is only empty.
 void Import::leave_out(const Stop& stop) {
   if (stop.status != Exit::ok) report(stop);
   left_out_.emplace_back(stop.status, stop.line);
 }
 
-/// A readable trace keeps its name, bytes have one by what they say: the same traces have the same names each time.
+/// A readable trace keeps its name, bytes are named by their hash, so that the same traces get the same names each
+/// time.
 fs::path Import::free_path(const Input& input, const TraceKey& key) {
   std::string stem = fmt::format("{:016x}", key.first);
   if (input.is_text) {
@@ -141,7 +142,7 @@ Exit Import::conclude() const {
     json["left_out"] = ordered_json::array();
     for (const auto& [why, line] : left_out_) json["left_out"].push_back(line);
     json["passed_by"] = passed_by_;
-    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+    out_json(json);
     return status;
   }
   std::string origins;

@@ -32,7 +32,7 @@ struct AflFolder {
 constexpr std::array<AflFolder, 3> afl_folders{
     {{"queue", "AFL queue"}, {"crashes", "AFL crash"}, {"hangs", "AFL hang"}}};
 
-/// Services that take no colon in a name have an underscore in its place.
+/// Services that allow no colon in a name put an underscore in its place.
 bool is_afl_input(std::string_view name) { return name.starts_with("id:") || name.starts_with("id_"); }
 
 bool is_campaign(const fs::path& directory) {
@@ -51,7 +51,7 @@ std::string_view origin_of(std::string_view name) {
   return "bytes";
 }
 
-/// A name that says what no program of fuzzers has: its bytes would make a trace of no meaning.
+/// True for a name that no fuzzer gives to its inputs: such bytes would make a meaningless trace.
 bool is_foreign_archive(std::string_view name) {
   for (const auto ending : {".7z"sv, ".rar"sv, ".gz"sv, ".xz"sv, ".bz2"sv, ".zst"sv, ".lz4"sv, ".tbz2"sv, ".txz"sv})
     if (name.ends_with(ending)) return !name.ends_with(".tar.gz");
@@ -141,7 +141,7 @@ class Finder {
   fs::path root_;
 };
 
-/// A Stop "FILE:LINE:COLUMN: expected ..." if it is text that is no trace.
+/// Stops with "FILE:LINE:COLUMN: expected ..." if it is text but no trace.
 Trace trace_of(std::string_view shown, bool is_text, std::string_view bytes) {
   if (!is_text) {
     const auto* const first = reinterpret_cast<const std::uint8_t*>(bytes.data());
@@ -161,7 +161,7 @@ struct Bytes {
   std::string contents;
 };
 
-/// `room` is for all that is unpacked of the file that was named, at any depth.
+/// `room` is how many bytes may still be unpacked, at any depth, from the file that was named.
 void read_bytes(Bytes&& bytes, const InputReading& reading, int depth, std::size_t& room) {
   const std::string base = fs::path(bytes.name).filename().string();
   const auto left_out = [&](std::string&& line) {
@@ -219,7 +219,7 @@ void read_input(const InputFile& file, const InputReading& reading) {
   if (interrupted()) throw Stop{Exit::interrupted, "interrupted"};
   Bytes bytes{file.name, file.path.string(), file.origin, {}};
   try {
-    // An archive of many may be larger than one trace.
+    // An archive of many traces may be larger than one trace.
     const bool archive = file.origin.empty() && looks_like_archive(file.path.filename().string(), "");
     bytes.contents = read_file(file.path.string(), archive ? archive_bytes_max : trace_bytes_max);
   } catch (const Stop& stop) {
@@ -240,7 +240,7 @@ bool is_trace_text(std::string_view name, std::string_view bytes) {
   return bytes.starts_with("vmapcheck-trace") || (name.ends_with(".trace") && bytes.find('\0') == bytes.npos);
 }
 
-/// Source: the hash FNV-1a of Fowler, Noll and Vo, and the same from another start over what it had before each byte.
+/// Source: the hash FNV-1a of Fowler, Noll and Vo; the second half starts elsewhere and also takes in the first one.
 TraceKey key_of(const Trace& trace) {
   Trace bare = relabel(trace);
   bare.comments.clear();

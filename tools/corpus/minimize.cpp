@@ -51,7 +51,7 @@ class Scratch {
   fs::path path_;
 };
 
-/// Everything in a folder, by which it is noticed that someone else writes into it.
+/// Everything in a folder. A change shows that someone else writes into it.
 using Listing = std::vector<std::tuple<std::string, std::uintmax_t, fs::file_time_type>>;
 
 class Minimizer {
@@ -106,7 +106,7 @@ Listing list(const fs::path& directory) {
   return listing;
 }
 
-/// With the folders on the way.
+/// Writes a file, and makes the folders on the way.
 void copy_trace(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::create_directories(to.parent_path(), error);
@@ -174,7 +174,7 @@ void Minimizer::choose() {
   for (std::size_t i = 0; i < corpus_.traces.size(); ++i) {
     const CorpusTrace& trace = corpus_.traces[i];
     if (!keys.insert(trace.key).second) ++duplicates_;
-    // Few ops first, since they are what is run; then few bytes.
+    // Fewer ops come first, since ops cost time, then fewer bytes.
     sets_.push_back(
         {trace.exercised.features, (std::uint64_t{trace.ops} << 32) + std::min<std::size_t>(trace.bytes, 0xffff'ffff)});
     if (trace.exercised.failure) failing_.push_back(i);
@@ -183,7 +183,7 @@ void Minimizer::choose() {
   features_ = union_of(sets_);
 }
 
-/// The folder as it will be.
+/// Writes the new folder.
 void Minimizer::write(const fs::path& fresh) {
   std::error_code error;
   fs::create_directory(fresh, error);
@@ -195,7 +195,7 @@ void Minimizer::write(const fs::path& fresh) {
   }
 }
 
-/// What is no trace stays what it is: notes, links, hidden files, text that could not be read.
+/// Copies what is no trace as it is: notes, links, hidden files, text that could not be read.
 void Minimizer::copy_the_rest(const fs::path& fresh) {
   std::set<fs::path> traces;
   for (const CorpusTrace& trace : corpus_.traces) traces.insert(original(trace));
@@ -221,7 +221,7 @@ void Minimizer::copy_the_rest(const fs::path& fresh) {
   fs::permissions(fresh, fs::status(source_).permissions(), error);
 }
 
-/// What was chosen is run again, as it was written: nothing that the old corpus exercised may be missing.
+/// Runs again what was chosen, as it was written: it must exercise all that the old corpus did.
 void Minimizer::check(const fs::path& fresh) {
   Corpus after{.directory = fresh.string(), .traces = {}, .malformed = {}};
   for (const std::size_t index : chosen_) {
@@ -241,7 +241,7 @@ void Minimizer::check(const fs::path& fresh) {
                                         describe(missing.front()), one_line(options_.directory))};
 }
 
-/// A fuzzer that starts from a corpus stops at a trace that fails; but nothing may be lost.
+/// Sets failing traces aside: a fuzzer would stop at them, and they must not be lost.
 void Minimizer::set_failing_aside() {
   if (failing_.empty()) return;
   const fs::path folder = target_.string() + ".failing";
@@ -311,7 +311,7 @@ Exit Minimizer::conclude() const {
     }
     json["malformed"] = corpus_.malformed.size();
     if (options_.keep_old) json["old"] = kept_old_.string();
-    out(json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+    out_json(json);
     return status;
   }
   out(fmt::format("{} of {} in {}\n", chosen_.size(), count_of(all.size(), "trace"), one_line(target_.string())));
@@ -342,16 +342,11 @@ void add_corpus_minimize(CLI::App& corpus, Session& session) {
       "The new corpus is run, too, before it takes the place of the old one in one step. A trace that fails on the\n"
       "subject goes to DIR.failing (status 10). Readable traces and the bytes of fuzzers stay what they are.",
       {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky});
-  const auto options = std::make_shared<Options>();
-  command.add_option("DIR", options->directory, "The corpus: any folder of traces, or that of a campaign")
-      ->required()
-      ->type_name("");
-  auto* const output = command.add_option("-o,--output", options->output, "A new folder; DIR stays as it is")
-                           ->type_name("NEW")
-                           ->take_last();
+  const auto options = add_options<Options>(
+      command, session, [](const Common& common, const Options& given) { return Minimizer(common, given).run(); });
+  add_place(command, "DIR", options->directory, "The corpus: any folder of traces, or that of a campaign")->required();
+  auto* const output = add_text(command, "-o,--output", options->output, "A new folder; DIR stays as it is", "NEW");
   command.add_flag("--keep-old", options->keep_old, "Keep the old corpus as DIR.before")->excludes(output);
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return Minimizer(session.common, *options).run(); }; });
 }
 
 }  // namespace vmapcheck::tool

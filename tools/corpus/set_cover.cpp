@@ -10,7 +10,7 @@
 namespace vmapcheck {
 namespace {
 
-/// How many of the chosen sets have each element, by its place among all elements.
+/// Counts for each element how many of the chosen sets have it.
 class Tally {
  public:
   explicit Tally(std::vector<std::uint32_t> elements) : elements_(std::move(elements)), counts_(elements_.size()) {}
@@ -36,8 +36,8 @@ class Tally {
   std::vector<std::size_t> counts_;
 };
 
-/// What a set would bring, as it was when it was last counted: it can only have become less, so the one on top that is
-/// still right is the best of all.
+/// How many new elements a set would bring, as last counted. The number can only have fallen since, so that the bid on
+/// top is the best one if it is still right.
 struct Bid {
   std::size_t gain;
   std::uint64_t cost;
@@ -68,7 +68,7 @@ std::vector<std::size_t> greedy_cover(std::span<const CoverSet> sets) {
     chosen.push_back(bid.index);
   }
 
-  // The most expensive first; of equals the last.
+  // The most expensive first; among equals the last one first.
   std::ranges::sort(
       chosen, [&](std::size_t a, std::size_t b) { return std::tuple(sets[a].cost, a) > std::tuple(sets[b].cost, b); });
   std::erase_if(chosen, [&](std::size_t index) {

@@ -70,27 +70,17 @@ void add_corpus_stats(CLI::App& corpus, Session& session) {
                                   "vmapcheck corpus stats\nvmapcheck corpus stats vmapcheck-campaign --json\n"
                                   "Each trace is run. One that fails on the subject is named, and the status is 10.",
                                   {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation});
-  const auto options = std::make_shared<Options>();
-  command
-      .add_option("DIR", options->directory,
-                  "The corpus: any folder of traces, or that of a campaign (default: corpus/ of the checkout)")
-      ->type_name("");
+  const auto options = add_options<Options>(command, session, show_stats);
+  add_corpus_place(command, options->directory);
   add_count(command, "--rarest", options->rarest, "How many of the rarest features are named (default: 10)", 0,
             100'000);
-  command.callback(
-      [&session, options] { session.run = [&session, options] { return show_stats(session.common, *options); }; });
 }
 
 namespace {
 
 Exit show_stats(const Common& common, const Options& options) {
   const SubjectEntry& subject = subject_named(common.subject);
-  std::string directory = options.directory;
-  if (directory.empty()) {
-    const auto checkout = environment("VMAPCHECK_SOURCE_DIR");
-    directory = checkout ? *checkout + "/corpus" : "corpus";
-  }
-  Corpus corpus = read_corpus(directory, false);
+  Corpus corpus = read_corpus(options.directory, false);
   exercise_corpus(corpus, subject, "stats", "interrupted");
   const Summary summary = summarize(corpus, options.rarest);
   Exit status = Exit::ok;
@@ -99,7 +89,7 @@ Exit show_stats(const Common& common, const Options& options) {
     status = std::max(status, stop.status);
   }
   if (common.json)
-    out(json_of(corpus, summary, subject.name).dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+    out_json(json_of(corpus, summary, subject.name));
   else
     out(text_of(corpus, summary, subject.name));
   return summary.failing.empty() ? status : Exit::violation;
@@ -234,6 +224,7 @@ ordered_json json_of(const Corpus& corpus, const Summary& summary, const std::st
       row["errors"][name(static_cast<vmap::Error>(i))] = summary.coverage.errors[op][i];
     json["outcomes"][op_names[op]] = std::move(row);
   }
+  json["coverage"] = tool::json_of(summary.coverage);
   json["not_exercised"] = missing_from(summary.coverage);
   json["irreplaceable"] = summary.irreplaceable;
   json["rarest"] = ordered_json::array();

@@ -202,7 +202,7 @@ std::string pack(std::size_t index, const std::vector<Feature>& features, const 
   return bytes;
 }
 
-/// What ends the walk, if anything does: the subject cannot be made, or a violation.
+/// Returns what ends the walk: that the subject cannot be made, or a violation; nothing if the trace passes.
 std::optional<std::string> exercise_one(std::size_t index, const Trace& trace, const SubjectFactory& make,
                                         Beacon& beacon) {
   AnySubject* subject = nullptr;
