@@ -315,7 +315,3 @@ class FullDisk(Campaign):
         subprocess.run("head -c 20000000 /dev/zero >>small/ballast", shell=True, stderr=subprocess.DEVNULL)
         self.campaign(4, "--time 20s -j 1 --dir small/campaign", err="no space left on device")
         self.no_workers_left()
-
-
-if __name__ == "__main__":
-    cli.main()

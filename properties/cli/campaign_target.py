@@ -132,7 +132,3 @@ class Campaign(cli.Cli):
         self.assertTrue(0 < earlier < executions)
         self.assertEqual(executions, self.state("killed")["before"]["executions"])
         self.assertEqual(1, len(self.state("killed")["findings"]))
-
-
-if __name__ == "__main__":
-    cli.main()

@@ -68,8 +68,8 @@ class Check(cli.Cli):
             self.assertEqual(first, self.end(process, status=0).json["states_hash"])
         self.ok(f"{command} --stats", [f"^states hash  {first}$"])
         self.assertNotEqual(first, self.ok(f"{command} --seed 6 --json").json["states_hash"])
-        self.ok("check --time 100ms --stats", ["^states hash  none: the run was cut short$"])
-        self.assertIsNone(self.ok("check --time 100ms --json").json["states_hash"])
+        self.ok("check --time 100ms --stats", ["^states hash  none: the run was cut short$"], None)
+        self.assertIsNone(self.ok("check --time 100ms --json", err=None).json["states_hash"])
 
     def test_warnings(self):
         warning = "^vmapcheck: warning: [0-9]+% of 3000 states stayed small: there were fewer than 4 free blocks$"
@@ -144,7 +144,3 @@ class Soak(cli.Cli):
             "check --live 1000 --cases 2": "soak is one case",
             "check --live 1000 --checking every-step": "not checked in full",
             "check --live 1": "expected a number from 64", "check --ops 10000001": "--live is for more"})
-
-
-if __name__ == "__main__":
-    cli.main()

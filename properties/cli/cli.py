@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the command line is tested from outside. Each file beside this one holds the tests of one command:
+"""cli.py VMAPCHECK NAME [--target TARGET] [-k TEST] [-v]
 
-    FILE.py VMAPCHECK [TARGET] [-k TEST] [-v]
-
-VMAPCHECK may be `-`: then it is what the variable VMAPCHECK_TOOL names. TARGET is a fuzz target, for tests that need
-one. Exit status: 0 all passed, 1 one failed, 77 none failed, but some could not be run here; what is said tells why.
+How the command line is tested from outside. NAME is a file beside this one, which holds the tests of one command, or a
+class in it: replay, replay.Gdb. VMAPCHECK may be `-`: then it is what the variable VMAPCHECK_TOOL names. TARGET is a
+fuzz target, for tests that need one. Exit status: 0 all passed, 1 one failed, 2 usage, 77 none failed, but some could not
+be run here; what is said tells why.
 """
+import argparse
 import functools
 import json
 import os
@@ -222,9 +223,6 @@ def needs(*commands):
     return unittest.skipIf(missing, f"not found: {' '.join(missing)}")
 
 
-unless_root = unittest.skipIf(os.geteuid() == 0, "root may do what is to be refused")
-
-
 def snapshot(folder):
     """Names and contents of all files."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in pathlib.Path(folder).rglob("*")
@@ -232,16 +230,23 @@ def snapshot(folder):
 
 
 def main():
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # children must not inherit that it is ignored
-    words = sys.argv[1:]
-    positional = [words.pop(0) for _ in range(2) if words and (words[0] == "-" or not words[0].startswith("-"))]
-    tool = positional[0] if positional and positional[0] != "-" else os.environ.get("VMAPCHECK_TOOL")
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("vmapcheck")
+    parser.add_argument("name")
+    parser.add_argument("--target", type=os.path.realpath)
+    arguments, rest = parser.parse_known_args()
+    tool = os.environ.get("VMAPCHECK_TOOL") if arguments.vmapcheck == "-" else arguments.vmapcheck
     if not tool:
-        print("skipped: VMAPCHECK_TOOL names no command line" if positional else __doc__)
-        sys.exit(SKIPPED if positional else 2)
-    Cli.binary = os.path.realpath(tool)
-    Cli.target = os.path.realpath(positional[1]) if positional[1:] else None
-    result = unittest.main(argv=[sys.argv[0], *words], exit=False, warnings="ignore").result
+        print("skipped: VMAPCHECK_TOOL names no command line")
+        sys.exit(SKIPPED)
+    Cli.binary, Cli.target = os.path.realpath(tool), arguments.target
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # children must not inherit that it is ignored
+    result = unittest.main(module=None, argv=[sys.argv[0], arguments.name, *rest], exit=False, warnings="ignore").result
     for test, why in result.skipped:
         print(f"skipped: {test}: {why}")
     sys.exit(1 if not result.wasSuccessful() else SKIPPED if result.skipped else 0)
+
+
+if __name__ == "__main__":
+    import cli  # the classes whose tests are run know it by this name
+    cli.main()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`corpus list`, `add`, `stats`, `export`, and `import --strace`."""
+import functools
 import os
 import pathlib
 import signal
@@ -7,7 +8,29 @@ import subprocess
 import zipfile
 
 import cli
-import corpora
+
+
+class Corpora(cli.Cli):
+    """With a few traces, and the bytes of fuzzers that they are."""
+    traces = {"one": "# a first\nspace 0x0..0x10\nalloc a0 size=1\n",
+              "same": "space 0x0..0x10\nalloc a7 size=1\n",  # another label, no comment: the same trace
+              "two": "space 0x0..0x20\nalloc a0 size=2\nfree a0\n",
+              "three": "space 0x0..0x40\nalloc a0 size=3\nfind 0\npurge\n"}
+    traces = {name: cli.HEADER + text for name, text in traces.items()}
+
+    def setUp(self):
+        super().setUp()
+        self.bytes = {}
+        for name, text in self.traces.items():
+            self.write(f"{name}.trace", text)
+            self.ok(f"encode {name}.trace -o {name}.bytes")
+            self.bytes[name] = pathlib.Path(f"{name}.bytes").read_bytes()
+
+
+@functools.cache
+def reads_archives():
+    done = subprocess.run([cli.Cli.binary, *"corpus export --oss-fuzz -o /dev/null /dev/null".split()], capture_output=True, check=False)
+    return b"without libarchive" not in done.stderr
 
 
 class List(cli.Cli):
@@ -102,7 +125,7 @@ class Strace(cli.Cli):
         self.ok("replay begun.trace")
 
 
-class Stats(corpora.Corpora):
+class Stats(Corpora):
     def test_counts(self):
         for name in ("one", "two", "three", "same"):
             self.write(f"counted/{name}.trace", self.traces[name])
@@ -124,10 +147,10 @@ class Stats(corpora.Corpora):
         self.refuses(4, {"corpus stats missing": "cannot read missing"})
 
 
-class Export(corpora.Corpora):
+class Export(Corpora):
     def test_an_archive(self):
         """The same bytes, whatever the times, modes and order of the files and the time zone and the language."""
-        if not corpora.reads_archives():
+        if not reads_archives():
             self.skipTest("built without libarchive")
         for folder in ("seeds", "again"):
             for name, content in (("group/b.trace", self.traces["two"]), ("a.trace", self.traces["one"]), ("z", self.bytes["one"])):
@@ -166,7 +189,3 @@ class Export(corpora.Corpora):
                          "corpus export --oss-fuzz empty": "no traces in empty"})
         self.refuses(4, {"corpus export --oss-fuzz missing": "cannot read missing",
                          "corpus export --oss-fuzz one.trace -o /dev/null/x": "cannot write /dev/null/x"})
-
-
-if __name__ == "__main__":
-    cli.main()

@@ -7,10 +7,10 @@ import tarfile
 import zipfile
 
 import cli
-import corpora
+import corpus
 
 
-class Import(corpora.Corpora):
+class Import(corpus.Corpora):
     def test_refused(self):
         pathlib.Path("empty").mkdir()
         self.refuses(2, {
@@ -101,9 +101,9 @@ class Import(corpora.Corpora):
         self.only("a/*.trace")
 
 
-class Archives(corpora.Corpora):
+class Archives(corpus.Corpora):
     def setUp(self):
-        if not corpora.reads_archives():
+        if not corpus.reads_archives():
             self.skipTest("built without libarchive")
         super().setUp()
         self.one, self.two, self.three = (self.bytes[name] for name in ("one", "two", "three"))
@@ -163,7 +163,3 @@ class Archives(corpora.Corpora):
         wrong = bytearray(whole)
         wrong[wrong.index(self.one) + 16] ^= 1
         self.imports(bytes(wrong), 1, ["fuzz.zip: entry 'crash-1'"])
-
-
-if __name__ == "__main__":
-    cli.main()

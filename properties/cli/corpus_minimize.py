@@ -7,12 +7,12 @@ import signal
 import time
 
 import cli
-import corpora
+import corpus
 
 CORPUS = cli.SOURCE / "corpus"
 
 
-class Minimize(corpora.Corpora):
+class Minimize(corpus.Corpora):
     def tearDown(self):
         self.files(".*minimized*", 0)  # nothing is left over
 
@@ -119,7 +119,3 @@ class Ended(cli.Cli):
         self.assertIn("interrupted", self.end(process, signal.SIGTERM, 5).err)
         self.assertEqual(old, cli.snapshot("victim"))
         self.files(".victim*", 0)
-
-
-if __name__ == "__main__":
-    cli.main()

@@ -63,7 +63,3 @@ class Deaths(cli.Cli):
         self.ends(10, "check --subject fault_exit_zero -o /dev/null/x", ["^alloc a0 "],
                   ["^vmapcheck: the trace is not saved: --save-dir names"])
         self.ends(10, "check --subject fault_exit_zero --json -o /dev/null/x", '"file":null', err=None)
-
-
-if __name__ == "__main__":
-    cli.main()

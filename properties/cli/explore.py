@@ -109,7 +109,3 @@ class Resumed(Explored):
         self.counts(f"{INDEX} 9 --state y.state --fresh", states=1072)
         os.mkdir("folder")
         self.refuses(4, {f"{INDEX} 9 --state folder": "folder", f"{INDEX} 9 --depth 2 --state nowhere/z": "nowhere/z"})
-
-
-if __name__ == "__main__":
-    cli.main()

@@ -133,7 +133,3 @@ class OfNoBuild(cli.Cli):
         for said, source in NONE_OF_THIS_BUILD:
             subprocess.run("cc -w -fPIC -shared -x c - -o other.so".split(), input=source.encode(), check=True)
             self.refuses(3, {"check --subject ./other.so": f"^vmapcheck: ./other.so: .*{said}"})
-
-
-if __name__ == "__main__":
-    cli.main()

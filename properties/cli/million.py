@@ -36,7 +36,3 @@ class Million(cli.Cli):
         self.ok(f"minimize {DEATH} --time 10s million.trace -o small.trace")
         self.assertLess(time.monotonic() - begun, 60)
         self.ends(10, f"replay --json {DEATH} small.trace", ['"signature":"exit 0"}$'])
-
-
-if __name__ == "__main__":
-    cli.main()

@@ -124,7 +124,3 @@ class Time(cli.Cli):
         self.ends(10, "replay --json --subject canary_coalescing grown.trace", ['"step":20001,.*"signature":"coalescing"}$'])
         self.refuses(13, {"minimize --subject canary_coalescing --time 1ms grown.trace -o none":
                           "grown.trace did not fail on canary_coalescing before time was up: --time gives it more"})
-
-
-if __name__ == "__main__":
-    cli.main()

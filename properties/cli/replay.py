@@ -169,7 +169,3 @@ class Codec(cli.Cli):
         self.refuses(4, {"decode missing -o none": "missing", "encode all.trace -o /dev/null/x": "/dev/null/x"})
         self.files("none", 0)
         self.files("*.tmp", 0)
-
-
-if __name__ == "__main__":
-    cli.main()

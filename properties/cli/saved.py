@@ -124,7 +124,3 @@ class SavedBefore(cli.Cli):
         self.write("deaths/originals/d.trace", pathlib.Path("rescue.trace").read_bytes())
         self.ends(10, "check --subject fault_exit_zero -o deaths", ["^1 trace saved in deaths replayed: none fails$"],
                   "^deaths/a.trace:1:[0-9]+: expected")
-
-
-if __name__ == "__main__":
-    cli.main()

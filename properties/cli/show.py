@@ -100,7 +100,3 @@ class Page(cli.Cli):
     def test_it_cannot_be_written(self):
         self.ends(4, "show --html /dev/full all.trace", None, "/dev/full")
         self.ends(4, "show --html missing/page.html all.trace", None, "missing/page.html: No such file")
-
-
-if __name__ == "__main__":
-    cli.main()

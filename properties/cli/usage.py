@@ -75,7 +75,3 @@ class Usage(cli.Cli):
     def test_subjects(self):
         self.ok("subjects", ["^vmap +sound ", "^seed_2019 +specimen "])
         self.ok("subjects --json", r'^\[\{"name":"vmap","kind":"sound","summary":"[^"]+","promises":\{"lowest":true,')
-
-
-if __name__ == "__main__":
-    cli.main()
