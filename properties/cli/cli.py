@@ -26,6 +26,8 @@ SEED = os.environ.get("VMAPCHECK_SEED", "1")
 SKIPPED = 77
 
 HEADER = "vmapcheck-trace 1\n"
+# What is said now and then, where a command takes longer than ten seconds.
+PROGRESS = re.compile(r"^(check|soak|explor|minimiz|explain|reproduc)ing .*\n", re.MULTILINE)
 # In each test's folder.
 TRACES = {
     "all.trace": """# one of each
@@ -77,6 +79,7 @@ class Said:
     def __init__(self, words, done):
         self.words, self.status = words, done.returncode
         self.out, self.err = (text.decode(errors="surrogateescape") for text in (done.stdout or b"", done.stderr or b""))
+        self.err = PROGRESS.sub("", self.err)
 
     @property
     def json(self):
@@ -152,7 +155,9 @@ class Cli(unittest.TestCase):
         return process
 
     def end(self, process, sent=None, status=None):
-        """Waits for it, after a signal if one is given."""
+        """Waits for it, after a signal if one is given: not before it is ready for one that it catches."""
+        if sent in (signal.SIGINT, signal.SIGTERM):
+            self.eventually(lambda: process.poll() is not None or catches(process.pid, sent))
         if sent:
             process.send_signal(sent)
         process.wait(timeout=300)
@@ -203,6 +208,11 @@ class Cli(unittest.TestCase):
             self.assertLess(time.monotonic(), end, "waited in vain")
             time.sleep(0.02)
         return value
+
+
+def catches(pid, sent):
+    caught = re.search("^SigCgt:\t(.*)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]
+    return int(caught, 16) >> (sent - 1) & 1
 
 
 def variables(more):
