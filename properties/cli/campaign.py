@@ -148,7 +148,6 @@ class Found(Campaign):
         self.campaign(10, "--time 20s -j 2 --stop-on-first --dir found --subject seed_2019", [
             "^found: answer after ", "^minimized from 4 to 1 op ", "^violation of answer ",
             "^new: answer, met [0-9]+ times, 1 op in found/findings/seed_2019-answer-"], **self.crash)
-        self.files("found/crashes/*", 0)
         self.ends(10, f"replay --subject seed_2019 {self.only('found/findings/seed_2019-answer-*.trace')}")
         # It is known by now.
         said = self.campaign(10, f"{BRIEF} --dir found --subject seed_2019", **self.crash)
