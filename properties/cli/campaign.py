@@ -74,7 +74,8 @@ class Started(Campaign):
     def test_options(self):
         options = "dir jobs time execs plateau disk memory stop-on-first known engine target".split()
         self.ok("campaign --help", [f"--{option}" for option in options])
-        for bad in ("--time 0", "--time x", "--execs 0", "--execs -1", "--plateau 0", "--disk 1", "--disk 2X", "--memory 1M",
+        for bad in ("--time 0", "--time x", "--execs 0", "--execs -1", "--plateau 0", "--disk 1", "--disk 2X",
+                    "--memory 1M",
                     "--memory -2G", "--disk 99999999999999999999", "-j 0", "-j 2000", "--engine none", "--frobnicate"):
             self.refuses(2, {f"campaign --target ./target {bad}": f"^vmapcheck: .*{bad.split()[0]}"})
         self.refuses(2, {"campaign --target ./target x": "unexpected argument 'x'",
@@ -92,7 +93,8 @@ class Started(Campaign):
         self.campaign(3, "--time 1s --dir broken", err="is not instrumented: it has no counters", COUNTERS="0")
         self.campaign(3, "--time 1s --dir broken", err="ended with status 3", PROBE="3")
         # The clock starts with the command, and a target that hangs does not stop it.
-        self.campaign(3, "--time 1s --dir broken", err="does not come to the end of one input in 1 s ", PROBE_TAKES="30")
+        self.campaign(3, "--time 1s --dir broken", err="does not come to the end of one input in 1 s ",
+                      PROBE_TAKES="30")
         self.campaign(3, "--time 20s -j 1 --dir broken", err=["ended with status 9: it ends"], ENDS="1")
         self.no_workers_left()
 
@@ -121,7 +123,8 @@ class Started(Campaign):
         self.end(process, status=0)
         self.campaign(0, "--time 100ms -j 1 --dir ends --json", '"restarts":1,"killed":1[,}]')
         self.ok("campaign status ends", ["^  workers     1 worker was killed from outside$"])
-        self.campaign(3, "--time 20s -j 1 --dir killed_at_once", err=["was killed by signal 9, 5 times in a row within 10 s: "], KILLED="1")
+        self.campaign(3, "--time 20s -j 1 --dir killed_at_once",
+                      err=["was killed by signal 9, 5 times in a row within 10 s: "], KILLED="1")
 
     def test_interrupted(self):
         process = self.start("campaign --target ./target --time 20s -j 2 --dir new")
@@ -130,7 +133,8 @@ class Started(Campaign):
         begun = time.monotonic()
         said = self.end(process, signal.SIGINT, 5)
         self.assertLess(time.monotonic() - begun, 6)
-        self.says(said.err, ["interrupted, state saved; to go on from here: .* campaign --subject vmap --dir new -j 2 --time 20s"], said)
+        self.says(said.err,
+                  ["interrupted, state saved; to go on from here: .* campaign --subject vmap --dir new -j 2 --time 20s"], said)
         self.no_workers_left()
         self.campaign(0, "--time 3s -j 1 --dir new", err=["s are left of its time$"])
 
@@ -172,7 +176,8 @@ class Found(Campaign):
     def test_files_that_are_no_crashes(self):
         """Nothing of it is a finding on a sound allocator, and nobody's file is removed."""
         crash = pathlib.Path("crash").read_bytes()
-        for name, content in (("crash-0", b""), ("crash-1", crash[:50]), ("crash-2", crash), ("crash-5", bytes(3000000)), ("notes.txt", b"to do")):
+        for name, content in (("crash-0", b""), ("crash-1", crash[:50]), ("crash-2", crash),
+                              ("crash-5", bytes(3000000)), ("notes.txt", b"to do")):
             self.write(f"foreign/crashes/{name}", content)
         pathlib.Path("foreign/crashes/crash-3").mkdir()
         os.symlink("/etc/passwd", "foreign/crashes/crash-4")
@@ -230,7 +235,8 @@ class Found(Campaign):
         self.ends(10, f"replay --subject seed_2019 {trace}")
         self.holds(trace.replace(".trace", ".md"), r"^\* Found by: `vmapcheck campaign --subject seed_2019 --seed")
         self.ends(10, "campaign status found", ["not yet minimized$"])
-        self.ends(10, command, ["^new: answer, met once, 1 op in found/findings/seed_2019-answer-[0-9a-f]*.trace$"], None)
+        self.ends(10, command, ["^new: answer, met once, 1 op in found/findings/seed_2019-answer-[0-9a-f]*.trace$"],
+                  None)
         self.only("found/findings/*.trace")
 
 
@@ -250,7 +256,8 @@ def minimizers_of(campaign):
 
 class Damaged(Campaign):
     CHANGES = [  # of what was written: each is noticed
-        ('"executions": 5000', '"executions": 5001'), ('"executions": 5000', '"executions": -1'), ('"findings": []', '"findings": null'),
+        ('"executions": 5000', '"executions": 5001'), ('"executions": 5000', '"executions": -1'),
+        ('"findings": []', '"findings": null'),
         ('"edges": 21', '"edges": 29'), ('"seed": ', '"seed": -'), ('"checksum"', '"no_checksum"')]
     CHANGES_OF_FORMAT_1 = [  # it has no checksum: its values are checked
         ('"executions": 5000', '"executions": -1'), ('"executions": 5000', '"executions": 18446744073709551615'),
@@ -269,7 +276,8 @@ class Damaged(Campaign):
     def test_changed(self):
         self.campaign(0, "--execs 4000 -j 1 --dir sums")
         whole = pathlib.Path("sums/campaign.json").read_text()
-        old = re.sub(r'"findings": \[\],', '"findings": []', re.sub(r'.*"(?:checksum|killed)".*\n', "", whole)).replace('"format": 2', '"format": 1')
+        old = re.sub(r'.*"(?:checksum|killed)".*\n', "", whole).replace('"findings": [],', '"findings": []')
+        old = old.replace('"format": 2', '"format": 1')
         for text, changes in ((whole, self.CHANGES), (old, self.CHANGES_OF_FORMAT_1)):
             for before, after in changes:
                 self.assertIn(before, text)
@@ -292,7 +300,8 @@ class Damaged(Campaign):
         self.end(process, signal.SIGKILL)
         self.write("counts/tally-1", os.urandom(os.path.getsize("counts/tally-1")))
         samples = pathlib.Path("counts/samples.jsonl").read_text()
-        self.write("counts/samples.jsonl", re.sub(r"^\[([0-9.]*),[0-9]*", r"[\1,77", samples, count=1, flags=re.MULTILINE))
+        self.write("counts/samples.jsonl",
+                   re.sub(r"^\[([0-9.]*),[0-9]*", r"[\1,77", samples, count=1, flags=re.MULTILINE))
         lost = "tally-1 cannot be read: what was counted after .* is lost$"
         self.ok("campaign status counts", [f"^  lost        {lost}"])
         self.ok("campaign report counts --format text",

@@ -48,7 +48,8 @@ def totals(seconds, counters=None):
 
 def finding(status, signature, trace, **more):
     return {"signature": signature, "aliases": [], "status": status, "seconds": 61.5, "executions": 12345, "times": 3,
-            "input": "crash-0123", "trace": trace, "ops_found": 57, "ops": 3, "minimality": "proved", "by_sanitizer": False, **more}
+            "input": "crash-0123", "trace": trace, "ops_found": 57, "ops": 3, "minimality": "proved",
+            "by_sanitizer": False, **more}
 
 
 OF_EACH_STATUS = [
@@ -67,8 +68,10 @@ class Campaign(cli.Cli):
         for file, text in (traces or {}).items():
             (directory / "findings" / file).write_text(text)
         (directory / "campaign.json").write_text(json.dumps({
-            "format": 1, "subject": "seed_2019", "engine": "libfuzzer", "target": "/opt/allocator_fuzz", "build": "abcd",
-            "codec": 24, "seed": 7, "workers": 2, "began": 1709211909, "written": 1709215509, "session": 3, "running": False,
+            "format": 1, "subject": "seed_2019", "engine": "libfuzzer", "target": "/opt/allocator_fuzz",
+            "build": "abcd",
+            "codec": 24, "seed": 7, "workers": 2, "began": 1709211909, "written": 1709215509, "session": 3,
+            "running": False,
             "budget": 3600.0, "budget_began": 0.0, "budget_began_executions": 0, "ended": "time",
             "before": totals(100.0) | {"executions": 1000}, "totals": totals(3600.0), "coverage": {}, "edges": 812,
             "features": 4310, "corpus": 1234, "corpus_bytes": 345678, "last_new_coverage": 2400.0,
@@ -87,14 +90,16 @@ class Campaign(cli.Cli):
 
     def nothing_yet(self):
         zeros = totals(0.0, [0] * COUNTERS) | {"executions": 0, "ops": 0}
-        directory = self.campaign("empty", samples=0, totals=zeros, before=zeros, edges=0, features=0, corpus=0, corpus_bytes=0,
+        directory = self.campaign("empty", samples=0, totals=zeros, before=zeros, edges=0, features=0, corpus=0,
+                                  corpus_bytes=0,
                                   last_new_coverage=0.0, running=True, written=0)
         self.ok("campaign report empty")
         return directory
 
     def report(self, name, form):
         said = self.ok(f"campaign report {name} --format {form}").out
-        return {"json": json.loads, "sarif": json.loads, "junit": xml.etree.ElementTree.fromstring, "text": str}[form](said)
+        return {"json": json.loads, "sarif": json.loads, "junit": xml.etree.ElementTree.fromstring,
+                "text": str}[form](said)
 
     def holds_all(self, expected, actual):
         """What `expected` has is so in `actual`, at any depth."""
@@ -109,17 +114,22 @@ class Status(Campaign):
     def test_text_and_json(self):
         self.of_each_status()
         said = self.ends(10, "campaign status all", [
-            "^campaign in all: ended: time", "1,234,567", "98,765,432", "812 edges, 4,310 features", "1h 00m 00s in 3 sessions",
-            "1,234 inputs, 337.6 KiB", "2 new, 1 known, 1 flaky, 1 fixed", "last grew at 40m 00s, 20m 00s before the end",
+            "^campaign in all: ended: time", "1,234,567", "98,765,432", "812 edges, 4,310 features",
+            "1h 00m 00s in 3 sessions",
+            "1,234 inputs, 337.6 KiB", "2 new, 1 known, 1 flaky, 1 fixed",
+            "last grew at 40m 00s, 20m 00s before the end",
             "2024-02-29 13:05:09 UTC", "new    answer", "the target: ASSERTION FAILED: answer",
-            "found at 1m 02s, execution 12,345; met 3 times", "minimized from 57 to 3 ops: no trace of fewer ops fails so",
-            "all/findings/seed_2019-answer-1.trace", "invariants 10 of 10, ops 10 of 11, errors 4 of 4, fit types 3 of 4",
+            "found at 1m 02s, execution 12,345; met 3 times",
+            "minimized from 57 to 3 ops: no trace of fewer ops fails so",
+            "all/findings/seed_2019-answer-1.trace",
+            "invariants 10 of 10, ops 10 of 11, errors 4 of 4, fit types 3 of 4",
             r"never +ops: fail-metadata\n +fit types: no_edge$"])
         self.assertEqual(said.out, self.ends(10, "campaign --dir all status").out)
         of_classification = sum(coverage()[CHECKS + 4:CHECKS + 120:10])
         found = self.ends(10, "campaign status --json all").json
         self.holds_all({"condition": "ended", "exit_status": 10, "totals": {"executions": 1234567}, "exercised": {
-            "fit types": {"no_edge": 0}, "ops": {"alloc": 999}, "invariants": {"classification": of_classification}}}, found)
+            "fit types": {"no_edge": 0}, "ops": {"alloc": 999}, "invariants": {"classification": of_classification}}},
+            found)
         self.assertEqual(5, len(found["findings"]))
 
     def test_verdicts(self):
@@ -140,7 +150,8 @@ class Status(Campaign):
             self.ok("campaign status runs", [r"\Acampaign in runs: running, session 3"])
             self.ok("campaign report runs -o runs.html")
             self.holds("runs.html", "running, session 3")
-            watching = subprocess.Popen([self.binary, "campaign", "status", "--watch", "runs"], stdout=subprocess.PIPE, text=True)
+            watching = subprocess.Popen([self.binary, "campaign", "status", "--watch", "runs"], stdout=subprocess.PIPE,
+                                        text=True)
             self.assertTrue(watching.stdout.readline().startswith("campaign in runs: running"))
         rest = watching.communicate(timeout=120)[0]
         self.assertIn("campaign in runs: killed", rest)
@@ -165,7 +176,8 @@ class Forms(Campaign):
     def test_json(self):
         self.of_each_status()
         report = self.report("all", "json")
-        self.assertEqual((2001, [3600.0, 1234567, 98765432, 812, 4310, 1234, 5]), (len(report["samples"]), report["samples"][-1]))
+        self.assertEqual((2001, [3600.0, 1234567, 98765432, 812, 4310, 1234, 5]),
+                         (len(report["samples"]), report["samples"][-1]))
         times = [sample[0] for sample in report["samples"]]
         self.assertEqual(sorted(times), times)
         first, known, flaky, fixed, gone = report["findings"]
@@ -173,13 +185,15 @@ class Forms(Campaign):
         rows = {row["title"]: row["text"] for row in first["run_again"]["rows"]}
         self.holds_all({"expected": "0x101000..0x102000 full", "actual": "0x103000..0x104000 left_edge"}, rows)
         self.assertIn("## a0 ##", first["run_again"]["drawn"])
-        self.assertEqual("replay --subject seed_2019 all/findings/seed_2019-answer-1.trace", first["replay"].split(" ", 1)[1])
+        self.assertEqual("replay --subject seed_2019 all/findings/seed_2019-answer-1.trace",
+                         first["replay"].split(" ", 1)[1])
         self.assertEqual(("violation of cost", []), (known["run_again"]["title"].split(" at ")[0], known["notes"]))
         self.assertTrue(not flaky["run_again"]["fails"] and "did not fail" in flaky["notes"][0])
         self.assertEqual((False, []), (fixed["run_again"]["fails"], fixed["notes"]))
         self.assertIn("There is no trace to show: cannot read", gone["notes"][0])
         self.assertNotIn("run_again", gone)
-        self.assertEqual(["answer", "cost", "hang", "overlap", "heap-use-after-free"], [one["kind"] for one in report["findings"]])
+        self.assertEqual(["answer", "cost", "hang", "overlap", "heap-use-after-free"],
+                         [one["kind"] for one in report["findings"]])
         self.says(self.report("all", "text"), ["violation of answer at step 2", "## a0 ##"], "text")
 
     def test_sarif(self):
@@ -187,9 +201,11 @@ class Forms(Campaign):
         log = self.report("all", "sarif")
         (run,) = log["runs"]
         self.holds_all({"version": "2.1.0"}, log)
-        self.assertEqual(("vmapcheck", "2024-02-29T13:05:09Z"), (run["tool"]["driver"]["name"], run["invocations"][0]["startTimeUtc"]))
+        self.assertEqual(("vmapcheck", "2024-02-29T13:05:09Z"),
+                         (run["tool"]["driver"]["name"], run["invocations"][0]["startTimeUtc"]))
         rules = run["tool"]["driver"]["rules"]
-        self.assertEqual(["answer", "overlap", "partition", "coalescing", "classification", "tree", "augment", "atomicity", "memory",
+        self.assertEqual(["answer", "overlap", "partition", "coalescing", "classification", "tree", "augment",
+                          "atomicity", "memory",
                           "cost", "hang", "heap-use-after-free"], [rule["id"] for rule in rules])
         self.assertTrue(all(len(rule["shortDescription"]["text"]) > 20 for rule in rules))
         self.assertRegex(run["originalUriBaseIds"]["CAMPAIGN"]["uri"], "^file:///.*/all/$")
@@ -205,7 +221,10 @@ class Forms(Campaign):
             self.assertRegex(result["partialFingerprints"]["signature/v1"], "^[0-9a-f]{8}$")
             self.assertTrue(result["message"]["text"] and place["region"]["startLine"] >= 1)
         self.assertIn("expected: 0x101000..0x102000 full", run["results"][0]["message"]["text"])
-        self.assertEqual([5, 16], [one["locations"][0]["physicalLocation"]["region"]["startLine"] for one in run["results"][:2]])
+        self.assertEqual([5,
+                          16],
+                          [one["locations"][0]["physicalLocation"]["region"]["startLine"]
+                           for one in run["results"][:2]])
 
     def test_junit(self):
         self.of_each_status()
@@ -227,7 +246,9 @@ class Forms(Campaign):
         counters[CHECKS] = counters[CHECKS + 119] = 1  # the answer of one op; the cost at the end
         self.campaign("unexercised", totals=totals(3600.0, counters))
         (suite,) = self.report("unexercised", "junit")
-        self.assertEqual(["answer", "cost"], [case.get("name").split(":")[0] for case in suite.findall("testcase") if not list(case)])
+        self.assertEqual(["answer",
+                          "cost"],
+                          [case.get("name").split(":")[0] for case in suite.findall("testcase") if not list(case)])
 
     def test_where_it_goes(self):
         self.of_each_status()
@@ -244,7 +265,8 @@ class Forms(Campaign):
         xml.etree.ElementTree.parse("else/odd")
         self.ends(2, "campaign report all -o else/odd.doc", None, ["odd.doc.*--format"])
         self.ends(2, "campaign report all --format pdf", None, None)
-        self.ends(4, "campaign report all -o missing/x.html", None, "^vmapcheck: cannot write missing/x.html: No such file or directory$")
+        self.ends(4, "campaign report all -o missing/x.html", None,
+                  "^vmapcheck: cannot write missing/x.html: No such file or directory$")
         self.ends(4, "campaign report all -o /dev/full --format html", None, ["^vmapcheck: cannot write /dev/full"])
 
 
@@ -256,7 +278,9 @@ class Damaged(Campaign):
             {"a.trace": "vmapcheck-trace 1\nspace 0x0..0x10\nalloc b", "m.trace": PASSING})
         (directory / "samples.jsonl").write_bytes(b"[1,2\n{}\nnull\n[1,2,3,4,5,6,7]\n\xff\xfe\n[5,20,3,4,5,6,7]\n[2,21,4,4,5,6,7]\n")
         report = self.report("damaged", "json")
-        self.assertEqual([1, 5, 5, 3600], [sample[0] for sample in report["samples"]])  # those that are whole, time ascending
+        self.assertEqual([1,
+                          5,
+                          5, 3600], [sample[0] for sample in report["samples"]])  # those that are whole, time ascending
         self.assertEqual(["4 lines of samples.jsonl cannot be read, and left out of the curves"], report["losses"])
         for one, note in zip(report["findings"], ("a.trace:3:", "findings/bytes/crash-77", "sanitizers")):
             self.assertIn(note, one["notes"][0])
@@ -286,7 +310,8 @@ class Damaged(Campaign):
 
 class Hostile(Campaign):
     def hostile(self):
-        trace = NOT_LOWEST.replace("\n", "\n# \x1b[2J \u009b2J \x07 </pre><script>window.hostile=2</script> \u2028 ]]> <!--body-->\n", 1)
+        trace = NOT_LOWEST.replace("\n",
+                                   "\n# \x1b[2J \u009b2J \x07 </pre><script>window.hostile=2</script> \u2028 ]]> <!--body-->\n", 1)
         directory = self.campaign("hostile", [
             finding("new", HOSTILE, "h&\"'<b>.trace", aliases=["<i>", "\ufffe"]),
             finding("new", HOSTILE[::-1], "", input="\"><img src=x>")],
@@ -345,7 +370,10 @@ class Page(Hostile):
         page = self.of_all()
         self.assertEqual([4, 5, 5], [page.count(what) for what in (".plot svg", ".plot .curve", "#plot-corpus .mark")])
         # They go from the begin to the end, and rise.
-        self.assertEqual([[True, True, 0, True]] * 5, page.run("""return [...document.querySelectorAll('.plot .curve')].map((line) => {
+        self.assertEqual([[True,
+                           True,
+                           0,
+                           True]] * 5, page.run("""return [...document.querySelectorAll('.plot .curve')].map((line) => {
           const p = line.points, s = line.ownerSVGElement.dataset;
           let falls = 0;
           for (let i = 1; i < p.length; ++i) if (p[i].y > p[i - 1].y + 0.2 || p[i].x < p[i - 1].x - 0.01) ++falls;
@@ -380,7 +408,8 @@ class Page(Hostile):
         bands = page.run("""return [...document.querySelectorAll('#finding-1 .map .title')].map((title) =>
           [...document.querySelectorAll('#finding-1 .map .cell')].filter((cell) => cell.style.gridRowStart === title.style.gridRowStart)
           .map((cell) => cell.querySelector('b').innerText + ' ' + cell.querySelector('span').innerText).join(' '))""")
-        self.assertEqual(["a0 0x1000 free 0x1000 a1 0x1000 free 0x3d000", "a0 0x1000 free 0x1000 a1 0x1000 a2 0x1000 free 0x3c000",
+        self.assertEqual(["a0 0x1000 free 0x1000 a1 0x1000 free 0x3d000",
+                          "a0 0x1000 free 0x1000 a1 0x1000 a2 0x1000 free 0x3c000",
                           "a0 0x1000 a2 0x1000 a1 0x1000 free 0x3d000"], bands)
         self.assertIn("0x101000..0x102000 full", page.texts("#finding-1 dd.strong"))
         self.assertEqual(0, page.count("#finding-5 pre"))
@@ -392,7 +421,8 @@ class Page(Hostile):
 
     def test_hostile_text(self):
         page = self.opened(self.hostile() / "report.html")
-        self.assertEqual((True, 0), (page.run("return window.hostile === undefined"), page.count("img, article script")))
+        self.assertEqual((True, 0), (page.run("return window.hostile === undefined"),
+                                     page.count("img, article script")))
         self.assertIn("<script>window.hostile=2</script>", page.text("#finding-1 pre"))
 
     def test_nothing_yet(self):
@@ -402,7 +432,8 @@ class Page(Hostile):
 
     def test_a_death(self):
         trace = next(one["trace"] for one in self.ok("subjects --json").json if one["name"] == "fault_null_root")
-        directory = self.campaign("death", [finding("new", "SIGSEGV in somewhere", "d.trace")], {"d.trace": trace}, subject="fault_null_root")
+        directory = self.campaign("death", [finding("new", "SIGSEGV in somewhere", "d.trace")], {"d.trace": trace},
+                                  subject="fault_null_root")
         self.ok("campaign report death --pages")
         page = self.opened(directory / "report.html")
         self.assertEqual(["before"], page.texts("#finding-1 .map .title"))

@@ -45,7 +45,8 @@ class Campaign(cli.Cli):
         shutil.copy(self.target, "other_build")
         with open("other_build", "a") as other:
             other.write(" ")
-        self.campaign(10, "--execs 100 -j 1 --subject canary_coalescing --dir planted", err=["built anew"], target="./other_build")
+        self.campaign(10, "--execs 100 -j 1 --subject canary_coalescing --dir planted", err=["built anew"],
+                      target="./other_build")
         # As an earlier version wrote it, without a checksum.
         old = {**self.state("planted"), "subject": "vmap", "build": "x", "format": 1}
         del old["checksum"]
@@ -59,7 +60,8 @@ class Campaign(cli.Cli):
             state = self.state(subject)
             self.assertEqual(1, len(state["findings"]))
             totals = state["totals"]
-            self.assertTrue(totals["skipped"] > 100 and totals["restarts"] <= 2 and totals["executions"] >= 3000, totals)
+            self.assertTrue(totals["skipped"] > 100 and totals["restarts"] <= 2 and totals["executions"] >= 3000,
+                            totals)
 
     def test_known_signatures(self):
         self.write("known.txt", "# known\n\nanswer \n")
@@ -70,7 +72,8 @@ class Campaign(cli.Cli):
     def test_it_counts_truthfully(self):
         self.campaign(0, "--execs 2000 -j 2 --dir truth")
         logs = "".join(pathlib.Path(log).read_text() for log in self.files("truth/worker-*.log"))
-        by_the_engine = sum(int(line.split()[1]) for line in logs.splitlines() if line.startswith("stat::number_of_executed_units:"))
+        by_the_engine = sum(int(line.split()[1]) for line in logs.splitlines()
+                            if line.startswith("stat::number_of_executed_units:"))
         # Each of the two workers may have been ended within an input, which the engine has counted at its begin.
         self.assertIn(by_the_engine - self.state("truth")["totals"]["executions"], (0, 1, 2))
 

@@ -29,7 +29,8 @@ def main():
 
 def passing(name, program, folder):
     """Tests of that file which pass with the program."""
-    done = subprocess.run([sys.executable, HERE / "cli.py", f"{folder}/{program}", name, "-v"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, HERE / "cli.py", f"{folder}/{program}", name, "-v"], capture_output=True,
+                          text=True)
     return [f"{name}: {test} passes with a program that {program.replace('_', ' ')}"
             for test in re.findall(r"^(\w+) \(.*\.\.\. ok$", done.stderr, re.MULTILINE)]
 

@@ -15,7 +15,8 @@ class Check(cli.Cli):
         self.ok(COUNTS, [
             "^20 cases, 2000 ops in .* ops per second$", "^alloc +[0-9]+ +0 ",
             "^fit types +full [0-9]+  left_edge [0-9]+  right_edge [0-9]+  no_edge [0-9]+$",
-            "^errors +invalid_argument [0-9]+ ", "^purges +on limit [0-9]+  on exhaustion [0-9]+$", "^ok: no violation$"])
+            "^errors +invalid_argument [0-9]+ ", "^purges +on limit [0-9]+  on exhaustion [0-9]+$",
+            "^ok: no violation$"])
         self.ok(f"{COUNTS} --json",
                 '^{"subject":"vmap","seed":20240229,"checking":"amortized","cases":20,"ops":2000,.*"verdict":"ok"}$')
         self.files("vmapcheck-failures", 0)
@@ -82,22 +83,27 @@ class Demands(cli.Cli):
     def test_met(self):
         self.ok("check --cases 100 --require 'fit.no_edge>=1%' --require 'free_blocks.max >= 100' --require 'tree_depth.max>=5'", [
             "^demanded$", r"^  met     fit\.no_edge>=1%      +[0-9.]+% \([0-9]+ of [0-9]+ placements\)$",
-            r"^  met     free_blocks\.max>=100  [0-9]+$", r"^  met     tree_depth\.max>=5 +[0-9]+$", "^ok: no violation$"])
+            r"^  met     free_blocks\.max>=100  [0-9]+$", r"^  met     tree_depth\.max>=5 +[0-9]+$",
+            "^ok: no violation$"])
         said = self.ok("check --cases 100 --json --require 'ops==100k' --require 'error.no_space>0%'", '"verdict":"ok"')
         ops, no_space = said.json["demands"]
-        self.assertEqual(("ops==100k", 100000, None, True), tuple(ops[key] for key in ("demand", "reached", "whole", "met")))
+        self.assertEqual(("ops==100k",
+                          100000, None, True), tuple(ops[key] for key in ("demand", "reached", "whole", "met")))
         self.assertEqual(("error.no_space>0%", True), (no_space["demand"], no_space["met"]))
         self.assertAlmostEqual(no_space["percent"], 100 * no_space["reached"] / no_space["whole"])
         self.assertNotIn("demanded", self.ok("check --cases 1 --ops 10").out)
 
     def test_missed(self):
-        self.ends(14, "check --cases 2 --ops 10 --require 'free_blocks.max>=100k' --require 'ops==20' --require 'fit.full<0%'", [
+        self.ends(14,
+                  "check --cases 2 --ops 10 --require 'free_blocks.max>=100k' --require 'ops==20' --require 'fit.full<0%'", [
             r"^  MISSED  free_blocks\.max>=100k  [0-9]+$", "^  met     ops==20 ",
             "^coverage missed: no violation, but 2 of 3 demands not met$"])
-        said = self.ends(14, "check --cases 2 --ops 10 --require 'free_blocks.max>=100k' --json", '"verdict":"coverage_missed"')
+        said = self.ends(14, "check --cases 2 --ops 10 --require 'free_blocks.max>=100k' --json",
+                         '"verdict":"coverage_missed"')
         self.assertEqual([False], [demand["met"] for demand in said.json["demands"]])
         # A subject that has no tree has no depth, and no part of nothing is enough.
-        self.ends(14, "check --subject model --cases 2 --ops 10 --require 'tree_depth.max<=99' --require 'tree.link_inner_left<=100%'",
+        self.ends(14,
+                  "check --subject model --cases 2 --ops 10 --require 'tree_depth.max<=99' --require 'tree.link_inner_left<=100%'",
                   [r"tree_depth\.max<=99 +not measured", r"tree\.link_inner_left<=100% +no all tree\.link_\*$"])
 
     def test_refused(self):
@@ -129,7 +135,8 @@ class Demands(cli.Cli):
 class Soak(cli.Cli):
     def test_figures(self):
         self.ok("check --live 10000 --ops 60000 --require 'areas.max>=10k' --require 'free_blocks.max>=1k'", [
-            "^areas +at most [0-9]+, [0-9.]+ on average$", "^nodes visited +at most [0-9]+, [0-9.]+ on average by an op$"])
+            "^areas +at most [0-9]+, [0-9.]+ on average$",
+            "^nodes visited +at most [0-9]+, [0-9.]+ on average by an op$"])
         soak = self.ok("check --live 1000 --ops 5000 --json").json["soak"]
         self.assertEqual(["areas", "free_blocks", "tree_depth", "nodes_visited"], list(soak))
 

@@ -78,7 +78,8 @@ class Said:
 
     def __init__(self, words, done):
         self.words, self.status = words, done.returncode
-        self.out, self.err = (text.decode(errors="surrogateescape") for text in (done.stdout or b"", done.stderr or b""))
+        self.out, self.err = (text.decode(errors="surrogateescape")
+                              for text in (done.stdout or b"", done.stderr or b""))
         self.err = PROGRESS.sub("", self.err)
 
     @property
@@ -138,11 +139,13 @@ class Cli(unittest.TestCase):
         return self.ends(status, ["-c", script], out, err, program="bash", BINARY=self.binary, **more)
 
     def run_program(self, command, stdin, program, environment):
-        words = [str(program or self.binary), *(shlex.split(command) if isinstance(command, str) else map(str, command))]
+        words = [str(program or self.binary),
+                 *(shlex.split(command) if isinstance(command, str) else map(str, command))]
         if isinstance(stdin, str):
             stdin = stdin.encode()
         more = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
-        return words, subprocess.run(words, capture_output=True, env=variables(environment), timeout=300, check=False, **more)
+        return words, subprocess.run(words, capture_output=True, env=variables(environment), timeout=300, check=False,
+                                     **more)
 
     def start(self, command, stdin=subprocess.DEVNULL, **environment):
         """Runs in the background, with files for what it says; end() gives it. Killed at the end of the test."""

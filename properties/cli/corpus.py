@@ -29,7 +29,8 @@ class Corpora(cli.Cli):
 
 @functools.cache
 def reads_archives():
-    done = subprocess.run([cli.Cli.binary, *"corpus export --oss-fuzz -o /dev/null /dev/null".split()], capture_output=True, check=False)
+    done = subprocess.run([cli.Cli.binary, *"corpus export --oss-fuzz -o /dev/null /dev/null".split()],
+                          capture_output=True, check=False)
     return b"without libarchive" not in done.stderr
 
 
@@ -62,7 +63,8 @@ class Add(cli.Cli):
         self.ok("corpus add fault.trace --dir kept --because 'a hook frees what was kept'", ["^kept/fits/a-hook"])
 
     def test_groups(self):
-        for group, ops in (("windows", "alloc a0 size=7 within=0..0x10"), ("lazy", "free-lazily-at 0"), ("errors", "fail-metadata 1"),
+        for group, ops in (("windows", "alloc a0 size=7 within=0..0x10"), ("lazy", "free-lazily-at 0"),
+                           ("errors", "fail-metadata 1"),
                            ("congruent", "congruent a0 align=1 blocks=0+1"), ("coalescing", "free-at 0x76")):
             self.add(ops, "--because 'a hole'", f"^kept/{group}/a-hole.trace: 1 op$")
 
@@ -70,12 +72,15 @@ class Add(cli.Cli):
         for n, name in enumerate(("a-hole", "a-hole-2", "a-hole-3")):
             self.add(f"free-at 0x{n}", "--because 'a hole'", f"^kept/coalescing/{name}.trace")
         self.add("free-at 0x9", "--because x --as real/x.trace", "^kept/real/x.trace: 1 op$")
-        self.refuses(2, {"corpus add all.trace --dir kept --because x --as real/x": "kept/real/x.trace is there already"})
-        self.ok("corpus add - --dir kept --because piped", "^kept/fits/piped", stdin=pathlib.Path("found.trace").read_bytes())
+        self.refuses(2,
+                     {"corpus add all.trace --dir kept --because x --as real/x": "kept/real/x.trace is there already"})
+        self.ok("corpus add - --dir kept --because piped", "^kept/fits/piped",
+                stdin=pathlib.Path("found.trace").read_bytes())
 
     def test_refused(self):
         for bad in ("/a/b", "../a", "a/../b", "a/..", ".", "..", "a/", "a//b", "a/.b", "-a", "a\nb", ".trace"):
-            self.refuses(2, {f"corpus add all.trace --dir kept --because x '--as={bad}'": "--as is GROUP/NAME below the corpus"})
+            self.refuses(2,
+                         {f"corpus add all.trace --dir kept --because x '--as={bad}'": "--as is GROUP/NAME below the corpus"})
         self.refuses(2, {
             "corpus add all.trace --dir kept": "--because is required",
             "corpus add all.trace --dir kept --because ''": "--because says in words",
@@ -86,7 +91,9 @@ class Add(cli.Cli):
 
     def test_one_that_fails_is_said(self):
         for trace, subject, said in (("found", "seed_2019", ()), ("rescue", "fault_exit_zero", "exit 0 at step 1"),
-                                     ("fault", "seed_2019", "it fails on seed_2019 with answer at step 2: the tests will say so")):
+                                     ("fault",
+                                      "seed_2019",
+                                      "it fails on seed_2019 with answer at step 2: the tests will say so")):
             self.ok(f"corpus add {trace}.trace --subject {subject} --dir kept --because 'one more'", None, said)
 
 
@@ -130,7 +137,8 @@ class Stats(Corpora):
         for name in ("one", "two", "three", "same"):
             self.write(f"counted/{name}.trace", self.traces[name])
         self.ok("corpus stats counted", [
-            "^traces +4 in counted: 4 readable, 0 bytes of fuzzers; 1 duplicate$", r"^ops +7: mean 1.8, median 1, most 3$",
+            "^traces +4 in counted: 4 readable, 0 bytes of fuzzers; 1 duplicate$",
+            r"^ops +7: mean 1.8, median 1, most 3$",
             "^alloc +4 ", "^  free-lazily$", "1 trace: t(wo|hree).trace$"])
         self.ok("corpus stats counted --json --rarest 0",
                 [r'"ops":{"sum":7,"median":1,"most":3,"histogram":\[0,2,2\],"by_kind":{"alloc":4,'])
@@ -153,11 +161,13 @@ class Export(Corpora):
         if not reads_archives():
             self.skipTest("built without libarchive")
         for folder in ("seeds", "again"):
-            for name, content in (("group/b.trace", self.traces["two"]), ("a.trace", self.traces["one"]), ("z", self.bytes["one"])):
+            for name, content in (("group/b.trace", self.traces["two"]), ("a.trace", self.traces["one"]),
+                                  ("z", self.bytes["one"])):
                 self.write(f"{folder}/{name}", content)
         os.utime("seeds/a.trace", (981200000, 981200000))
         os.chmod("again/a.trace", 0o600)
-        self.ok("corpus export --oss-fuzz seeds", ["^allocator_fuzz_seed_corpus.zip: 2 traces, [0-9]+ bytes; 1 left out"])
+        self.ok("corpus export --oss-fuzz seeds",
+                ["^allocator_fuzz_seed_corpus.zip: 2 traces, [0-9]+ bytes; 1 left out"])
         self.ok("corpus export --format oss-fuzz again -o again.zip", TZ="Asia/Kolkata", LC_ALL="C")
         self.same_files("allocator_fuzz_seed_corpus.zip", "again.zip")
         archive = zipfile.ZipFile("again.zip")
@@ -175,7 +185,8 @@ class Export(Corpora):
         for _ in range(2):
             self.ok("corpus export --format libfuzzer few -o inputs")
         self.assertEqual({"a": self.bytes["one"], "group-b": self.bytes["two"]}, cli.snapshot("inputs"))
-        self.ok("corpus export --format traces few -o readable --json", [r'^{"output":"readable","format":"traces","traces":2,'])
+        self.ok("corpus export --format traces few -o readable --json",
+                [r'^{"output":"readable","format":"traces","traces":2,'])
         self.holds("readable/a.trace", "^# a first$")
         self.holds("readable/group-b.trace", "^# From group/b ")
         self.ok("replay readable/group-b.trace")
@@ -185,7 +196,9 @@ class Export(Corpora):
 
     def test_refused(self):
         pathlib.Path("empty").mkdir()
-        self.refuses(2, {"corpus export --format traces empty": "needs a folder", "corpus export empty": "corpus export needs --oss-fuzz",
+        self.refuses(2,
+                     {"corpus export --format traces empty": "needs a folder",
+                      "corpus export empty": "corpus export needs --oss-fuzz",
                          "corpus export --oss-fuzz empty": "no traces in empty"})
         self.refuses(4, {"corpus export --oss-fuzz missing": "cannot read missing",
                          "corpus export --oss-fuzz one.trace -o /dev/null/x": "cannot write /dev/null/x"})

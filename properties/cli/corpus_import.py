@@ -29,11 +29,13 @@ class Import(corpus.Corpora):
             self.write(f"afl/main/{name}", self.bytes[of])
         for name in ("crashes/README.txt", "fuzzer_stats", "fuzz_bitmap"):
             self.write(f"afl/main/{name}", "for people")
-        self.ok("corpus import afl -o from-afl", ["read +3 traces in 3 files: 1 AFL crash, 1 AFL hang, 1 AFL queue$", "passed by +1 file "])
+        self.ok("corpus import afl -o from-afl",
+                ["read +3 traces in 3 files: 1 AFL crash, 1 AFL hang, 1 AFL queue$", "passed by +1 file "])
         for trace in self.files("from-afl/*.trace", 3):
             self.ok(["replay", trace])
         # The first comment says whence. Readable in, the same bytes out.
-        (crash,) = [file for file in self.files("from-afl/*") if "From afl/main/crashes/id:000000,sig:06 (AFL crash)" in pathlib.Path(file).read_text()]
+        (crash,
+         ) = [file for file in self.files("from-afl/*") if "From afl/main/crashes/id:000000,sig:06 (AFL crash)" in pathlib.Path(file).read_text()]
         self.ok(["encode", crash, "-o", "again.bytes"])
         self.same_files("again.bytes", "two.bytes")
         self.ok("corpus import afl/main/queue -o from-queue")
@@ -49,12 +51,14 @@ class Import(corpus.Corpora):
 
     def test_folder(self):
         for name, content in {
-                "crash-1": self.bytes["one"], "sub/clusterfuzz-testcase-minimized-2": self.bytes["two"], "three.trace": self.traces["three"],
+                "crash-1": self.bytes["one"], "sub/clusterfuzz-testcase-minimized-2": self.bytes["two"],
+                "three.trace": self.traces["three"],
                 "name with spaces\nand a newline.trace": self.traces["one"], "same.trace": self.traces["same"],
                 ".hidden": self.bytes["one"], "README": "text", "empty": ""}.items():
             self.write(f"mixed/{name}", content)
         os.symlink(".", "mixed/loop")
-        self.ok("corpus import mixed -o out", ["^read +5 traces in 6 files: 1 ClusterFuzz test case, 1 libFuzzer artifact, 3 trace$",
+        self.ok("corpus import mixed -o out",
+                ["^read +5 traces in 6 files: 1 ClusterFuzz test case, 1 libFuzzer artifact, 3 trace$",
                                                "^duplicates 2, ", "^left out +1, 1 of them empty$"])
         self.files("out/*.trace", 3)
         self.only("out/three.trace")
@@ -81,7 +85,8 @@ class Import(corpus.Corpora):
                          ["^folder/bad.trace:4:1: expected", "cannot read folder/dangling: No such file"])
         self.assertEqual(2, len(said.err.splitlines()), said)
         self.only("good/*.trace")
-        self.ends(2, "corpus import bad.trace one.trace -o good --json", [r'"left_out":\["bad.trace:4:1: expected'], None)
+        self.ends(2, "corpus import bad.trace one.trace -o good --json", [r'"left_out":\["bad.trace:4:1: expected'],
+                  None)
         pathlib.Path("huge").touch()
         os.truncate("huge", 300 << 20)
         self.ends(2, "corpus import huge -o good", ["^left out +1$"], "^huge:1:1: expected at most 256 MiB$")
@@ -96,7 +101,8 @@ class Import(corpus.Corpora):
         for pipe in ("pipe.trace", "sub/pipe", "queue/id:000000"):
             os.mkfifo(f"round/{pipe}")
         self.assertEqual(["sub/again.trace", "sub/one.trace"], self.ok("corpus list round").found("^[^ ]+"))
-        for command in ("stats round", "import round -o a", "export --format traces round -o b", "import round/queue -o c"):
+        for command in ("stats round", "import round -o a", "export --format traces round -o b",
+                        "import round/queue -o c"):
             self.ok(f"corpus {command}")
         self.only("a/*.trace")
 
@@ -131,8 +137,10 @@ class Archives(corpus.Corpora):
         self.files("out/*.trace", traces)
 
     def test_one(self):
-        self.imports(self.zip({"crash-1": self.one, "sub/": b"", "sub/id_000001,src_1": self.two, "README.txt": b"for people"}), 2)
-        self.assertTrue(any(b"From fuzz.zip: crash-1 (libFuzzer artifact)" in text for text in cli.snapshot("out").values()))
+        self.imports(self.zip({"crash-1": self.one, "sub/": b"", "sub/id_000001,src_1": self.two,
+                               "README.txt": b"for people"}), 2)
+        self.assertTrue(any(b"From fuzz.zip: crash-1 (libFuzzer artifact)" in text
+                            for text in cli.snapshot("out").values()))
 
     def test_in_an_archive(self):
         inner = self.tar({"corpus/a": self.one, "corpus/b": self.two}, mode="w:gz")
@@ -154,7 +162,8 @@ class Archives(corpus.Corpora):
         self.assertEqual([], [up for up in ("", "../", "../../") if os.path.exists(f"{up}escaped")])
 
     def test_bomb(self):
-        self.imports(self.zip({"zeros": bytes(270 << 20), "fine": self.two}), 1, ["fuzz.zip: entry 'zeros': expected at most 256 MiB"])
+        self.imports(self.zip({"zeros": bytes(270 << 20), "fine": self.two}), 1,
+                     ["fuzz.zip: entry 'zeros': expected at most 256 MiB"])
 
     def test_damaged(self):
         whole = self.zip({"crash-1": self.one, "fine": self.two}, zipfile.ZIP_STORED)

@@ -29,7 +29,8 @@ class Minimize(corpus.Corpora):
         before, features = cli.snapshot("big"), self.features("big")
         self.ok("corpus minimize big -o smaller")
         self.assertEqual(before, cli.snapshot("big"))
-        self.ok("corpus minimize big", [r"^features +([0-9]+) of \1 on vmap: the new corpus was run, and none is missing$"])
+        self.ok("corpus minimize big",
+                [r"^features +([0-9]+) of \1 on vmap: the new corpus was run, and none is missing$"])
         after = cli.snapshot("big")
         self.assertLess(len(after), len(before))
         self.assertLessEqual(after.items(), before.items())  # what is kept is as it was
@@ -59,7 +60,8 @@ class Minimize(corpus.Corpora):
     def test_failures_are_kept_aside(self):
         for name, trace in (("one", "one"), ("two", "two"), ("sub/fault", "fault")):
             self.write(f"some/{name}.trace", pathlib.Path(f"{trace}.trace").read_bytes())
-        self.ends(10, "corpus minimize some --subject seed_2019", ["^fails +sub/fault.trace: answer at step 2: alloc a2"])
+        self.ends(10, "corpus minimize some --subject seed_2019",
+                  ["^fails +sub/fault.trace: answer at step 2: alloc a2"])
         self.same_files("some.failing/sub/fault.trace", "fault.trace")
         self.files("some/sub/fault.trace", 0)
         self.write("some/bad.trace", pathlib.Path("bad.trace").read_bytes())
@@ -84,7 +86,9 @@ class Minimize(corpus.Corpora):
             "corpus minimize .": "you are in it"})
         self.refuses(3, {"corpus minimize seeds --subject nobody": "nobody"})
         os.symlink("nowhere", "seeds/dangling")
-        self.refuses(4, {"corpus minimize missing": "cannot read missing", "corpus minimize seeds": "cannot read .*seeds/dangling"})
+        self.refuses(4,
+                     {"corpus minimize missing": "cannot read missing",
+                      "corpus minimize seeds": "cannot read .*seeds/dangling"})
         os.remove("seeds/dangling")
         os.mkfifo("seeds/pipe")
         self.ends(4, "corpus minimize seeds", None, ["seeds/pipe is neither a file nor a folder"])

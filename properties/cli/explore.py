@@ -21,26 +21,33 @@ class Explored(cli.Cli):
 class Explore(Explored):
     def test_refused(self):
         self.refuses(2, {
-            "explore --granules 0": "granules", "explore --granules 26": "granules", "explore --granules 17": "at most 16",
+            "explore --granules 0": "granules", "explore --granules 26": "granules",
+            "explore --granules 17": "at most 16",
             "explore --ops first-fit,quick": "no ops 'quick'", "explore --index-only --ops lazy": "ops",
             "explore --searches": "index-only", "explore --granule 3": "power of two",
             "explore --granule 4 --base 2": "not on granules", "explore --base hither": "expected an address",
             "explore --base 0xffffffffffffffff": r"2\^64-1", "explore --base top --granule 2": r"2\^64-1",
-            "explore --granule 0x8000000000000000 --granules 4": r"2\^64", "explore --index-only --lazy-limit 1": "lazily"})
-        self.refuses(3, {"explore --subject model --index-only": "no free-space index", "explore --subject no_such": "no_such"})
+            "explore --granule 0x8000000000000000 --granules 4": r"2\^64",
+            "explore --index-only --lazy-limit 1": "lazily"})
+        self.refuses(3,
+                     {"explore --subject model --index-only": "no free-space index",
+                      "explore --subject no_such": "no_such"})
 
     def test_a_proof(self):
         self.ok("explore --granules 3", ["^proved: in a space of 3 granules from 0x0, every state"])
-        self.ok(f"{INDEX} 12", ["^12,585 states, 250,829 transitions, depth 12,", "that were reached: 21 of 21$", "^proved: "])
+        self.ok(f"{INDEX} 12",
+                ["^12,585 states, 250,829 transitions, depth 12,", "that were reached: 21 of 21$", "^proved: "])
         self.ok(f"{INDEX} 4", ["reached: [0-9]+ of 21; not$"])
         self.ok(f"{INDEX} 6 --searches --base top", ["proved: .* with every search in each, keeps every invariant"])
         self.ok("explore --subject model --granules 3", ["shows no tree", "^proved: "])
-        self.ok("explore --granules 4 --base 0x40 --granule 0x10 --lazy-limit 0x20 --ops lazy", ["ops: first-fit, lazy:"])
+        self.ok("explore --granules 4 --base 0x40 --granule 0x10 --lazy-limit 0x20 --ops lazy",
+                ["ops: first-fit, lazy:"])
         self.files("vmapcheck*", 0)  # nothing is left behind
 
     def test_no_proof_where_state_is_not_seen(self):
         self.counts("explore --subject worn_out --granules 1 --depth 3 -o found", claim="no_violation_seen")
-        self.counts("explore --subject seed_2019 --index-only --granules 2", complete=True, verdict="ok", claim="no_violation_seen")
+        self.counts("explore --subject seed_2019 --index-only --granules 2", complete=True, verdict="ok",
+                    claim="no_violation_seen")
         said = self.ok("explore --subject seed_2019 --index-only --granules 2", [
             "^no violation in [0-9]+ states that differ in what is seen: in a space of 2 granules",
             "^no proof: the subject may hold state that is not seen"])

@@ -61,7 +61,8 @@ NONE_OF_THIS_BUILD = [
 def compile_subject(source, output):
     """With the compiler that g++ is, against the build of the command line."""
     build = os.path.dirname(os.path.dirname(cli.Cli.binary))
-    return subprocess.run(["g++", "-std=c++23", "-w", "-fPIC", "-fvisibility=hidden", "-shared", "-Wl,-Bsymbolic", "-I", cli.SOURCE,
+    return subprocess.run(["g++", "-std=c++23", "-w", "-fPIC", "-fvisibility=hidden", "-shared", "-Wl,-Bsymbolic", "-I",
+                           cli.SOURCE,
                            "-I", f"{cli.SOURCE}/allocator", "-I", build, "-x", "c++", "-", "-o", output],
                           input=source.encode(), check=True)
 
@@ -89,13 +90,16 @@ class Loaded(cli.Cli):
             self.ends(10, ["check", "--subject", subject, "-o", folder])
             trace = self.only(f"{folder}/{name}-answer-????????.trace")
             self.assertEqual(3, len([file for file in self.files(f"{folder}/**/*{name}-answer-????????.*")]))
-            ops = [pathlib.Path(file).read_text().count("\nalloc") for file in (trace, trace.replace("/", "/originals/"))]
+            ops = [pathlib.Path(file).read_text().count("\nalloc")
+                   for file in (trace, trace.replace("/", "/originals/"))]
             self.assertEqual([1, 3], ops)
-            said = self.ends(10, ["check", "--subject", subject, "-o", folder], ["still fails:$", f"^  replay .* {trace}$"])
+            said = self.ends(10, ["check", "--subject", subject, "-o", folder],
+                             ["still fails:$", f"^  replay .* {trace}$"])
             report = trace.replace(".trace", ".md")
             self.holds(report, r'^  const auto loaded = vmapcheck::load_subject\("')
             in_report = pathlib.Path(report).read_text().split("\nReplay it")[1].split("\n## ")[0]
-            for command in (said.found("^  replay  *(.*)")[0], *(line for line in in_report.splitlines() if " replay " in line)):
+            for command in (said.found("^  replay  *(.*)")[0],
+                            *(line for line in in_report.splitlines() if " replay " in line)):
                 self.shell(10, command, ["^violation of answer at step 0"])
             self.ends(10, ["explore", "--subject", subject, "--granules", "2", "-o", f"explored-{folder}"])
             self.only(f"explored-{folder}/{name}-answer-????????.trace")
@@ -111,14 +115,16 @@ class Loaded(cli.Cli):
         self.ok(command, ["^skipped +[0-9]+ cases: the subject cannot be made in their space: granules are too small$"],
                 None, SUBJECT_IS="picky")
         said = self.ok(f"{command} --json", err=None, SUBJECT_IS="picky").json
-        self.assertEqual((300, "granules are too small"), (said["cases"] + said["cases_skipped"], said["skipped_because"]))
+        self.assertEqual((300, "granules are too small"), (said["cases"] + said["cases_skipped"],
+                                                           said["skipped_because"]))
         self.assertTrue(said["cases"] > 50 and said["cases_skipped"] > 10, said)
         said = self.ok("check --cases 20 --ops 10 --json", err=None).json
         self.assertEqual((20, 0), (said["cases"], said["cases_skipped"]))
 
     def test_all_spaces_refused(self):
         for option in ("--cases 1", "--time 1h"):
-            self.refuses(3, {f"check --subject ../so/refuses.so {option}": r"subject ../so/refuses.so: granules are too small$"},
+            self.refuses(3,
+                         {f"check --subject ../so/refuses.so {option}": r"subject ../so/refuses.so: granules are too small$"},
                          SUBJECT_IS="never")
 
     def test_a_saved_trace_in_a_space_refused(self):

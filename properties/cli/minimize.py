@@ -40,18 +40,22 @@ class Minimize(cli.Cli):
     def test_a_death(self):
         if cli.sanitized():
             self.skipTest("sanitizers report deaths in their own words")
-        self.ok("minimize --subject fault_exit_zero rescue.trace -o dead.trace --json", '"kind":"exit","signature":"exit 0",.*"ops":2,')
+        self.ok("minimize --subject fault_exit_zero rescue.trace -o dead.trace --json",
+                '"kind":"exit","signature":"exit 0",.*"ops":2,')
         self.ends(10, "replay --json --subject fault_exit_zero dead.trace", ['"signature":"exit 0"}$'])
         self.holds("dead.trace", r"^# Dies of exit 0 \(subject fault_exit_zero\): ")
 
     def test_what_found_it_is_kept_where_it_fails_as_then(self):
         for subject, kept in (("seed_2019", ["Found by vmapcheck check --seed 3."]), ("mine", [])):
-            self.write("told.trace", pathlib.Path("fault.trace").read_text().replace("space", f"""# Breaks answer (subject {subject}): a
+            self.write("told.trace",
+                       pathlib.Path("fault.trace").read_text().replace("space",
+                                                                       f"""# Breaks answer (subject {subject}): a
 # Found by vmapcheck check --seed 3; minimized from 9 to 4 ops.
 # Found by chance; kept.
 space"""))
             self.ok("minimize --subject seed_2019 told.trace -o retold.trace")
-            comments = [line[2:] for line in pathlib.Path("retold.trace").read_text().splitlines() if line.startswith("# ")]
+            comments = [line[2:] for line in pathlib.Path("retold.trace").read_text().splitlines()
+                        if line.startswith("# ")]
             found_by = [line for line in comments if line.startswith("Found by vmapcheck")]
             self.assertEqual(kept, found_by)
             if kept:
@@ -70,7 +74,9 @@ space"""))
         self.write("rubbish", os.urandom(1000))
         self.refuses(13, {"minimize fault.trace -o none": "fault.trace does not fail on vmap",
                           "minimize empty.trace -o none": "empty.trace does not fail"})
-        self.refuses(12, dict.fromkeys(("minimize --subject flaky found.trace -o none", "minimize --any --subject flaky found.trace -o none"),
+        self.refuses(12,
+                     dict.fromkeys(("minimize --subject flaky found.trace -o none",
+                                    "minimize --any --subject flaky found.trace -o none"),
                                        "found.trace fails on flaky in one of two runs, with answer$"))
         self.refuses(2, {"minimize bad.trace -o none": "^bad.trace:4:1: expected ",
                          "minimize cut.trace -o none": "^cut.trace:4:[0-9]+: expected ",
@@ -86,7 +92,8 @@ space"""))
         before = pathlib.Path("fault.trace").read_bytes()
         for other in ("fault.trace", "./fault.trace", f"{self.scratch}/fault.trace", "same.trace", "hard.trace"):
             self.refuses(2, dict.fromkeys((f"minimize --subject seed_2019 fault.trace -o {other}",
-                                           f"minimize --subject seed_2019 {other} -o fault.trace"), "would be overwritten"))
+                                           f"minimize --subject seed_2019 {other} -o fault.trace"),
+                                           "would be overwritten"))
         self.assertEqual(before, pathlib.Path("fault.trace").read_bytes())
 
     def test_to_nowhere(self):
@@ -94,7 +101,8 @@ space"""))
         os.symlink("loop", "loop")
         for other in ("nowhere/x.trace", "nowhere/", ".", "''", "/dev/null/x", "dangling", "loop"):
             self.refuses(4, {f"minimize --subject seed_2019 fault.trace -o {other}": "cannot write"})
-        self.ends(4, "minimize --subject seed_2019 fault.trace -o /dev/full", ["^alloc a0 "], "cannot write /dev/full: No space")
+        self.ends(4, "minimize --subject seed_2019 fault.trace -o /dev/full", ["^alloc a0 "],
+                  "cannot write /dev/full: No space")
         self.ends(4, "minimize --subject seed_2019 fault.trace -o /dev/full --json", '"file":null', None)
         self.files("*.tmp", 0)
 
@@ -121,6 +129,7 @@ class Time(cli.Cli):
         self.assertLess(time.monotonic() - begun, 60)
         self.assertLess(len(pathlib.Path("small.trace").read_text().splitlines()), 20)
         self.ends(10, "replay --json --subject canary_coalescing small.trace", ['"signature":"coalescing"}$'])
-        self.ends(10, "replay --json --subject canary_coalescing grown.trace", ['"step":20001,.*"signature":"coalescing"}$'])
+        self.ends(10, "replay --json --subject canary_coalescing grown.trace",
+                  ['"step":20001,.*"signature":"coalescing"}$'])
         self.refuses(13, {"minimize --subject canary_coalescing --time 1ms grown.trace -o none":
                           "grown.trace did not fail on canary_coalescing before time was up: --time gives it more"})

@@ -48,7 +48,8 @@ class Permissions(cli.Cli):
             self.ends(4, [*command, *refused.split()], (), said, program=program)
 
 
-CAN_MOUNT = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True).returncode == 0
+CAN_MOUNT = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"],
+                           capture_output=True).returncode == 0
 
 
 @unittest.skipUnless(CAN_MOUNT, "no file system can be mounted here")
@@ -57,7 +58,8 @@ class FullDisk(cli.Cli):
         """The script says what it has to say with `check`: nothing, if all is well."""
         pathlib.Path("tiny").mkdir()
         script = f"mount -t tmpfs -o size={size} none tiny || exit 77\n" + script
-        said = self.ends(0, ["-rm", "bash", "-c", script], None, program="unshare", BINARY=self.binary, SOURCE=str(cli.SOURCE))
+        said = self.ends(0, ["-rm", "bash", "-c", script], None, program="unshare", BINARY=self.binary,
+                         SOURCE=str(cli.SOURCE))
         self.says(said.out, patterns, said)
 
     def test_corpus(self):

@@ -75,7 +75,8 @@ class Replay(cli.Cli):
                          "replay .": "directory", "replay 'a\nb'": r"a\\x0ab"})
 
     def test_several(self):
-        said = self.ends(4, "replay --json all.trace bad.trace missing.trace all.trace", err=["^bad.trace:4:1", "missing"])
+        said = self.ends(4, "replay --json all.trace bad.trace missing.trace all.trace",
+                         err=["^bad.trace:4:1", "missing"])
         self.assertEqual(2, len(said.found(r'^\{"verdict":"ok"\}$')), said)
         self.ends(2, "replay all.trace bad.trace", err=None)
         self.ends(10, "replay --subject seed_2019 bad.trace fault.trace missing.trace", err=None)
@@ -93,7 +94,8 @@ class Replay(cli.Cli):
         self.ok("replay -n 10 fault.trace", ["^fault.trace: failed 0 of 10 times, subject vmap$"])
         self.ok("replay --json -n 1 fault.trace", '^{"file":"fault.trace","runs":1,"failed":0,"verdict":"ok",')
         said = self.ends(10, "replay --json -n 2 --subject seed_2019 fault.trace").out
-        self.assertEqual('{"file":"fault.trace","runs":2,"failed":2,"verdict":"violation","signatures":{"answer":2}}\n', said)
+        self.assertEqual('{"file":"fault.trace","runs":2,"failed":2,"verdict":"violation","signatures":{"answer":2}}\n',
+                         said)
         self.refuses(2, {"replay -n 0 fault.trace": "--times"})
 
     def test_many_times_of_a_flaky_one(self):
@@ -128,8 +130,10 @@ alloc a0 size=0x1000
 class Gdb(cli.Cli):
     def test_refused(self):
         self.refuses(13, {"replay --gdb fault.trace": "fault.trace does not fail on vmap"})
-        self.refuses(2, dict.fromkeys(("replay --gdb fault.trace fault.trace", "replay --gdb -"), "--gdb takes one trace"))
-        self.ends(3, "replay --gdb --subject seed_2019 fault.trace", None, [r"cannot run gdb: .*\(Debian: gdb\)"], PATH="/")
+        self.refuses(2,
+                     dict.fromkeys(("replay --gdb fault.trace fault.trace", "replay --gdb -"), "--gdb takes one trace"))
+        self.ends(3, "replay --gdb --subject seed_2019 fault.trace", None, [r"cannot run gdb: .*\(Debian: gdb\)"],
+                  PATH="/")
 
     def test_what_it_is_told(self):
         self.write("bin/gdb", '#!/bin/sh\nprintf "<%s>\\n" "$@"\n').chmod(0o755)

@@ -16,13 +16,16 @@ class Found(cli.Cli):
         command = "check --subject seed_2019"
         self.ends(10, command, [
             r"^minimized from 26 to 1 op in [0-9.]+ s\. No trace of fewer ops fails so: all sequences of its ops over "
-            r"[0-9]+ granules were run\. Each number is at its smallest: ", "^what matters$", "^  nearest that passes: ",
+            r"[0-9]+ granules were run\. Each number is at its smallest: ", "^what matters$",
+            "^  nearest that passes: ",
             "replay( --sanitize)? --subject seed_2019 vmapcheck-failures/seed_2019-answer-[0-9a-f]{8}.trace$",
             "^violation of answer at step "])
         trace = self.only("vmapcheck-failures/seed_2019-answer-????????.trace")
         original, report = f"vmapcheck-failures/originals/{os.path.basename(trace)}", trace.replace(".trace", ".md")
-        self.assertEqual(sorted([original, report, trace]), sorted(filter(os.path.isfile, self.files("vmapcheck-failures/**/*"))))
-        self.holds(trace, r"^# Breaks answer \(subject seed_2019\): ", f"^# Found by vmapcheck {command} --seed 20240229 ")
+        self.assertEqual(sorted([original, report, trace]), sorted(filter(os.path.isfile,
+                                                                          self.files("vmapcheck-failures/**/*"))))
+        self.holds(trace, r"^# Breaks answer \(subject seed_2019\): ",
+                   f"^# Found by vmapcheck {command} --seed 20240229 ")
         self.holds(report, r"^\* Signature: `answer`$", f"replay( --sanitize)? --subject seed_2019 {trace}$",
                    r"^TEST\(Traces, Seed2019Answer")
         self.ends(10, f"replay --subject seed_2019 {original}", ["26 ops"])
@@ -84,13 +87,15 @@ class KilledWhileMinimizing(cli.Cli):
         self.ends(10, "check --subject canary_cost --seed 7 --no-saved --minimize-time 500ms -o found",
                   [f"^saved as {trace} until it is minimized$"])
         self.assertNotEqual(trace, self.only("found/*.trace"))
-        self.holds(f"found/originals/{os.path.basename(self.only('found/*.trace'))}", "^# Found by vmapcheck check --subject")
+        self.holds(f"found/originals/{os.path.basename(self.only('found/*.trace'))}",
+                   "^# Found by vmapcheck check --subject")
         self.assertEqual(3, len([name for name in self.files("found/**/*") if os.path.isfile(name)]))
 
     def test_with_json(self):
         trace, said = self.killed("--json")
         self.assertEqual("", said.out)
-        self.ends(10, "check --subject canary_cost -o found", [f"^{trace}, which was saved by an earlier run, still fails:$"])
+        self.ends(10, "check --subject canary_cost -o found",
+                  [f"^{trace}, which was saved by an earlier run, still fails:$"])
 
 
 class SavedBefore(cli.Cli):

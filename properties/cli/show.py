@@ -53,7 +53,8 @@ class Show(cli.Cli):
     def test_colours_are_for_terminals(self):
         for variables, coloured in (("-u NO_COLOR", True), ("NO_COLOR=1", False)):
             command = f"env {variables} TERM=xterm '{self.binary}' show all.trace"
-            said = subprocess.run(["script", "-qec", command, "/dev/null"], stdin=subprocess.DEVNULL, capture_output=True)
+            said = subprocess.run(["script", "-qec", command, "/dev/null"], stdin=subprocess.DEVNULL,
+                                  capture_output=True)
             self.assertEqual(coloured, b"\033" in said.stdout)
 
     def test_bad_input(self):

@@ -62,7 +62,8 @@ class Usage(cli.Cli):
 
     def test_launcher(self):
         more = {"program": cli.SOURCE / "vmapcheck", "VMAPCHECK_BUILD_DIR": str(self.scratch / "build")}
-        for command in ("test nonsense --help", "test --help nonsense", "mutants nonsense --help", "mutants -h nonsense"):
+        for command in ("test nonsense --help", "test --help nonsense", "mutants nonsense --help",
+                        "mutants -h nonsense"):
             self.ends(2, command, (), ["nonsense"], **more)
         self.ok("test --help", ["^Usage: ./vmapcheck test ", "^ *--all "], **more)
 
