@@ -4,7 +4,8 @@
 # mutator_measured.sh BENCH TARGET: bench/mutator.py finds a canary in all three ways, each by its own work, and nothing
 # in the sound allocator. With the command line that VMAPCHECK_TOOL names.
 set -eu
-bench="$1" target="$2" tool="${VMAPCHECK_TOOL:?names the command line that is to be used}" scratch="$(mktemp -d)"
+[ -n "${VMAPCHECK_TOOL-}" ] || { echo "skipped: VMAPCHECK_TOOL names no command line"; exit 77; }
+bench="$1" target="$2" tool="$VMAPCHECK_TOOL" scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 
 "$bench" "$target" "$tool" --seeds 1 --execs-max 1000 canary_answer >"$scratch/canary" 2>"$scratch/log"

@@ -23,6 +23,7 @@ import time
 import urllib.error
 import urllib.request
 
+SKIPPED = 77
 LEFT, RIGHT, HOME, END, PAGE_UP, PAGE_DOWN = "\ue012", "\ue014", "\ue011", "\ue010", "\ue00e", "\ue00f"
 
 
@@ -33,6 +34,9 @@ def main():
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     parser.add_argument("--chromedriver", default=shutil.which("chromedriver"))
     arguments = parser.parse_args()
+    if not arguments.chromium or not arguments.chromedriver:
+        print("skipped: no Chromium with its driver (Debian: chromium chromium-driver)")
+        return SKIPPED
     checks = Checks()
     with tempfile.TemporaryDirectory() as scratch:
         pages = Pages(arguments.vmapcheck, pathlib.Path(scratch))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""contract.py [--variant ENGINE-SANITIZER]... [--in-turn] [--keep FOLDER] [--no-self-test]
+"""contract.py [--variant ENGINE-SANITIZER]... [--keep FOLDER] [--no-self-test]
 
 Builds the fuzz targets as OSS-Fuzz and ClusterFuzzLite do, moves what came out, makes it read-only, and has check.py look
 at it: libFuzzer with AddressSanitizer, UndefinedBehaviorSanitizer and source coverage, AFL++ with AddressSanitizer (there
@@ -46,7 +46,6 @@ COVERAGE_FLAGS = "-fprofile-instr-generate -fcoverage-mapping -pthread"
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", action="append", choices=VARIANTS)
-    parser.add_argument("--in-turn", action="store_true", help="the first variant, and one of the others: by the commit")
     parser.add_argument("--keep", help="keep what is built in this folder")
     parser.add_argument("--no-self-test", action="store_true")
     arguments = parser.parse_args()
@@ -55,17 +54,7 @@ def main():
         stack.callback(make_writable, root)
         root.mkdir(exist_ok=True)
         root.chmod(0o755)
-        variants = arguments.variant or (in_turn() if arguments.in_turn else VARIANTS)
-        return run(root, variants, not arguments.no_self_test)
-
-
-def in_turn():
-    """Two builds of several minutes each are what a run of all tests has time for."""
-    try:
-        commit = subprocess.run(["git", "-C", SOURCE, "rev-parse", "--short=8", "HEAD"], capture_output=True, check=False).stdout
-    except OSError:  # no git: no turn
-        commit = b""
-    return [VARIANTS[0], VARIANTS[1 + int(commit or b"0", 16) % (len(VARIANTS) - 1)]]
+        return run(root, arguments.variant or VARIANTS, not arguments.no_self_test)
 
 
 def run(root, variants, self_test):

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`campaign` with a stand-in for the fuzz target, which says what libFuzzer would: what it says, keeps and survives."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import cli
+import loaded
+
+# Says what libFuzzer would say, writes the crash that it is given, and ends when it is told to.
+STAND_IN = """#!/bin/sh
+for argument; do case "$argument" in -artifact_prefix=*) prefix="${argument#*=}" ;; -runs=*) probe=yes ;; esac; done
+echo "INFO: Loaded 1 modules   (${COUNTERS-345} inline 8-bit counters): 345 [0x1, 0x2),"
+if [ -n "$probe" ]; then sleep "${PROBE_TAKES-0}"; exit "${PROBE-0}"; fi
+echo $$ >>"$PIDS"
+if [ -n "$ENDS" ]; then echo "it ends"; exit 9; fi
+printf '#2\\tINITED cov: 12 ft: 34 corp: 1/1b exec/s: 0 rss: 30Mb\\n'
+printf '#4096\\tpulse  cov: 21 ft: 34 corp: 5/6b exec/s: 2048 rss: 30Mb\\n'
+if [ -n "$CRASH" ]; then
+  cp "$CRASH" "${prefix}crash-$$"
+  printf 'SUMMARY: libFuzzer: deadly signal\\n'
+  printf "artifact_prefix='%s'; Test unit written to %scrash-%s\\n" "$prefix" "$prefix" $$
+  exit 77
+fi
+if [ -n "$KILLED" ]; then kill -KILL $$; fi
+trap 'echo "stat::number_of_executed_units: 5000"; exit 72' TERM
+while :; do sleep 0.05; done
+"""
+# The subject of 2019 in a file.
+SEED_2019 = """
+#include "subjects/interface_stamp.hpp"
+#include "subjects/loaded.hpp"
+extern "C" [[gnu::visibility("default")]] const vmapcheck::LoadedSubject* vmapcheck_loaded() {
+  static const vmapcheck::LoadedSubject loaded{VMAPCHECK_INTERFACE_STAMP, vmapcheck::find_subject("seed_2019")};
+  return &loaded;
+}
+"""
+BRIEF = "--time 300ms -j 1"
+UNTIL_FOUND = "--time 20s -j 1 --stop-on-first"
+
+
+class Campaign(cli.Cli):
+    def setUp(self):
+        super().setUp()
+        self.write("target", STAND_IN).chmod(0o755)
+        os.environ["PIDS"] = f"{self.scratch}/pids"
+        self.addCleanup(os.environ.pop, "PIDS")
+        self.ok("encode fault.trace -o crash")
+        self.crash = {"CRASH": f"{self.scratch}/crash"}
+
+    def campaign(self, status, options, out=None, err=None, **variables):
+        return self.ends(status, f"campaign --target ./target {options}", out, err, **variables)
+
+    def no_workers_left(self):
+        self.eventually(lambda: not any(map(is_alive, self.workers())), 2)
+
+    def workers(self):
+        return [int(pid) for pid in pathlib.Path("pids").read_text().split()] if os.path.exists("pids") else []
+
+
+def is_alive(pid):
+    """And does not just wait to be reaped."""
+    try:
+        return "State:\tZ" not in pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+class Started(Campaign):
+    def test_options(self):
+        options = "dir jobs time execs plateau disk memory stop-on-first known engine target".split()
+        self.ok("campaign --help", [f"--{option}" for option in options])
+        for bad in ("--time 0", "--time x", "--execs 0", "--execs -1", "--plateau 0", "--disk 1", "--disk 2X",
+                    "--memory 1M",
+                    "--memory -2G", "--disk 99999999999999999999", "-j 0", "-j 2000", "--engine none", "--frobnicate"):
+            self.refuses(2, {f"campaign --target ./target {bad}": f"^vmapcheck: .*{bad.split()[0]}"})
+        self.refuses(2, {"campaign --target ./target x": "unexpected argument 'x'",
+                         f"campaign --target ./target {BRIEF} --dir 'a\nb'": "control character"})
+        self.refuses(3, {"campaign --target ./target --subject frob": "no subject 'frob'"})
+        self.refuses(4, {"campaign --target ./target --known missing": "missing"})
+
+    def test_bad_targets(self):
+        self.refuses(3, {
+            "campaign": "no fuzz target", "campaign --target ./missing": "no fuzz target ./missing",
+            "campaign --target fault.trace": "no fuzz target",
+            "campaign --time 1s --target /bin/false --dir broken": "^vmapcheck: /bin/false ended with status 1",
+            "campaign --time 1s --target /bin/true --dir broken": "/bin/true is not instrumented, or no libFuzzer target"})
+        self.refuses(4, {"campaign --time 1s --target ./target --dir /dev/null/x": "null"})
+        self.campaign(3, "--time 1s --dir broken", err="is not instrumented: it has no counters", COUNTERS="0")
+        self.campaign(3, "--time 1s --dir broken", err="ended with status 3", PROBE="3")
+        # The clock starts with the command, and a target that hangs does not stop it.
+        self.campaign(3, "--time 1s --dir broken", err="does not come to the end of one input in 1 s ",
+                      PROBE_TAKES="30")
+        self.campaign(3, "--time 20s -j 1 --dir broken", err=["ended with status 9: it ends"], ENDS="1")
+        self.no_workers_left()
+
+    def test_quiet(self):
+        self.campaign(0, "--time 1s -j 2 --dir new --seed 3", [
+            r"^[0-9]+\.[0-9]+ s, 10000 executions, [0-9]+ per second, 0 ops, 21 edges, 34 features, 0 inputs kept in new/corpus$",
+            "^ok: nothing found$"])
+        self.no_workers_left()
+        self.campaign(0, "--time 1s -j 1 --dir new --json",
+                      r'"subject":"vmap".*"session":2,.*"totals":{"seconds":[0-9]\.[0-9]+,"executions":15000,.*"verdict":"ok"')
+        self.campaign(2, f"{BRIEF} --dir new --subject model", err="holds a campaign with subject vmap, not model")
+        self.campaign(0, f"{BRIEF} --dir=-D")
+
+    def test_limits(self):
+        self.campaign(0, "--execs 4000 -j 1 --dir execs", ["^[0-9.]+ s, 5000 executions"])
+        self.campaign(0, "--plateau 300ms -j 1 --dir plateau", ["^ended: no new coverage"])
+        self.write("disk/corpus/large", bytes(3000000))
+        self.campaign(4, "--time 20s --disk 2M -j 1 --dir disk", err=["more than --disk allows"])
+        self.no_workers_left()
+
+    def test_a_worker_that_ends(self):
+        process = self.start("campaign --target ./target --time 1500ms -j 1 --dir ends")
+        self.eventually(self.workers)
+        time.sleep(0.5)
+        os.kill(self.workers()[-1], signal.SIGKILL)
+        self.end(process, status=0)
+        self.campaign(0, "--time 100ms -j 1 --dir ends --json", '"restarts":1,"killed":1[,}]')
+        self.ok("campaign status ends", ["^  workers     1 worker was killed from outside$"])
+        self.campaign(3, "--time 20s -j 1 --dir killed_at_once",
+                      err=["was killed by signal 9, 5 times in a row within 10 s: "], KILLED="1")
+
+    def test_interrupted(self):
+        process = self.start("campaign --target ./target --time 20s -j 2 --dir new")
+        self.eventually(self.workers)
+        time.sleep(0.3)
+        begun = time.monotonic()
+        said = self.end(process, signal.SIGINT, 5)
+        self.assertLess(time.monotonic() - begun, 6)
+        self.says(said.err,
+                  ["interrupted, state saved; to go on from here: .* campaign --subject vmap --dir new -j 2 --time 20s"], said)
+        self.no_workers_left()
+        self.campaign(0, "--time 3s -j 1 --dir new", err=["s are left of its time$"])
+
+    def test_killed(self):
+        process = self.start("campaign --target ./target --time 20s -j 2 --dir new")
+        self.eventually(lambda: len(self.workers()) == 2)
+        self.campaign(4, "--time 1s --dir new", err="another campaign runs in new")
+        self.end(process, signal.SIGKILL)
+        self.no_workers_left()
+        self.campaign(0, "--time 800ms -j 2 --dir new", err=["goes on: so far"])
+
+
+class Found(Campaign):
+    def test_said_and_kept(self):
+        self.campaign(10, "--time 20s -j 2 --stop-on-first --dir found --subject seed_2019", [
+            "^found: answer after ", "^minimized from 4 to 1 op ", "^violation of answer ",
+            "^new: answer, met [0-9]+ times, 1 op in found/findings/seed_2019-answer-"], **self.crash)
+        self.ends(10, f"replay --subject seed_2019 {self.only('found/findings/seed_2019-answer-*.trace')}")
+        # It is known by now.
+        said = self.campaign(10, f"{BRIEF} --dir found --subject seed_2019", **self.crash)
+        self.assertEqual([], said.found("^found:"))
+        # The target was built anew: what cannot be read of what it found is said, and is not fixed.
+        self.write(self.only("found/findings/seed_2019-answer-*.trace"), "damaged")
+        self.write("target", STAND_IN + "#\n")
+        self.campaign(10, f"{BRIEF} --dir found --subject seed_2019", ["^new: answer, met "],
+                      ["^found/findings/seed_2019-answer-.*.trace:1:1: expected"])
+
+    def test_what_waits_is_looked_at_by_the_next_session(self):
+        self.write("waits/crashes/crash-0", pathlib.Path("crash").read_bytes())
+        self.campaign(10, "--time 1s -j 1 --dir waits --subject seed_2019", ["^found: answer after 0 s, 0 executions"])
+        self.files("waits/crashes/*", 0)
+
+    def test_nothing_is_wrong_here(self):
+        self.campaign(12, "--time 2s -j 1 --dir flaky", ["^flaky: libFuzzer: deadly signal, met "], **self.crash)
+        log = self.only("flaky/findings/bytes/*.log")
+        self.files("flaky/findings/bytes/*", 2)
+        self.holds(log, "^SUMMARY: libFuzzer: deadly signal")
+
+    def test_files_that_are_no_crashes(self):
+        """Nothing of it is a finding on a sound allocator, and nobody's file is removed."""
+        crash = pathlib.Path("crash").read_bytes()
+        for name, content in (("crash-0", b""), ("crash-1", crash[:50]), ("crash-2", crash),
+                              ("crash-5", bytes(3000000)), ("notes.txt", b"to do")):
+            self.write(f"foreign/crashes/{name}", content)
+        pathlib.Path("foreign/crashes/crash-3").mkdir()
+        os.symlink("/etc/passwd", "foreign/crashes/crash-4")
+        names = set(os.listdir("foreign/crashes"))
+        self.campaign(0, f"{BRIEF} --dir foreign",
+                      err=["^campaign: 7 files in foreign/crashes are left alone: no input of this target that fails$"])
+        self.assertEqual(names, set(os.listdir("foreign/crashes")))
+        shutil.copytree("foreign/crashes", "taken/crashes", symlinks=True)
+        self.campaign(10, f"{BRIEF} --dir taken --subject seed_2019")
+        self.assertEqual(names - {"crash-2"}, set(os.listdir("taken/crashes")))
+        self.campaign(0, f"{BRIEF} --dir cut_off", CRASH=str(self.write("empty", "").resolve()))
+
+    @cli.needs("g++")
+    def test_a_subject_in_a_file(self):
+        """What is found of it lies in the campaign's directory, where it is said to be, and nowhere else."""
+        pathlib.Path("its own").mkdir()
+        loaded.compile_subject(SEED_2019, "its own/a b.so")
+        said = self.campaign(10, f"{UNTIL_FOUND} --dir found --subject '{self.scratch}/its own/a b.so'", [
+            "^  replay .*found/findings/", "^  report .*found/findings/"], **self.crash)
+        (trace,) = said.found("^new: .* in (.*)")
+        self.assertEqual(("found/findings", True), (os.path.dirname(trace), os.path.isfile(trace)))
+        self.assertEqual(["a b.so"], os.listdir("its own"))
+        self.shell(10, said.found("^  replay  *(.*)")[0])
+        self.ok("campaign report found --format json", ['"path": "found/findings/'])
+
+    def test_strange_names(self):
+        """Whatever a directory is called, what is said of files in it is true, and can be given to a shell."""
+        name = "a \"b\" $HOME \\n <i> 'q' :c"
+        pathlib.Path(name).mkdir()
+        os.rename("target", f"{name}/target")
+        said = self.ends(10, ["campaign", *UNTIL_FOUND.split(), "--target", f"./{name}/target", "--dir", f"{name}/D",
+                              "--subject", "seed_2019"], err=None, **self.crash)
+        self.assertTrue(os.path.isfile(said.found("^new: .* in (.*)")[0]))
+        self.shell(10, said.found("^  replay  *(.*)")[0])
+        self.ok(["campaign", "report", f"{name}/D", "--json"])
+        self.ok(["campaign", "report", f"{name}/D"])
+
+    def test_a_minimizer_that_is_killed(self):
+        """It has not said that there is no failure: what was found stays so, can be replayed, and is minimized in the end."""
+        ops = "".join(f"alloc a{i} size=0x1000\nfree a{i}\n" for i in range(201))
+        fault = re.sub(r" a(\d)", r" a90\1", cli.TRACES["fault.trace"].split("\n", 1)[1])
+        self.write("long.trace", cli.HEADER + "space 0x100000..0x140000 granule=0x1000\n" + ops + fault)
+        pathlib.Path("found/crashes").mkdir(parents=True)
+        self.ok("encode long.trace -o found/crashes/crash-0")
+        command = "campaign --target ./target --time 120s --stop-on-first -j 1 --dir found --subject seed_2019"
+        process = self.start(command)
+        while process.poll() is None:
+            for pid in minimizers_of(process.pid):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+        said = self.end(process, status=10)
+        self.says(said.out, ["^not yet minimized, which the next session tries again: .* killed by signal 9$",
+                             "^new: answer, met once, 40[0-9] ops in found/findings/.*, not yet minimized$"], said)
+        trace = self.only("found/findings/seed_2019-answer-*.trace")
+        self.ends(10, f"replay --subject seed_2019 {trace}")
+        self.holds(trace.replace(".trace", ".md"), r"^\* Found by: `vmapcheck campaign --subject seed_2019 --seed")
+        self.ends(10, "campaign status found", ["not yet minimized$"])
+        self.ends(10, command, ["^new: answer, met once, 1 op in found/findings/seed_2019-answer-[0-9a-f]*.trace$"],
+                  None)
+        self.only("found/findings/*.trace")
+
+
+def minimizers_of(campaign):
+    """Children in groups of their own, but not in sessions of their own, which run the campaign's program."""
+    try:
+        children = pathlib.Path(f"/proc/{campaign}/task/{campaign}/children").read_text().split()
+    except OSError:
+        return
+    for child in map(int, children):
+        try:
+            if os.readlink(f"/proc/{child}/exe") == os.readlink(f"/proc/{campaign}/exe") and os.getpgid(child) == child != os.getsid(child):
+                yield child
+        except OSError:
+            pass
+
+
+class Damaged(Campaign):
+    CHANGES = [  # of what was written: each is noticed
+        ('"executions": 5000', '"executions": 5001'), ('"executions": 5000', '"executions": -1'),
+        ('"findings": []', '"findings": null'),
+        ('"edges": 21', '"edges": 29'), ('"seed": ', '"seed": -'), ('"checksum"', '"no_checksum"')]
+    CHANGES_OF_FORMAT_1 = [  # it has no checksum: its values are checked
+        ('"executions": 5000', '"executions": -1'), ('"executions": 5000', '"executions": 18446744073709551615'),
+        ('"findings": []', '"findings": null'), ('"before": {', '"before": 7, "x": {'), ('"seconds": ', '"seconds": -'),
+        ('"running": false', '"running": 0'), ('"workers": 1', '"workers": 1e9'), ('"seed": ', '"seed": -')]
+
+    def is_refused(self, text, said):
+        self.write("sums/campaign.json", text)
+        self.refuses(2, {"campaign status sums": said, f"campaign --target ./target {BRIEF} --dir sums": said})
+        self.assertEqual(text, pathlib.Path("sums/campaign.json").read_text())
+
+    def test_no_state(self):
+        for text in ("", "{", "[]", '{"format":1}', '{"format":99}', '{"format":1,"subject":7}'):
+            self.is_refused(text, "^vmapcheck: sums/campaign.json: it ")
+
+    def test_changed(self):
+        self.campaign(0, "--execs 4000 -j 1 --dir sums")
+        whole = pathlib.Path("sums/campaign.json").read_text()
+        old = re.sub(r'.*"(?:checksum|killed)".*\n', "", whole).replace('"findings": [],', '"findings": []')
+        old = old.replace('"format": 2', '"format": 1')
+        for text, changes in ((whole, self.CHANGES), (old, self.CHANGES_OF_FORMAT_1)):
+            for before, after in changes:
+                self.assertIn(before, text)
+                self.is_refused(text.replace(before, after, 1), "^vmapcheck: sums/campaign.json: it is damaged: ")
+        self.write("sums/campaign.json", old)
+        self.ok("campaign status sums")
+        self.campaign(0, f"{BRIEF} --dir sums", err=["goes on: so far .* 5000 executions"])
+        self.holds("sums/campaign.json", '"format": 2')
+
+    def test_cut_off(self):
+        self.campaign(0, f"{BRIEF} --dir cut")
+        with open("cut/samples.jsonl", "a") as samples:
+            samples.write("[1.0,2")
+        self.write("cut/tally-0", "")
+        self.campaign(0, f"{BRIEF} --dir cut")
+
+    def test_losses_are_said(self):
+        process = self.start("campaign --target ./target --time 20s -j 2 --dir counts")
+        time.sleep(1)
+        self.end(process, signal.SIGKILL)
+        self.write("counts/tally-1", os.urandom(os.path.getsize("counts/tally-1")))
+        samples = pathlib.Path("counts/samples.jsonl").read_text()
+        self.write("counts/samples.jsonl",
+                   re.sub(r"^\[([0-9.]*),[0-9]*", r"[\1,77", samples, count=1, flags=re.MULTILINE))
+        lost = "tally-1 cannot be read: what was counted after .* is lost$"
+        self.ok("campaign status counts", [f"^  lost        {lost}"])
+        self.ok("campaign report counts --format text",
+                ["^  lost        1 line of samples.jsonl cannot be read, and left out of the curves$"])
+        self.campaign(0, f"{BRIEF} --dir counts", err=[f"^campaign: {lost}"])
+
+
+class FullDisk(Campaign):
+    def test_said(self):
+        pathlib.Path("small").mkdir()
+        if subprocess.run("mount -t tmpfs -o size=12m none small".split(), capture_output=True).returncode != 0:
+            self.skipTest("no file system can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(self.scratch / "small")])
+        self.write("small/ballast", bytes(5000000))
+        self.campaign(4, "--time 20s -j 1 --dir small/campaign", err=["no space left on device"])
+        # No room for what the target has to say when it is looked at first.
+        shutil.rmtree("small/campaign")
+        pathlib.Path("small/campaign/probe").mkdir(parents=True)
+        subprocess.run("head -c 20000000 /dev/zero >>small/ballast", shell=True, stderr=subprocess.DEVNULL)
+        self.campaign(4, "--time 20s -j 1 --dir small/campaign", err="no space left on device")
+        self.no_workers_left()

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Help, and what is no command; also of the script at the top of a checkout, where it answers itself."""
+import cli
+
+EXIT_STATUSES = {"": "0 2 3 4 5 10 11 12 13 14", "campaign": "0 2 3 4 5 10 11 12", "corpus": "0 2 3 4 5 10 12",
+                 "corpus list": "0 2 4 5", "encode": "0 2 4 5", "decode": "0 2 4 5", "subjects": "0 2 3 4"}
+
+
+class Usage(cli.Cli):
+    def test_help(self):
+        for command in ("check", "campaign", "replay", "show", "explore", "corpus list", "encode", "decode"):
+            self.ok(f"{command} --help", ["^Examples:", "^Exit status:$"])
+        for command in ("import", "minimize", "export", "stats"):
+            self.ok(f"corpus {command} --help", ["^Exit status:$"])
+        for command in ("check", "campaign", "replay", "show"):
+            self.ok(f"{command} --help", ["^ *10  a violation$"])
+        self.ok("check --help", ["^ *14  a demanded coverage was missed$"])
+        self.ok("--version", "^vmapcheck [0-9]")
+
+    def test_exit_statuses(self):
+        for command, statuses in EXIT_STATUSES.items():
+            said = self.ok(f"{command} --help").out.split("\nExit status:\n")[1]
+            self.assertEqual(statuses, " ".join(line.split()[0] for line in said.splitlines() if line.strip()), command)
+
+    def test_no_command(self):
+        self.ends(2, "", (), ["^Usage: vmapcheck"])
+
+    def test_unknown(self):
+        self.refuses(2, {
+            "frobnicate": "^vmapcheck: unknown command 'frobnicate'",
+            "''": "^vmapcheck: unknown command ''",
+            "--frobnicate": "^vmapcheck: unknown option '--frobnicate'",
+            "replay all.trace --frobnicate": "^vmapcheck: unknown option '--frobnicate'",
+            "replay": "^vmapcheck: .*FILE",
+            "check x": "unexpected argument 'x'",
+            "corpus": "corpus needs a command",
+            "corpus x": "unknown command 'x'",
+            "test --compiler gcc": "./vmapcheck test",
+            "nonsense --version": "unknown command 'nonsense'"})
+
+    def test_no_help_for_what_there_is_not(self):
+        for option in ("--help", "-h"):
+            self.refuses(2, {
+                f"nonsense {option}": r"^vmapcheck: unknown command 'nonsense' \(see vmapcheck --help\)$",
+                f"{option} nonsense": "unknown command 'nonsense'",
+                f"corpus nonsense {option}": r"unknown command 'nonsense' \(see vmapcheck corpus --help\)$",
+                f"campaign nonsense {option}": r"'nonsense' \(see vmapcheck campaign --help\)$",
+                f"check nonsense {option}": r"unexpected argument 'nonsense' \(see vmapcheck check --help\)$"})
+
+    def test_bad_values(self):
+        for bad in ("--cases 0", "--cases -1", "--cases x", "--cases 18446744073709551616", "--ops 0", "--ops 1e3",
+                    "--time 0", "--time 5y", "--time -1s", "--seed x", "--seed 18446744073709551616", "--seed",
+                    "--checking never", "--json=x"):
+            self.refuses(2, {f"check {bad}": f"^vmapcheck: .*{bad.split('=')[0].split()[0]}"})
+
+    def test_bad_subjects(self):
+        self.refuses(3, {
+            "check --subject frob": "no subject 'frob'",
+            "--subject frob replay all.trace": "no subject 'frob'",
+            "check --subject ./mine.so": "mine.so: cannot open shared object file",
+            f"replay --subject {self.scratch}/all.trace all.trace": "invalid ELF header"})
+
+    def test_launcher(self):
+        more = {"program": cli.SOURCE / "vmapcheck", "VMAPCHECK_BUILD_DIR": str(self.scratch / "build")}
+        for command in ("test nonsense --help", "test --help nonsense", "mutants nonsense --help",
+                        "mutants -h nonsense"):
+            self.ends(2, command, (), ["nonsense"], **more)
+        self.ok("test --help", ["^Usage: ./vmapcheck test ", "^ *--all "], **more)
+
+    def test_launcher_in_a_strange_place(self):
+        """Where CMake itself cannot build, the launcher says so."""
+        self.write('quoted "b"/vmapcheck', (cli.SOURCE / "vmapcheck").read_bytes()).chmod(0o755)
+        self.ends(3, "subjects", (), "^vmapcheck: the checkout is in .*: CMake cannot build with ",
+                  program='quoted "b"/vmapcheck')
+
+    def test_subjects(self):
+        self.ok("subjects", ["^vmap +sound ", "^seed_2019 +specimen "])
+        self.ok("subjects --json", r'^\[\{"name":"vmap","kind":"sound","summary":"[^"]+","promises":\{"lowest":true,')
