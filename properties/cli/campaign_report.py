@@ -404,13 +404,13 @@ class Page(Hostile):
                          page.run("return [...document.querySelectorAll('tr:has(.never) th')].map((e) => e.innerText)"))
         self.assertEqual(["999", "1", "1,023", "1,024", "1,025", "1,026"], page.texts("#ops tbody tr:first-child td"))
         self.assertEqual(["new", "known", "flaky", "fixed", "new"], page.texts("article h3 .badge"))
-        self.assertEqual(["before", "after: subject", "expected: model"], page.texts("#finding-1 .map .title"))
-        bands = page.run("""return [...document.querySelectorAll('#finding-1 .map .title')].map((title) =>
-          [...document.querySelectorAll('#finding-1 .map .cell')].filter((cell) => cell.style.gridRowStart === title.style.gridRowStart)
-          .map((cell) => cell.querySelector('b').innerText + ' ' + cell.querySelector('span').innerText).join(' '))""")
-        self.assertEqual(["a0 0x1000 free 0x1000 a1 0x1000 free 0x3d000",
-                          "a0 0x1000 free 0x1000 a1 0x1000 a2 0x1000 free 0x3c000",
-                          "a0 0x1000 a2 0x1000 a1 0x1000 free 0x3d000"], bands)
+        drawn = page.run("return document.querySelector('#finding-1 .drawn').textContent")
+        bars = [line for line in drawn.split("\n") if "|" in line and "##" in line]
+        self.assertEqual([["a0", "free", "a1", "free"], ["subject", "a0", "free", "a1", "a2", "free"],
+                          ["model", "a0", "a2", "a1", "free"]], [re.findall(r"[a-z]\w*", bar) for bar in bars])
+        self.assertEqual(["busy", "free", "busy", "free"],
+                         page.run("""return [...document.querySelectorAll('#finding-1 .drawn span')]
+          .slice(1, 5).map((span) => span.className)"""))
         self.assertIn("0x101000..0x102000 full", page.texts("#finding-1 dd.strong"))
         self.assertEqual(0, page.count("#finding-5 pre"))
         self.assertIn("There is no trace", page.text("#finding-5 .warn"))
@@ -423,7 +423,7 @@ class Page(Hostile):
         page = self.opened(self.hostile() / "report.html")
         self.assertEqual((True, 0), (page.run("return window.hostile === undefined"),
                                      page.count("img, article script")))
-        self.assertIn("<script>window.hostile=2</script>", page.text("#finding-1 pre"))
+        self.assertIn("<script>window.hostile=2</script>", page.text("#finding-1 details pre"))
 
     def test_nothing_yet(self):
         page = self.opened(self.nothing_yet() / "report.html")
@@ -436,8 +436,8 @@ class Page(Hostile):
                                   subject="fault_null_root")
         self.ok("campaign report death --pages")
         page = self.opened(directory / "report.html")
-        self.assertEqual(["before"], page.texts("#finding-1 .map .title"))
+        self.assertEqual(1, page.text("#finding-1 .drawn").count("before step"))
         self.assertRegex(page.text("#finding-1 h4"), "SIGSEGV|undefined-behavior")  # the latter with a sanitizer
-        self.assertIn("did not come back", page.text("#finding-1 .picture .note"))
+        self.assertIn("did not come back", page.text("#finding-1 .drawn"))
         page.load(directory / "findings" / "d.html")
         self.assertRegex(page.text("#verdict"), "^✗ (SIGSEGV|undefined-behavior)")

@@ -11,7 +11,8 @@ WAYS = {  # subject: its trace; the step at which it dies; kind and signature
     "out_of_range": ("space 0x0..0x10\n" + "".join(f"busy 0x{n}..0x{n + 1}\n" for n in range(6)) +
                      "".join(f"free-lazily-at 0x{n}\n" for n in range(6)), 5, "exception",
                      "exception std::out_of_range"),
-    "equal_blocks": ("space 0..0x3\nbusy 0..1\nbusy 1..2\nfree-at 0\nalloc a0 size=1\n", 1, "hang", "hang in alloc"),
+    "purge_ring": ("space 0..0x3\nbusy 0..1\nbusy 1..2\nfree-lazily-at 0\nfree-lazily-at 1\npurge\n", 2, "hang",
+                   "hang in purge"),
     "deadlock": ("space 0..1\nalloc a0 size=1\non-exhaustion a0\nalloc a1 size=1\n", 2, "hang", "hang in alloc"),
 }
 

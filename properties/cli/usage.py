@@ -2,7 +2,7 @@
 """Help, and what is no command; also of the script at the top of a checkout, where it answers itself."""
 import cli
 
-EXIT_STATUSES = {"": "0 2 3 4 5 10 11 12 13 14", "campaign": "0 2 3 4 5 10 11 12", "corpus": "0 2 3 4 5 10 12",
+EXIT_STATUSES = {"": "0 2 3 4 5 10 11 12 13 14 15", "campaign": "0 2 3 4 5 10 11 12 15", "corpus": "0 2 3 4 5 10 12 15",
                  "corpus list": "0 2 4 5", "encode": "0 2 4 5", "decode": "0 2 4 5", "subjects": "0 2 3 4"}
 
 
