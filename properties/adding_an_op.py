@@ -22,7 +22,7 @@ SOURCES = pathlib.Path(__file__).resolve().parent.parent
 PAGE = SOURCES / "docs/adding-an-op.md"
 ROOMS = ["allocator/vmap", "model", "harness", "fuzz"]
 FILES_MAX = 5
-BESIDES = {"harness/reduce/simplify.cpp"}  # asks whether a simpler op does nearly the same; the page says so
+BESIDES = {"harness/reduce/simplify.cpp"}  # asks for a simpler op, if there is one; the page says so
 LINKED = ["model/trace_parse.cpp", "model/trace_print.cpp", "model/reference_model.cpp", "fuzz/records.cpp"]
 ROUND_TRIP = r"""
 #include <cstdio>
