@@ -285,8 +285,8 @@ class Runs:
         for command in commands:
             status, said, log = self.execute(name, [self.tool, *command])
             if status not in (OK, VIOLATION, FLAKY):
-                raise Stop(status if USAGE <= status <= INTERRUPTED else SUBJECT,
-                           f"vmapcheck: {name}: {log.splitlines()[0] if log else f'ended with status {status}'}")
+                why = log.splitlines()[0].removeprefix("vmapcheck: ") if log else f"ended with status {status}"
+                raise Stop(status if USAGE <= status <= INTERRUPTED else SUBJECT, f"vmapcheck: {name}: {why}")
             if status != OK:
                 self.failed = True
                 say(f"vmapcheck: {name} fails: vmapcheck {' '.join(command)} says how")
