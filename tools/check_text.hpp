@@ -17,7 +17,7 @@ namespace vmapcheck::tool {
 [[nodiscard]] std::string histograms_text(const CheckReport& report);
 [[nodiscard]] nlohmann::ordered_json histograms_json(const CheckReport& report);
 
-/// What a soak reached: how large the states were, how deep the tree, how many nodes an op visited. The same.
+/// What a soak reached: areas, depth of the tree, nodes that an op visited. Requires CheckReport::histograms.
 [[nodiscard]] std::string soak_text(const CheckReport& report);
 [[nodiscard]] nlohmann::ordered_json soak_json(const CheckReport& report);
 

@@ -15,7 +15,7 @@
 
 namespace vmapcheck::tool {
 
-/// Bytes of a trace, and of a log, that are read at most; what is larger is refused as malformed.
+/// The most bytes that a trace, or a log, may have. A larger file is refused as malformed.
 inline constexpr std::size_t trace_bytes_max = std::size_t{256} << 20;
 inline constexpr std::size_t log_bytes_max = std::size_t{1} << 30;
 
@@ -42,7 +42,7 @@ void make_directory(const std::string& path);
 /// Every *.trace below a directory, as paths relative to it, in the order of their names. Links are followed, and each
 /// directory is visited once; what is no file (a pipe, a device) is passed by.
 [[nodiscard]] std::vector<std::string> traces_below(const std::string& directory);
-/// The same without those in its subdirectories.
+/// Like traces_below(), but without subdirectories.
 [[nodiscard]] std::vector<std::string> traces_in(const std::string& directory);
 
 /// Standard output, buffered, also across a fork: what a child has said before it died is written by its parent. A
@@ -54,7 +54,7 @@ void out(std::string_view text);
 void out_data(std::string_view text);
 void flush_out();
 [[nodiscard]] bool out_is_terminal();
-/// A write has failed; nothing more is written.
+/// True once a write has failed: nothing more is written.
 [[nodiscard]] bool out_is_broken();
 /// For the parent of a child whose write has failed, and for a child that is to be silent.
 void give_up_out();
@@ -77,15 +77,15 @@ void report(const Stop& stop);
 /// U+200F, U+2028 to U+202E, U+2066 to U+2069).
 [[nodiscard]] std::string visible(std::string_view text);
 
-/// The same as part of one line: newline and tab are escaped, too, and what is long is cut off.
+/// Like visible(), for a part of a line: newline and tab are escaped as well, and a long text is cut off.
 [[nodiscard]] std::string one_line(std::string_view text, std::size_t bytes_max = 1000);
 
 /// The text as one word of a shell: where something in it is not visible, $'...' with that in octal.
 [[nodiscard]] std::string shell_word(std::string_view text);
 
-/// What is no character, or not allowed in XML and HTML, is replaced.
+/// The text with U+FFFD in place of what is no character or not allowed in XML and HTML.
 [[nodiscard]] std::string only_characters(std::string_view text);
-/// The same as text and as the value of an attribute of HTML: what marks up is escaped.
+/// Like only_characters(), and escaped as text and as the value of an attribute of HTML.
 [[nodiscard]] std::string escaped(std::string_view text);
 
 /// Bytes of the UTF-8 character that begins there, 0 if none does. Sequences that are too long, surrogates and what is

@@ -69,15 +69,15 @@ struct SavedFinding {
                                         const Minimizing& minimizing, const std::string& found_by, const Common& common,
                                         const std::string& directory);
 
-/// For what a trace was saved, as its first comment says; empty where it does not.
+/// What a trace was saved for, as its first comment says; empty if it does not say so.
 struct SavedFor {
   std::string subject;
   std::string signature;
 };
 [[nodiscard]] SavedFor saved_for(const Trace& trace);
-/// The signature as that comment has it.
+/// The signature as it stands in that comment.
 [[nodiscard]] std::string signature_in_comment(const Failure& failure);
-/// Two names of one subject: a subject in a file is the same in whatever directory the file lies.
+/// True for two names of one subject: a subject in a file stays the same if the file lies in another directory.
 [[nodiscard]] bool is_same_subject(std::string_view a, std::string_view b);
 
 /// The trace, how it failed, and why. Lines with newlines.

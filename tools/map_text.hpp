@@ -39,8 +39,8 @@ struct MapCell {
   char mark = ' ';   ///< under it: ^ changed, ! overlaps what stands before
 };
 
-/// The cells of a map, with what is nobody's between them and up to the end of `space`. What overlaps `changed` is
-/// marked.
+/// The cells of a map. Gaps between them, and up to the end of `space`, become cells of nobody. Cells that overlap
+/// `changed` are marked.
 [[nodiscard]] std::vector<MapCell> cells_of(const AddressMap& map, Range space, std::span<const Range> changed);
 
 /// Lines of one map, each after an indent of four columns; `marks` is empty if nothing is marked.

@@ -30,7 +30,7 @@ struct Common {
   bool sanitize = false;  ///< with a build of this program that has sanitizers, which this is
 };
 
-/// The command line as it is being read: a command that is recognized leaves here what is to be run.
+/// The command line while it is being read: a command that is recognized stores here what is to be run.
 struct Session {
   Common common;
   std::function<Exit()> run;
@@ -61,7 +61,7 @@ void add_common_options(CLI::App& app, Common& common, unsigned uses);
 /// A number from `least` to `most`, decimal or hexadecimal.
 void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
                std::uint64_t least = 1, std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
-/// The same, for an option whose absence means something.
+/// The number of a step; nothing if the option is absent.
 void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
               const std::string& description);
 /// "90", "90s", "1.5m", "2h", "500ms"; above zero.
@@ -95,7 +95,7 @@ void add_checking(CLI::App& app, std::optional<Checking>& target, const std::str
 [[nodiscard]] std::uint64_t seed_of(const Common& common, std::uint64_t otherwise);
 [[nodiscard]] std::uint64_t random_seed();
 
-/// The value of an environment variable, or nothing where it is empty, too.
+/// The value of an environment variable; nothing if it is unset or empty.
 [[nodiscard]] std::optional<std::string> environment(const char* name);
 
 }  // namespace vmapcheck::tool

@@ -41,7 +41,7 @@ class Progress {
   void update(Describe describe) {
     update(describe, describe);
   }
-  /// The same, with a block of lines for a terminal.
+  /// Like update(describe), with a block of lines for a terminal.
   template <class Line, class Block>
   void update(Line line, Block block) {
     const Clock::time_point now = Clock::now();
@@ -62,7 +62,7 @@ class Progress {
   }
 
  private:
-  /// Lines that are too long are cut off: one that the terminal breaks would be two.
+  /// Long lines are cut off: a line that the terminal breaks would count as two.
   void show(std::string_view block) {
     winsize size{};
     const bool known = ::ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 && size.ws_row > 1;

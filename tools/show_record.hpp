@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a trace in a child and brings out what is to be shown of it, whatever becomes of the child.
+// Runs a trace in a child and hands on what is to be shown of it, even if the child dies.
 #pragma once
 
 #include <functional>

@@ -24,7 +24,7 @@ namespace vmapcheck::tool {
 struct TextStyle {
   std::size_t columns = 100;
   bool coloured = false;
-  bool always_draws = false;   ///< also where a step changed nothing
+  bool always_draws = false;   ///< also after a step that changed nothing
   std::size_t tree_lines = 0;  ///< the tree is drawn, in full up to so many nodes; 0: only where it is wrong
 };
 

@@ -33,7 +33,7 @@ struct Moment {
   std::uint64_t executions = 0;
 };
 
-/// What is known of an input that should have failed elsewhere.
+/// What is known of an input that is said to have failed in a worker.
 struct Witness {
   std::string target_says;  ///< the signature by which the target called it, or empty
   std::string kind;         ///< what the engine called it ("crash", "oom", "timeout"); empty: nobody saw it fail
@@ -58,13 +58,13 @@ class Findings {
   /// An input that may have ended a worker.
   Digested digest(std::string_view input, const Witness& witness, Moment now);
 
-  /// Starts to minimize what waits for it, and takes what is done. True as long as there is something.
+  /// Starts to minimize the next finding that waits, and takes in a finished one. True while any is left.
   bool minimize_some();
-  /// Those that are not minimized yet will be when the campaign goes on.
+  /// Findings that are not minimized yet will be minimized when the campaign goes on.
   void stop_minimizing();
   /// Files of traces that minimized ones have replaced are removed: call it when the state is written.
   void remove_superseded();
-  /// Earlier failures, with a target that was built anew: those that fail no more are fixed.
+  /// Runs earlier failures with a target that was built anew: those that fail no more become fixed.
   void check_again();
 
   /// Lines of the file of known signatures, in order; only ever appended to.

@@ -72,7 +72,7 @@ enum class ReportFormat : std::uint8_t { html, json, sarif, junit, text };
 
 /// A path as a URI that is relative to the directory `from`.
 [[nodiscard]] std::string relative_uri(const std::string& path, const std::string& from);
-/// The same from the root: "file:///..."; of a directory, if it ends with a slash.
+/// A path as an absolute URI, "file:///..."; that of a directory ends with a slash.
 [[nodiscard]] std::string absolute_uri(const std::string& path);
 
 }  // namespace vmapcheck::tool
