@@ -51,18 +51,20 @@ class Deaths(cli.Cli):
 
     def test_found(self):
         """Found, saved, and the same when it is replayed, and when it is found again."""
-        for name, kind, options in (
-                ("null_root", "signal", ""), ("exit_zero", "exit", ""),
-                ("out_of_range", "exception", "--minimize-time 1s"),
-                ("deadlock", "hang", "--no-minimize"), ("waiting_list", "memory-limit", "--no-minimize")):
-            with self.subTest(name):
-                said = self.ends(10, f"check --subject fault_{name} --json -o found {options}",
-                                 f'"verdict":"violation","found":{{"kind":"{kind}",')
-                trace = self.only(f"found/fault_{name}-*.trace")
-                self.only(trace.replace(".trace", ".md"))
-                again = self.ends(10, f"check --subject fault_{name} --json -o found",
-                                  f'"saved":true,.*"file":"{trace}"')
-                self.assertEqual(said.json["found"]["signature"], again.json["found"]["signature"])
+        kinds = {"null_root": "signal", "exit_zero": "exit", "out_of_range": "exception", "deadlock": "hang",
+                 "waiting_list": "memory-limit"}
+
+        def check(options):  # all at once: hangs take their time
+            running = {name: self.start(f"check --subject fault_{name} --json -o {name} {options}") for name in kinds}
+            return {name: self.end(process, status=10) for name, process in running.items()}
+
+        first, again = check("--no-minimize"), check("")
+        for name, kind in kinds.items():
+            trace = self.only(f"{name}/fault_{name}-*.trace")
+            self.only(trace.replace(".trace", ".md"))
+            self.says(first[name].out, f'"verdict":"violation","found":{{"kind":"{kind}",', first[name])
+            self.says(again[name].out, f'"saved":true,.*"file":"{trace}"', again[name])
+            self.assertEqual(first[name].json["found"]["signature"], again[name].json["found"]["signature"])
 
     def test_it_cannot_be_saved(self):
         self.ends(10, "check --subject fault_exit_zero -o /dev/null/x", ["^alloc a0 "],
