@@ -38,7 +38,7 @@ allowed() {
 }
 
 # What the harness may not name in its code even without an include.
-foreign='\b(AddressSpace|BasicAddressSpace|FreeSpace|AugmentedRbTree|NodePool)\b|\brc::|\bRC_[A-Z]+|\bLLVMFuzzer|\btesting::'
+foreign='\b(AddressSpace|BasicAddressSpace|FreeSpace|AugmentedRbTree|NodePool)\b|\bTreeCase::|\brc::|\bRC_[A-Z]+|\bLLVMFuzzer|\btesting::'
 
 check() {
   local root="$1" file line found=0
@@ -86,6 +86,7 @@ harness/verify/a.hpp #include "harness/random/check.hpp"
 harness/verify/a.cpp   # include <gtest/gtest.h>
 harness/verify/a.hpp #include "subjects/ours.hpp"
 harness/verify/a.hpp vmap::AddressSpace* space;
+harness/verify/a.cpp auto happened = vmap::TreeCase::erase_black_leaf;
 harness/random/a.hpp auto choice = *rc::gen::arbitrary<int>();
 harness/random/a.hpp #include "harness/reduce/minimize.hpp"
 harness/picture/a.hpp #include "harness/reduce/minimize.hpp"

@@ -7,7 +7,8 @@
 //     // Of an allocator that looks through a list of free blocks, and through one of areas.
 //     struct ListCost : CostBound {
 //       Visits visits(const Step& step, const Observation&, std::uint64_t) const override {
-//         return {.min = 0, .max = step.attempts * step.free_blocks_max() + step.areas_max()};
+//         const std::uint64_t searches = step.attempts + step.purged + step.hooks_called;
+//         return {.min = 0, .max = searches * (step.free_blocks_max() + step.areas_max())};
 //       }
 //     };
 //     struct Subject {

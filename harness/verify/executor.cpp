@@ -129,7 +129,6 @@ void Executor::begin_step(const Op* op) {
   seen_.stats_before = seen_.stats;
   requests_before_ = metadata_.requests();
   failures_before_ = metadata_.failures();
-  hooks_expected_.clear();
   hooks_met_ = 0;
   hook_violation_.reset();
 }
@@ -170,13 +169,11 @@ std::optional<Violation> Executor::perform(const Alloc& op) {
   const Result<Allocation> actual = ask([&](AnySubject& s) { return s.allocate(op.request); });
   answered(actual);
   if (hook_violation_) return std::move(hook_violation_);
-  if (!actual && (actual.error() == Error::out_of_memory || promises_.complete)) return failed(expected, actual);
+  if (!actual && (actual.error() == Error::out_of_memory || promises_.complete))
+    return judge_failure(expected, actual, metadata_failed());
   if (auto why = model_.judge(op.request, expected, actual, promises_))
     return broken(Invariant::answer, *std::move(why));
-  if (actual)
-    occupied(actual->range, op.label);
-  else
-    step_.failed = true;
+  if (actual) occupied(actual->range, op.label);
   return std::nullopt;
 }
 
@@ -187,7 +184,7 @@ std::optional<Violation> Executor::perform(const AllocAt& op) {
   const Result<Allocation> actual = ask([&](AnySubject& s) { return s.allocate_at(op.range); });
   answered(actual);
   if (hook_violation_) return std::move(hook_violation_);
-  if (!actual) return failed(expected, actual);
+  if (!actual) return judge_failure(expected, actual, metadata_failed());
   const bool right =
       expected && actual->range == expected->range && (!promises_.fit_type || actual->fit == expected->fit);
   if (!right) return wrong_answer(expected, actual);
@@ -209,7 +206,7 @@ std::optional<Violation> Executor::perform(const Congruent& op) {
       ask([&](AnySubject& s) { return s.allocate_congruent(op.blocks, op.align, op.within); });
   answered(actual);
   if (hook_violation_) return std::move(hook_violation_);
-  if (!actual) return failed(expected, actual);
+  if (!actual) return judge_failure(expected, actual, metadata_failed());
   if (actual != expected) return wrong_answer(expected, actual);
   beacon_.aside(true);  // the model follows, which takes a while for a million blocks
   for (std::size_t i = 0; i < op.blocks.size(); ++i) {
@@ -302,19 +299,13 @@ std::optional<Violation> Executor::skip(Skipped why) {
 
 template <class T>
 void Executor::answered(const Result<T>& result) {
+  step_.failed = !result;
   if (!result)
     seen_.answer = result.error();
   else if constexpr (std::is_same_v<T, Address>)
     seen_.answer = Base{*result};
   else
     seen_.answer = *result;
-}
-
-/// An allocation failed: rightly?
-template <class T>
-std::optional<Violation> Executor::failed(const Result<T>& expected, const Result<T>& actual) {
-  step_.failed = true;
-  return judge_failure(expected, actual, metadata_.failures() != failures_before_);
 }
 
 std::optional<Violation> Executor::free_busy(Address begin) {
@@ -342,7 +333,6 @@ std::optional<Violation> Executor::free_busy_lazily(Address begin) {
 
 /// The answer to freeing what is not the begin of a busy area.
 std::optional<Violation> Executor::refuse(const Result<Range>& actual) {
-  step_.failed = true;
   answered(actual);
   const Result<Range> expected = std::unexpected(Error::not_busy);
   if (actual == expected) return std::nullopt;
@@ -403,7 +393,6 @@ auto Executor::expect(Predict predict) -> decltype(predict()) {
     ++step_.attempts;
   }
   for (std::size_t i = 0; i < hooks_.size() && exhausted(); ++i) {
-    hooks_expected_.push_back(i);
     ++step_.hooks_called;
     ++step_.expected.hooks_called;
     Hook& hook = hooks_[i];
@@ -421,10 +410,10 @@ auto Executor::expect(Predict predict) -> decltype(predict()) {
   return expected;
 }
 
-/// Called from inside the subject.
+/// Called from inside the subject. Hooks are called in the order in which they were registered, from the first on.
 bool Executor::on_hook(std::size_t index) {
   ++coverage_.hooks_called;
-  if (hooks_met_ == hooks_expected_.size() || hooks_expected_[hooks_met_] != index) {
+  if (hooks_met_ == step_.hooks_called || hooks_met_ != index) {
     if (!hook_violation_)
       hook_violation_ = Violation{Invariant::answer,
                                   "exhaustion hook " + std::to_string(index) + " was called, which was not its turn"};
@@ -442,9 +431,8 @@ bool Executor::on_hook(std::size_t index) {
 
 std::optional<Violation> Executor::hooks_as_expected() {
   if (hook_violation_) return std::move(hook_violation_);
-  if (hooks_met_ == hooks_expected_.size()) return std::nullopt;
-  return broken(Invariant::answer,
-                "exhaustion hook " + std::to_string(hooks_expected_[hooks_met_]) + " was not called");
+  if (hooks_met_ == step_.hooks_called) return std::nullopt;
+  return broken(Invariant::answer, "exhaustion hook " + std::to_string(hooks_met_) + " was not called");
 }
 
 // ---- The model follows
@@ -533,7 +521,8 @@ std::optional<Violation> Executor::check() {
       checking_ == Checking::every_step || (step >= closer_.from && (step - closer_.from) % closer_.stride == 0);
   const bool in_full = closer || is_much(step_.touched.size(), nodes()) || is_due(unchecked_, nodes());
   if (auto violation = check_state(in_full)) return violation;
-  if (auto violation = first_broken(checks_of_account)) return violation;
+  step_.gap_index = gap_index_ ? &*gap_index_ : nullptr;  // a look at everything may have made or dropped it
+  if (auto violation = first_broken(checks.account)) return violation;
   if (auto why = untrue_counter(seen_, step_)) return broken(Invariant::answer, *std::move(why));
   if (step_.purged != 0) step_.expected.coalescings = seen_.stats.coalescings;
   if (seen_.has_stats && seen_.cost != nullptr)
@@ -549,12 +538,12 @@ std::optional<Violation> Executor::check() {
 std::optional<Violation> Executor::check_state(bool in_full) {
   if (in_full) {
     look_at_layout();
-    if (auto violation = first_broken(checks_of_layout)) return violation;
+    if (auto violation = first_broken(checks.layout)) return violation;
   }
-  if (auto violation = first_broken(checks_of_count)) return violation;
+  if (auto violation = first_broken(checks.count)) return violation;
   if (in_full) {
     look_at_tree();
-    return first_broken(checks_of_tree);
+    return first_broken(checks.tree);
   }
   if (features_.inspectable)
     for (const Address begin : step_.touched)
@@ -585,8 +574,8 @@ std::optional<Violation> Executor::check_verify() {
                                                std::string(name(violation->invariant)) + ": " + violation->detail));
 }
 
-std::optional<Violation> Executor::first_broken(std::span<const Check> checks) {
-  for (const Check& check : checks) {
+std::optional<Violation> Executor::first_broken(std::span<const Check> group) {
+  for (const Check& check : group) {
     CheckResult result = check.result(model_, seen_, step_);
     if (result == Checked::no) continue;
     checked(check.invariant);
@@ -609,7 +598,6 @@ void Executor::look_at_counters() {
   expected.busy_areas = model_.areas().size() - expected.lazy_areas;
   expected.nodes_alive = nodes();
   if (step_.failed) ++expected.failures[static_cast<std::size_t>(std::get<Error>(seen_.answer))];
-  step_.gap_index = gap_index_ ? &*gap_index_ : nullptr;
 }
 
 void Executor::look_at_layout() {

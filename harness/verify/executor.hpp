@@ -2,13 +2,12 @@
 //
 // The one executor: every driver feeds it ops, one step at a time.
 //
-// Of a state with many areas the prediction comes from an index of gaps (harness/verify/gap_index.hpp), as the model
-// would walk for longer than all else takes; the model, which goes on following each answer, repeats one prediction in
-// so many.
+// A step predicts the answer on the reference model, asks the subject, lets the model judge and follow the answer,
+// observes what the subject holds, and checks the invariants in their order (invariants.hpp). What a step costs depends
+// on Checking; what it finds is named by the first invariant that is broken.
 //
-// A step predicts the answer on the reference model, asks the subject, lets the model judge and follow, and then checks
-// the invariants in their order. What a step costs depends on Checking; what it finds is named by the first invariant
-// broken.
+// Where there are many areas, the model would take longer to predict than everything else together. Predictions then
+// come from an index of gaps (gap_index.hpp). The model still follows each answer, and repeats a sample of them.
 //
 //     executor = Executor::create(trace.space, make, Checking::every_step)
 //     for each op: (*executor)->step(op)       the violation, if any; the state is undefined from there on
@@ -67,8 +66,7 @@ inline constexpr std::uint64_t visits_affordable = 20'000'000;
 /// How a trace is checked unless it is said how: at every step, where that is affordable.
 [[nodiscard]] Checking checking_of(const Trace& trace);
 
-/// Checks of everything beside those that are due anyway: after each `stride`-th step from the one with index `from`
-/// on.
+/// Additional checks of everything: after each `stride`-th step, from the one with index `from` on.
 struct Closer {
   std::uint64_t from = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t stride = 1;
@@ -136,7 +134,7 @@ class Executor {
   [[nodiscard]] std::uint64_t visible_state() const;
   /// True if the subject shows its tree of free blocks.
   [[nodiscard]] bool sees_tree() const { return features_.inspectable; }
-  /// What the subject says of state that it does not show: that there is none, or a digest of it (subject.hpp).
+  /// What the subject says of state that it does not show: there is none, or it has a digest (subject.hpp).
   [[nodiscard]] bool subject_shows_all() const { return features_.transparent; }
   [[nodiscard]] bool subject_has_digest() const { return features_.digest; }
   /// 0 without one.
@@ -199,8 +197,7 @@ class Executor {
   std::optional<vmap::Violation> skip(Skipped why);
   template <class T>
   void answered(const vmap::Result<T>& result);
-  template <class T>
-  std::optional<vmap::Violation> failed(const vmap::Result<T>& expected, const vmap::Result<T>& actual);
+  [[nodiscard]] bool metadata_failed() const { return metadata_.failures() != failures_before_; }
   std::optional<vmap::Violation> free_busy(Address begin);
   std::optional<vmap::Violation> free_busy_lazily(Address begin);
   std::optional<vmap::Violation> refuse(const vmap::Result<Range>& actual);
@@ -229,7 +226,7 @@ class Executor {
   std::optional<vmap::Violation> check_state(bool in_full);
   std::optional<vmap::Violation> check_near(Address begin);
   std::optional<vmap::Violation> check_verify();
-  std::optional<vmap::Violation> first_broken(std::span<const Check> checks);
+  std::optional<vmap::Violation> first_broken(std::span<const Check> group);
   void look_at_counters();
   void look_at_layout();
   void look_at_tree();
@@ -254,15 +251,14 @@ class Executor {
   std::optional<GapIndex> gap_index_;  ///< of the model's gaps, where they are many
   std::uint64_t indexed_ = 0;          ///< predictions from it since the model repeated one
   std::vector<Hook> hooks_;
-  std::vector<std::size_t> hooks_expected_;  ///< calls in this step
-  std::size_t hooks_met_ = 0;
+  std::size_t hooks_met_ = 0;  ///< calls in this step, of the step_.hooks_called that are expected
   std::optional<vmap::Violation> hook_violation_;
   bool started_ = false;
 
   Step step_;
   Observation seen_;
-  std::uint64_t requests_before_ = 0;  ///< of metadata, before the step
-  std::uint64_t failures_before_ = 0;  ///< the same of those that failed
+  std::uint64_t requests_before_ = 0;  ///< for metadata, before the step
+  std::uint64_t failures_before_ = 0;  ///< of those
   std::vector<Range> gaps_;            ///< the model's, when seen_.layout was looked at
   std::uint64_t unchecked_ = 0;        ///< steps since everything was checked
   Coverage coverage_;

@@ -48,14 +48,14 @@ struct Check {
   CheckResult (*result)(const ReferenceModel& model, const Observation& seen, const Step& step);
 };
 
-/// overlap, partition, coalescing: on the layout.
-extern const std::span<const Check> checks_of_layout;
-/// classification: on the number of free blocks.
-extern const std::span<const Check> checks_of_count;
-/// tree, augment, atomicity: on the tree; requires that those of the layout hold.
-extern const std::span<const Check> checks_of_tree;
-/// memory, cost: on what is counted.
-extern const std::span<const Check> checks_of_account;
+/// In the order in which they are made.
+struct Checks {
+  std::span<const Check> layout;   ///< overlap, partition, coalescing
+  std::span<const Check> count;    ///< classification, on the number of free blocks
+  std::span<const Check> tree;     ///< tree, augment, atomicity; requires that those of the layout hold
+  std::span<const Check> account;  ///< memory, cost
+};
+extern const Checks checks;
 
 /// answer: what stats() says is true. The first counter that is not.
 [[nodiscard]] std::optional<std::string> untrue_counter(const Observation& seen, const Step& step);

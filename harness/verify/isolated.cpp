@@ -179,7 +179,7 @@ Limits hurried(Limits limits, FailureKind kind) {
     limits.cpu = std::min(limits.cpu, milliseconds(is_sanitized() ? 100 : 20));
     limits.asleep = std::min(limits.asleep, milliseconds(25));
   }
-  // AddressSanitizer holds back what was given back, and has shadows besides.
+  // AddressSanitizer keeps freed memory for a while, and needs memory of its own.
   if (kind == FailureKind::memory_limit && !is_sanitized())
     limits.memory = std::min(limits.memory, std::size_t{48} << 20);
   return limits;
@@ -188,7 +188,7 @@ Limits hurried(Limits limits, FailureKind kind) {
 std::optional<Hit> first_failing(std::uint64_t count, const std::function<Trace(std::uint64_t)>& candidate,
                                  const std::function<bool(const Failure&)>& wanted, const SubjectFactory& make,
                                  const IsolatedOptions& options) {
-  // What fails otherwise where the checks are amortized may, at the right step, be what is wanted.
+  // Amortized checking may give a failure another name than it has at the step that broke something.
   const auto how = [&](const Trace& trace) { return options.checking.value_or(checking_of(trace)); };
   const auto may_be_wanted = [&](const Failure& failure, const Trace& trace) {
     return wanted(failure) || (!options.checking && how(trace) == Checking::amortized);
@@ -216,13 +216,13 @@ std::optional<Hit> first_failing(std::uint64_t count, const std::function<Trace(
     walk_options.first = walked.items + 1;
     Trace trace = candidate(walked.items);
     if (walked.death && walked.death->kind == FailureKind::hang) {
-      // Nothing is more expensive than to wait for one again.
+      // To wait for it once more would cost more than all else.
       Failure failure = failure_of(*walked.death, trace);
       if (!wanted(failure)) continue;
       cut_behind(trace, failure);
       return Hit{walked.items, std::move(trace), std::move(failure)};
     }
-    // Alone: what others have done to that child may have been the reason.
+    // In a child of its own: what other candidates did to the first one may have been the reason.
     IsolatedOptions alone = options;
     alone.checking = how(trace);
     auto again = run_isolated(trace, make, alone);

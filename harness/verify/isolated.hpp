@@ -29,21 +29,21 @@ namespace vmapcheck {
 [[nodiscard]] Failure failure_of(const vmap::Violation& violation, std::size_t step, const Trace& trace);
 
 struct IsolatedOptions {
-  /// None: as checking_of() has it; where that is amortized, the step of a failure is found by named().
+  /// None: checking_of() decides; where it says amortized, the step of a failure is found by named().
   std::optional<Checking> checking{};
   Limits limits{};
   std::function<bool()> keep_going{};  ///< false ends the run, which then has found nothing
-  /// Called as often as that, with the step at which the run is.
+  /// Called whenever keep_going is asked, with the step at which the run is.
   std::function<void(std::uint64_t step)> on_progress{};
-  /// Of many candidates: called in the child before each. What it returns is asked before each step; false ends the
-  /// candidate, which then does not fail.
+  /// first_failing() calls it in the child before each candidate. What it returns is asked before each step; false ends
+  /// the candidate, which then does not fail.
   std::function<std::function<bool()>()> share{};
 };
 
-/// A run that failed under amortized checking may have broken something some steps before. `again` runs the same trace
-/// with closer checks around there, each time fewer steps apart until they are at every one; never more checks than
-/// are affordable. What fails then is named as it is where all is checked at every step; what does not fail again stays
-/// what it was. `position` is where the first run came to.
+/// Where a run failed under amortized checking, something may have been broken some steps before. `again` runs the same
+/// trace with additional checks around there, which come closer from run to run until they are made at every step, but
+/// are never more than are affordable. What fails then has the name that it has where everything is checked at every
+/// step; what does not fail again stays what it was. `position` is where the first run came to.
 [[nodiscard]] Failure named(
     Failure failure, Position position,
     const std::function<std::optional<Failure>(const Closer& closer, Position& position)>& again,
@@ -54,8 +54,8 @@ struct IsolatedOptions {
                                                                               const SubjectFactory& make,
                                                                               const IsolatedOptions& options = {});
 
-/// Limits for candidates, which are many and short, where what is looked for is a failure of this kind: an op of theirs
-/// takes microseconds and little memory. What is taken in the end should run again with all that it may use up.
+/// Limits for many short candidates, of which one is looked for that fails in this way: their ops take microseconds and
+/// little memory. The one that is found should run again with `limits` themselves.
 [[nodiscard]] Limits hurried(Limits limits, FailureKind kind);
 
 /// A trace of a list that failed.
@@ -65,19 +65,19 @@ struct Hit {
   Failure failure;
 };
 
-/// The first of `count` traces whose failure `wanted` accepts: it failed so in a run of its own, too, after it did in a
-/// child that had run others before (but for hangs, which cost too much time). `candidate(i)` is called in the child,
-/// and again here for the one that is returned. A candidate whose space has a defect is passed by. Cost: one child, and
-/// one more for each candidate that dies or hits.
+/// The first of `count` traces whose failure `wanted` accepts. Candidates run one after the other in one child; what
+/// fails there runs again in a child of its own, and counts only if it fails there too (but for hangs, which cost too
+/// much time). `candidate(i)` is called in the child, and again here for the one that is returned. A candidate whose
+/// space has a defect is passed by. Cost: one child, and one more for each candidate that dies or hits.
 [[nodiscard]] std::optional<Hit> first_failing(std::uint64_t count,
                                                const std::function<Trace(std::uint64_t)>& candidate,
                                                const std::function<bool(const Failure&)>& wanted,
                                                const SubjectFactory& make, const IsolatedOptions& options = {});
 
-/// Ends a trace with the op that failed. Where the failure showed only at the end, every op may matter.
+/// Ends a trace with the op that failed. A trace whose failure showed only at the end stays whole: every op may matter.
 void cut_behind(Trace& trace, const Failure& failure);
 
-// The failures that children report, as bytes: what is a violation comes back as it was.
+// How a child reports a failure: as bytes. A violation comes back as it was.
 [[nodiscard]] std::string pack(const std::optional<Failure>& failure);
 [[nodiscard]] std::optional<Failure> unpack(const std::string& bytes, const Trace& trace);
 

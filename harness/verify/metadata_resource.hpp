@@ -27,7 +27,7 @@ class MetadataResource final : public std::pmr::memory_resource {
   explicit MetadataResource(std::pmr::memory_resource* source = nullptr)
       : source_(source != nullptr ? source : std::pmr::new_delete_resource()) {}
 
-  /// The counts, to be put back by restore() once the memory is what it was, too.
+  /// The counts. Who puts the memory back to what it was puts them back with restore().
   [[nodiscard]] const Counts& counts() const { return counts_; }
   void restore(const Counts& counts) { counts_ = counts; }
 
@@ -38,7 +38,7 @@ class MetadataResource final : public std::pmr::memory_resource {
     if (request >= counts_.requests) counts_.armed.push_back(request);  // else it lies beyond all requests
   }
 
-  /// How many requests from here each failure lies that is still to come, in the order in which they were armed.
+  /// Of each failure that is still to come: how many requests from here. In the order in which they were armed.
   [[nodiscard]] std::vector<std::uint64_t> armed() const {
     std::vector<std::uint64_t> countdowns;
     for (const std::uint64_t request : counts_.armed) countdowns.push_back(request - counts_.requests);

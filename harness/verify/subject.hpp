@@ -19,8 +19,8 @@
 //     std::uint64_t digest() const        of what else decides: equal only where that is equal
 //
 // With one of the last two, a state that `explore` has met before is known to be the same one, and it can prove
-// something. Without, a subject may always hold more than is seen. Both are tried on a sample, and convicted where they
-// are not so.
+// something. Without, a subject may always hold more than is seen. Both claims are tried on a sample; a false one is a
+// violation.
 //
 // This is all that a subject needs (this one says no to everything, and promises no more):
 //
@@ -168,10 +168,10 @@ class AnySubject {
   virtual void stats(vmap::Stats& stats) const = 0;
   /// What it may cost, by what stats() counts; null: anything. Lives as long as the subject.
   [[nodiscard]] virtual const CostBound* cost() const { return nullptr; }
-  /// Where all of its state lies, besides what it has in its metadata resource: bytes that may be copied away and back.
-  /// Empty where that cannot be said.
+  /// Bytes that may be copied away and back: all of its state, but for what lies in its metadata resource. Empty where
+  /// its state lies elsewhere, too.
   [[nodiscard]] virtual std::span<std::byte> memory() { return {}; }
-  /// Of the state that decides what the subject does and that it does not show.
+  /// Of the state that the subject does not show and that decides what it does.
   [[nodiscard]] virtual std::uint64_t digest() const { return 0; }
   /// What the subject's own check says; nullopt without one.
   [[nodiscard]] virtual std::optional<vmap::Violation> verify() const = 0;

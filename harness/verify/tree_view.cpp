@@ -63,7 +63,8 @@ auto TreeChecker::walk(const SeenNode& node, const SeenNode& parent, int depth) 
   return {left.black_height + (node.red ? 0 : 1), size_max};
 }
 
-/// A value that was the node's before the operation, too, was missed by propagation; a changed one is wrong in itself.
+/// A node that still has its value from before the operation was missed by propagation; a changed value is wrong in
+/// itself.
 void TreeChecker::broken_augment(const SeenNode& node, Size expected) {
   if (finding_.augment) return;
   const Size actual = node.subtree_max_size;
@@ -101,7 +102,7 @@ TreeFinding TreeChecker::check_near(const AnyTree& tree, vmap::Address address, 
   if ((below != nullptr && below->next != at_above) || (above != nullptr && above->previous != at_below))
     broken(finding_.tree, below != nullptr ? *below : *above, "the list does not thread the order of the tree here");
 
-  // Upwards: each node, and beside the path its other child with children.
+  // Upwards: each node on the path, and its other child with the children of that.
   int black_height = 0;
   static constexpr SeenNode nothing{};
   const SeenNode* on_path = &nothing;

@@ -4,12 +4,12 @@
 // and recomputed here. Nothing that the subject says of itself (its counters, its own verify()) is believed.
 //
 // TreeChecker has two forms. check_all() visits every node. check_near() visits the path to one address and the two
-// levels beside it: invariants 6 and 7 are local, and an operation changes nodes only along the path to where it works,
-// their children (recolouring, rotation) and grandchildren (a rotation's inner subtree); so it sees at O(log n) cost
-// nearly all that one operation can break, and the driver that uses it calls check_all() every so often.
+// levels beside it. Both invariants are local, and an operation changes only nodes on the path to where it works, their
+// children (recolouring, rotation) and grandchildren (a rotation's inner subtree). So at a cost of O(log n) it sees
+// nearly all that one operation can break; who uses it calls check_all() every so often.
 //
-// Of the checks only read_node() is compiled with the subject, and with its counters and sanitizers: a node of the
-// subject is read there, once, and judged here.
+// Only read_node() is compiled together with the subject, and so with the subject's counters and sanitizers. It reads
+// each node once; what is read is judged by code without them.
 #pragma once
 
 #include <array>
@@ -67,7 +67,8 @@ struct Near {
   std::optional<Range> after;         ///< the first that begins above it
 };
 
-/// What a node of a tree says of itself. Trivial, for a path of them is not cleared before it is filled.
+/// What a node of a tree says of itself. Without initializers, so that an array of them costs nothing until it is
+/// filled.
 struct SeenNode {
   const void* at;  ///< null: there is none, and nothing else is said
   const void* left;
