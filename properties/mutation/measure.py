@@ -266,7 +266,7 @@ def summary_of(options, results, seconds):
 
 def print_summary(options, summary, results):
     found = [f"{summary[of][0]} of {summary[of][1]} of the {of}" for of in ("catalogue", "sample") if summary[of][1]]
-    print(f"\nfound: {', '.join(found)}, in {summary['seconds']:.0f} s\n")
+    print(f"\nfound: {', '.join(found) or 'none, for none was run'}, in {summary['seconds']:.0f} s\n")
     print(f"{'driver':<12}{'ran on':>8}{'found':>8}{'only it':>9}{'ops, median':>13}{'ops, most':>11}{'trace, median':>15}")
     for name, row in summary["drivers"].items():
         number = lambda value: "-" if value is None else f"{value}"
