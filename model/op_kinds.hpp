@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is said once for each kind of op. A kind that was forgotten does not compile: there is no case for "all others".
+// What is said once for each kind of op. A kind that has to be thought of and was forgotten does not compile.
 #pragma once
 
 #include <array>
@@ -30,22 +30,20 @@ template <class Value, class Of>
   }(static_cast<Op*>(nullptr));
 }
 
-/// What an op does to an area that it names.
+/// Whether an op frees the area that it names, by a label or an address.
 enum class Frees : std::uint8_t { nothing, at_once, lazily };
 /// By Op::index().
 inline constexpr auto kind_frees = kind_table<Frees>(Overloaded{
-    [](OpKind<Alloc>) { return Frees::nothing; },
-    [](OpKind<AllocAt>) { return Frees::nothing; },
-    [](OpKind<Congruent>) { return Frees::nothing; },
     [](OpKind<Free>) { return Frees::at_once; },
     [](OpKind<FreeAt>) { return Frees::at_once; },
     [](OpKind<FreeLazily>) { return Frees::lazily; },
     [](OpKind<FreeLazilyAt>) { return Frees::lazily; },
-    [](OpKind<Purge>) { return Frees::nothing; },
     [](OpKind<Find>) { return Frees::nothing; },
     [](OpKind<OnExhaustion>) { return Frees::nothing; },
-    [](OpKind<FailMetadata>) { return Frees::nothing; },
-});
+    []<class T>(OpKind<T>)
+      requires(!has_field<T>(Meaning::label_used) && !has_field<T>(Meaning::address))
+    { return Frees::nothing; },
+    });
 
 /// Whether an op of that kind, Op::index(), can end with that error. What allocates can be refused. What frees at an
 /// address can find nothing there; where it frees by a label that is not live, it is skipped.
