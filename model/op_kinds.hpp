@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is said once for each kind of op. A kind that was forgotten does not compile: there is no case for "all others".
+// What is said once for each kind of op. A kind that has to be thought of and was forgotten does not compile.
 #pragma once
 
 #include <array>

@@ -430,7 +430,7 @@ struct FailsSlowly : TwoWays {
 };
 
 TEST(Minimize, SaysNothingOfCandidatesThatTookMoreThanTheirShare) {
-  constexpr milliseconds time{1'000'000'000};
+  static constexpr milliseconds time{1'000'000'000};
   const SharedArray<std::uint64_t> clock(1);
   const SubjectFactory make =
       factory([&clock](const SubjectConfig& config) { return FailsSlowly(config.space, time, clock[0]); });

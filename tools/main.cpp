@@ -32,6 +32,7 @@ struct CheckoutCommand {
 constexpr CheckoutCommand commands_of_the_checkout[] = {
     {"test", "Run everything that CI runs"},
     {"mutants", "Which driver finds which fault of a catalogue"},
+    {"mutation", "Which small changes of the allocator are noticed"},
     {"coverage", "How much of the allocator corpus and properties execute"},
 };
 

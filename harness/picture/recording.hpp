@@ -2,8 +2,8 @@
 //
 // A run of a trace, recorded step by step for pictures.
 //
-// What happens goes to a sink, piece by piece, as soon as it is known; so that what came before a crash makes a
-// picture, too. First comes Begun, then Answered and Held for each step, at last Ended. The answer of a step is told
+// What happens goes to a sink, piece by piece, as soon as it is known, so that a run that crashes makes pictures of all
+// that came before. First comes Begun, then Answered and Held for each step, at last Ended. The answer of a step comes
 // before the state that it left, because listing the state of a broken subject may be what crashes.
 //
 //     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
@@ -27,7 +27,7 @@ namespace vmapcheck {
 
 struct RecordOptions {
   std::size_t from = 0;                                      ///< the first step that is recorded
-  std::size_t to = std::numeric_limits<std::size_t>::max();  ///< and the last; all others are performed, but not told
+  std::size_t to = std::numeric_limits<std::size_t>::max();  ///< and the last; the others are performed all the same
   std::size_t run_to = std::numeric_limits<std::size_t>::max();  ///< the last step that is performed
   std::optional<Checking> checking{};                            ///< none: as checking_of() has it
   std::size_t items_max = 20'000;                                ///< of each list of a snapshot
@@ -44,13 +44,13 @@ struct Answered {
   Answer answer;  ///< Nothing, if it was not asked because of the violation
   std::optional<vmap::Violation> violation;
 };
-/// What the step before left.
+/// The state after the step.
 struct Held {
   std::size_t step = 0;
   Snapshot after;
 };
-/// The last piece: of the whole run, whatever part of it was recorded. A run that ends before the end of the trace is
-/// not checked there.
+/// The last piece. It speaks of the whole run, whatever part of it was recorded. A run that stops before the end of the
+/// trace has no check there.
 struct Ended {
   std::size_t steps = 0;  ///< performed; the last may have broken an invariant
   std::optional<vmap::Violation> violation;

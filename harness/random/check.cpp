@@ -19,7 +19,7 @@
 namespace vmapcheck {
 namespace {
 
-/// Its own numbers for every case.
+/// Each case has random numbers of its own.
 Random random_of(std::uint64_t seed, std::uint64_t case_index) {
   // Unlike a plain sum or xor, case a of seed b is not case b of seed a.
   return Random(Random(seed).next() ^ Random(~case_index).next());
@@ -228,7 +228,7 @@ std::expected<CheckReport, std::string> check(const SubjectFactory& make, const 
     one.trace = parse_trace(std::string_view(*walked.answer).substr(1, end - 1)).value();
     one.failure = *unpack(walked.answer->substr(end + 1), one.trace);
   }
-  // A full check names the step; the amortized one may have come a few steps later.
+  // Checking at every step names the step; amortized checking may have noticed it some steps later.
   try {
     const auto again = run_isolated(one.trace, make, {.limits = options.limits, .keep_going = {}});
     one.reproduced = again && *again;

@@ -24,7 +24,7 @@
 
 namespace vmapcheck {
 
-/// Of runs that are not told another.
+/// The seed of a run that is not given one.
 inline constexpr std::uint64_t seed_default = 20240229;
 
 /// A state with fewer is small: it has no tree to speak of.
@@ -55,8 +55,8 @@ struct CheckReport {
   std::uint64_t live = 0;                ///< areas that a label names, lately: of a soak (soak.hpp)
   bool complete = false;                 ///< every case was run to its end
   bool interrupted = false;              ///< on_progress() ended it
-  /// The first failing case, up to the op that failed; the failure is that of checking at every step, where that shows
-  /// it, too.
+  /// The first failing case, up to the op that failed. The failure is named as by checking at every step, if that also
+  /// finds it.
   struct Found {
     std::uint64_t case_index = 0;
     Trace trace;
@@ -69,9 +69,9 @@ struct CheckReport {
 /// The trace of one case, for a subject that answers like the model.
 [[nodiscard]] Trace generate_trace(std::uint64_t seed, std::uint64_t case_index, std::uint64_t ops);
 
-/// Fewer than one in twenty spaces had a subject: nothing was checked that is worth the name.
+/// Whether a subject could be made in fewer than one of twenty spaces, so that hardly anything was checked.
 [[nodiscard]] constexpr bool is_nearly_none(std::uint64_t made, std::uint64_t refused) { return made * 19 < refused; }
-/// So many refusals are waited for before that ends a run.
+/// A run ends for that reason after so many refusals, not before.
 inline constexpr std::uint64_t refusals_min = 100;
 
 /// Runs cases until one fails, or all are run, or the time is over. A case in whose space the subject cannot be made is

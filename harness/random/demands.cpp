@@ -30,7 +30,7 @@ std::uint64_t sum(const std::array<std::uint64_t, n>& counts) {
 /// A number of a run; counts have fewer than 53 bits.
 using Number = std::function<double(const CheckReport&)>;
 
-/// Of the coverage.
+/// A number that the coverage has.
 template <class Count>
 Number count(Count count) {
   return [count](const CheckReport& report) { return static_cast<double>(count(report.coverage)); };
@@ -128,7 +128,7 @@ void Metrics::add_outcomes() {
       count([](const Coverage& c) { return c.faults_fired; }));
 }
 
-/// A percentage of a case is one of its family: links, erasures, steps of repair after an erasure.
+/// The whole of which a case is a part is its family: links, erasures, steps of repair after an erasure.
 void Metrics::add_tree_cases() {
   const auto family = [](std::size_t i) {
     const std::string_view name = vmap::tree_case_names[i];

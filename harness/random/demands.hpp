@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Demanded coverage: what a run must have exercised, lest its silence says nothing.
+// Demanded coverage: what a run must have exercised if its silence is to mean something.
 //
 //     const auto demand = parse_demand("fit.no_edge>=1%");   // or an error that says what is wrong with it
 //     const CheckReport report;                              // of a run
 //     if (demand && !reached(*demand, report).met) std::puts("missed");
 //
 // A demand is NAME OP NUMBER: a metric, one of >= > <= < ==, and a count (300, 2.5, 10k, 1m) or a percentage of what
-// the metric is a part of, which metrics() says. Of nothing there is no percentage: such a demand is missed, and so is
-// one for the mean or the maximum of what the run has not measured.
+// the metric is a part of, which metrics() says. A percentage of nothing is missed, and so is a demand for the mean or
+// the maximum of what the run has not measured.
 #pragma once
 
 #include <cstdint>

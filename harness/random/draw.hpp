@@ -185,7 +185,7 @@ class Generator {
     if (live <= shape_.live_min.value_or(shape_.live_max / 2)) filling_ = true;
     Op op = draw_op(choices_, shape_, {executor.model(), executor.live(), label_next_, filling_});
     if (bound_label(op) != nullptr) ++label_next_;
-    // Every hook is called for ever, spent or not: a long case would do nothing else.
+    // Each hook is called at every exhaustion, spent or not: with many a long case would do nothing else.
     if (std::holds_alternative<OnExhaustion>(op) && ++hooks_ == hooks_max) shape_.weights[op.index()] = 0;
     return op;
   }
@@ -322,7 +322,7 @@ Range Grammar<C>::placement() {
   }
 }
 
-/// Of an area, beside its begin or end; or anywhere, also outside the space.
+/// Beside the begin or the end of an area; or anywhere, also outside the space.
 template <Choices C>
 Address Grammar<C>::address() {
   const Range space = space_.range;

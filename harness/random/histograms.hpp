@@ -43,8 +43,8 @@ struct Histograms {
   Histogram free_blocks;    ///< after each op
   Histogram tree_depth;     ///< of the free blocks, whenever the whole state was checked; only of a tree that is seen
   Histogram nodes_visited;  ///< by each op; only of a subject that counts them
-  /// Of every answer, and of the whole visible state whenever it was checked, in their order: equal runs have equal
-  /// hashes, with every compiler.
+  /// A hash of every answer, and of the whole visible state whenever it was checked, in their order. Equal runs have
+  /// equal hashes, with every compiler.
   std::uint64_t states_hash = 0;
 };
 

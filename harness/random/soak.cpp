@@ -24,7 +24,7 @@ namespace {
 
 // ---- The ops
 
-/// Room for a quarter more than what is to live, so that holes of all sizes form.
+/// There is room for a quarter more than what is to live, so that holes of all sizes form.
 Shape soak_shape(std::uint32_t live) {
   Shape shape;
   shape.live_max = live;
@@ -42,8 +42,8 @@ Shape soak_shape(std::uint32_t live) {
 }
 
 /// Caps requests that would spoil a large state. An area that takes a good part of the space would stay for as long as
-/// a million others; an alignment far above all sizes makes every search, also ours, visit nearly every gap in vain.
-/// Small states can afford both; a large state gets them seldom.
+/// a million others. An alignment far above all sizes makes every search, also ours, visit nearly every gap in vain: a
+/// large state gets one seldom.
 class RequestCap {
  public:
   RequestCap(Random& random, const Shape& shape) : random_(random), shape_(shape) {}
@@ -136,7 +136,7 @@ class Tape {
   std::uint32_t base_ = 0;        ///< the first label that the tape binds
 };
 
-/// For two states' worth of text: a line is at most 64 bytes.
+/// Enough for the text of two states, whose lines have at most 64 bytes.
 std::size_t tape_bytes(std::uint32_t live) { return (std::size_t{1} << 22) + std::size_t{live} * 192; }
 
 // ---- From the tape to a trace

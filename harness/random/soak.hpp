@@ -2,9 +2,9 @@
 //
 // One long case on a large state: the driver behind `vmapcheck check --live N`.
 //
-// It fills a space until N areas live, then keeps about as many, with the ops of the grammar (draw.hpp) but for what
-// would make nearly every op visit nearly every gap, or end the run: see RequestCap in soak.cpp. The executor checks
-// each answer by an index of gaps that shares nothing with a tree, the reference model repeats some of them, the
+// It fills a space until N areas live, then keeps about as many, with the ops of the grammar (draw.hpp). Requests that
+// would make nearly every op visit nearly every gap, or end the run, are capped (RequestCap in soak.cpp). The executor
+// checks each answer by an index of gaps that shares nothing with a tree, the reference model repeats some of them, the
 // surroundings of what was touched are checked at each step, and the whole state so often that it costs each step the
 // visit of two nodes.
 //

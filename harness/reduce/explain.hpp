@@ -4,8 +4,8 @@
 //
 // Each op is left out, and each argument is replaced by others, one at a time; what the trace then does says whether it
 // matters. The values tried are those nearby, the powers of two, and the ends of what is possible: up to some twenty
-// for each argument. Where all from some value up fail and all below pass, or the other way round, that threshold is
-// found by bisection.
+// for each argument. If all values from some threshold up fail and all below pass, or the other way round, it is found
+// by bisection.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,7 @@ namespace vmapcheck {
 /// What a changed trace does.
 enum class Effect : std::uint8_t { same, passes, other };
 
-/// Where what an argument does changes.
+/// The value of an argument at which the effect changes.
 struct Threshold {
   std::string value;        ///< the last with which the trace fails in the same way
   bool up = true;           ///< it does so with what is above
@@ -63,9 +63,9 @@ struct Explanation {
 struct ExplainOptions {
   Limits limits{};
   Kept kept = Kept::signature;  ///< what failures must have in common to be the same
-  /// When this has passed, what was not tried is left out, of the first ops before the last.
+  /// When this has passed, what was not tried is left out. The last ops are tried first.
   std::chrono::nanoseconds time = std::chrono::seconds(10);
-  std::function<bool()> keep_going{};  ///< false ends it early, too
+  std::function<bool()> keep_going{};  ///< false also ends it early
 };
 
 /// Requires that `trace` fails with this subject as `failure` says. A long trace is explained by its last ops.

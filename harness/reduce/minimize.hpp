@@ -3,8 +3,8 @@
 // The smallest trace that still fails in the same way.
 //
 //   1. Delete: of a long trace all but the last ops and what they use, if that is enough; then runs of ops, halves
-//      first, down to single ones. Every subsequence of a trace is a trace (model/op.hpp), so deletion needs no repair. Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input"
-//      (2002).
+//      first, down to single ones. Every subsequence of a trace is a trace (model/op.hpp), so deletion needs no repair.
+//      Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (2002).
 //   2. Make placements concrete, and delete again: an area that stays where it was needs no others to get there.
 //   3. Simplify: all single moves of simplify.hpp, the best first; and bisect each number, alone and with those linked
 //      to it (numbers.hpp); until neither finds a simpler one.
@@ -14,9 +14,9 @@
 // taken was run again in a child of its own. Deterministic for a seed; where time did not run out, minimizing the
 // result again changes nothing, but for a long one whose signature moves (fall_back).
 //
-// The signature is kept (failure.hpp), unless it moves: where the best trace does not always fail in the same way, or a
-// long one gets no shorter since what is tried fails in other ways. Then the same kind of failure will do, and then
-// any, if that makes the trace shorter (the long one half as long); `kept` says which.
+// The signature is kept (failure.hpp) unless it moves: the best trace does not always fail in the same way, or it is
+// long and gets no shorter since what is tried fails in other ways. Then the same kind of failure will do if that makes
+// the trace shorter (a long one half as long), and then any failure; `kept` says which.
 //
 //     const SubjectFactory make = model_subject();
 //     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
@@ -44,7 +44,7 @@ namespace vmapcheck {
 enum class Minimality : std::uint8_t {
   proved,          ///< all shorter sequences were run
   proved_visible,  ///< all that lead through states that look different were run
-  time_is_up,      ///< or the caller ended it: a longer run may find a shorter one
+  time_is_up,      ///< or the caller ended it, or a candidate took too long: a longer run may find a shorter one
   too_many,        ///< there are more than are looked at; no single op can be spared
 };
 
@@ -63,7 +63,7 @@ struct MinimizeOptions {
   std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
   Kept keep = Kept::signature;  ///< of the first failure
   bool fall_back = true;        ///< keep less where the signature moves
-  bool search = true;           ///< below the length, too; else only what simplification reaches
+  bool search = true;           ///< also below the length; else only what simplification reaches
   /// Sequences that are looked at breadth first, at most, before the search gives up.
   std::uint64_t sequences_max = 200'000;
   /// If there are no more than this, all are run, also those after which the subject looks the same.
@@ -80,8 +80,8 @@ struct Minimized {
   std::uint64_t states = 0;      ///< that were visited breadth first, below the length
   std::uint64_t sequences = 0;   ///< that were run for that
   std::size_t granules = 0;      ///< of the space that was searched
-  std::uint64_t candidates = 0;  ///< traces that were run before that search
-  /// With the next smaller value, no number of the trace lets it fail so: each was tried.
+  std::uint64_t candidates = 0;  ///< traces that were run, if only in part, before that search
+  /// Each number, and each group of linked ones, was tried with the next smaller value: the trace did not fail so.
   bool numbers_smallest = false;
   Kept kept = Kept::signature;  ///< of the first failure
   std::chrono::nanoseconds elapsed{};

@@ -63,7 +63,7 @@ struct SearchOptions {
   IsolatedOptions run{};
 };
 
-/// A shorter trace that fails so, from random sequences of fewer ops than `length`; deterministic in the seed.
+/// A trace that fails as wanted, from random sequences of fewer ops than `length`. Deterministic in the seed.
 [[nodiscard]] std::optional<Hit> search_randomly(const Vocabulary& vocabulary, std::size_t length,
                                                  const std::function<bool(const Failure&)>& wanted,
                                                  const SubjectFactory& make, const SearchOptions& options);

@@ -200,7 +200,7 @@ void Moves::simpler_arguments(std::size_t i) {
       trace_.ops[i]);
 }
 
-/// Another kind of op that does nearly the same.
+/// Another kind of op that does nearly the same, for those that have one.
 void Moves::simpler_kinds(std::size_t i) {
   std::visit(
       Overloaded{[&](const Alloc& op) {
@@ -217,8 +217,7 @@ void Moves::simpler_kinds(std::size_t i) {
                    name_by_label(i, FreeAt{op.address});
                    replace(i, FreeAt{op.address});
                  },
-                 [](const Free&) {}, [](const Purge&) {}, [](const Find&) {}, [](const OnExhaustion&) {},
-                 [](const FailMetadata&) {}},
+                 [](const auto&) {}},  // it has none
       trace_.ops[i]);
 }
 

@@ -5,9 +5,9 @@
 //
 // To add another move: write a member function of Moves in simplify.cpp that calls add() with each trace that it makes,
 // and call it in all(). What is not simpler is dropped there, and the rest is sorted, so that a move neither has to ask
-// whether it helps nor where it stands among the others. Of a new kind of op simpler_kinds() asks what is simpler than
-// it, of a field of a new meaning simpler_arguments(): they do not compile without. Numbers that are bisected are
-// numbers.hpp's.
+// whether it helps nor where it stands among the others. What is simpler than a new kind of op, if anything is, stands
+// in simpler_kinds(). A field of a new meaning does not compile until simpler_arguments() knows it. Numbers are
+// bisected by the dials of numbers.hpp.
 #pragma once
 
 #include <algorithm>
