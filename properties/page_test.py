@@ -38,14 +38,11 @@ def main():
     if not arguments.chromium or not arguments.chromedriver:
         print("skipped: no Chromium with its driver (Debian: chromium chromium-driver)")
         return SKIPPED
-    checks = Checks()
-    with tempfile.TemporaryDirectory() as scratch:
-        pages = Pages(arguments.vmapcheck, pathlib.Path(scratch))
-        with Browser(arguments, pathlib.Path(scratch)) as browser:
-            checks.browser, checks.pictures = browser, arguments.screenshots
-            for look in (of_a_trace_that_passes, of_a_wrong_answer, of_a_wrong_node, of_an_overlap, of_a_death,
-                         of_hostile_text, of_a_subject_that_shows_nothing, of_an_empty_trace, of_5000_ops, of_a_part):
-                look(checks, pages)
+    with tempfile.TemporaryDirectory() as scratch, Browser(arguments, scratch) as browser:
+        checks = Checks(browser, pathlib.Path(arguments.vmapcheck).resolve(), pathlib.Path(scratch), arguments.screenshots)
+        for look in (of_a_trace_that_passes, of_a_wrong_answer, of_a_wrong_node, of_an_overlap, of_a_death, of_hostile_text,
+                     of_a_subject_that_shows_nothing, of_an_empty_trace, of_5000_ops, of_a_part):
+            look(checks)
     print(f"page_test: {checks.count} checks, {checks.failed} failed")
     return 0 if checks.failed == 0 else 1
 
@@ -53,8 +50,8 @@ def main():
 # ---- The pages -------------------------------------------------------------------------------------------------------
 
 
-def of_a_trace_that_passes(checks, pages):
-    page = checks.open(pages.write("passes", EVERY_OP), steps=17, at="step 0")
+def of_a_trace_that_passes(checks):
+    page = checks.open("passes", EVERY_OP, steps=17, at="step 0")
     checks.shows({"#verdict": "✓ ok: 17 steps, no violation", ".badge.fit": "left_edge"})
     checks.that("no failure is shown", not page.shown("#failure"))
     checks.that("no failing step to jump to", not page.shown("#jump"))
@@ -77,9 +74,8 @@ def of_a_trace_that_passes(checks, pages):
     checks.shows({".badge.error": "error"})
 
 
-def of_a_wrong_answer(checks, pages):
-    path = pages.write("answer", FAULT, "--subject", "seed_2019", status=10)
-    page = checks.open(path, steps=3, at="step 2")
+def of_a_wrong_answer(checks):
+    page = checks.open("answer", FAULT, "--subject", "seed_2019", status=10, steps=3, at="step 2")
     checks.shows({"#verdict": "✗ violation of answer at step 2: alloc a2 size=0x1000",
                   "dd.expected": "0x101000..0x102000 full", "dd.actual": "0x103000..0x104000 left_edge"})
     checks.that("the failure is shown", page.shown("#failure"))
@@ -90,9 +86,9 @@ def of_a_wrong_answer(checks, pages):
     checks.that("the failure is shown", page.shown("#failure"))
 
 
-def of_a_wrong_node(checks, pages):
-    path = pages.write("augment", HEADER + TRACES["stale.trace"], "--subject", "canary_augment", status=10)
-    page = checks.open(path, steps=4, at="step 3")
+def of_a_wrong_node(checks):
+    trace = HEADER + TRACES["stale.trace"]
+    page = checks.open("augment", trace, "--subject", "canary_augment", status=10, steps=4, at="step 3")
     checks.that("the invariant", "violation of augment at step 3" in page.text("#failure-title"))
     checks.equal("wrong nodes", page.count("#tree tr.wrong"), 1)
     checks.that("marked", "WRONG: should be " + page.text("dd.expected") in page.text("#tree tr.wrong"))
@@ -102,20 +98,18 @@ def of_a_wrong_node(checks, pages):
     checks.equal("wrong nodes before", page.count("#tree tr.wrong"), 0)
 
 
-def of_an_overlap(checks, pages):
-    path = pages.write("overlap", LEFT_EDGE, "--subject", "canary_overlap", status=10)
-    page = checks.open(path)
+def of_an_overlap(checks):
+    page = checks.open("overlap", LEFT_EDGE, "--subject", "canary_overlap", status=10)
     checks.that("the invariant", "violation of overlap" in page.text("#failure-title"))
     checks.that("marked", page.count(".cell.overlaps") >= 1)
 
 
-def of_a_death(checks, pages):
+def of_a_death(checks):
     """The page is made of what the subject did before it died."""
-    listed = json.loads(subprocess.run([pages.vmapcheck, "subjects", "--json"], capture_output=True, check=True).stdout)
+    listed = json.loads(subprocess.run([checks.vmapcheck, "subjects", "--json"], capture_output=True, check=True).stdout)
     trace = next(one["trace"] for one in listed if one["name"] == "fault_null_root")
     ops = sum(line.split(" ")[0] not in ("vmapcheck-trace", "space", "busy", "") for line in trace.split("\n"))
-    path = pages.write("death", trace, "--subject", "fault_null_root", status=10)
-    page = checks.open(path, steps=ops, at=f"step {ops - 1}")
+    page = checks.open("death", trace, "--subject", "fault_null_root", status=10, steps=ops, at=f"step {ops - 1}")
     checks.that("the verdict", page.text("#verdict").startswith("✗ ") and f"at step {ops - 1}: " in page.text("#verdict"))
     checks.that("the failure is shown", page.shown("#failure"))
     page.press("body", LEFT)
@@ -123,12 +117,11 @@ def of_a_death(checks, pages):
     checks.that("a map before", page.count(".cell") >= 1)
 
 
-def of_hostile_text(checks, pages):
-    path = pages.write("hostile", HOSTILE)
-    source = path.read_text()
+def of_hostile_text(checks):
+    page = checks.open("hostile", HOSTILE, steps=1, at="step 0")
+    source = checks.path.read_text()
     checks.equal("ends of scripts", source.count("</script>"), 2)
     checks.that("no tag of theirs", "<img" not in source and "<!-- x" not in source)
-    page = checks.open(path, steps=1, at="step 0")
     page.run("document.getElementById('comments').open = true")
     comments = page.text("#comments pre")
     for piece in ("</script><img src=x onerror", "<!-- x", "\u2028", "]]>", "&lt;b&gt;", "ünï", "</style>"):
@@ -137,23 +130,22 @@ def of_hostile_text(checks, pages):
     checks.equal("nothing ran", page.run("return window.hostile === undefined"), True)
 
 
-def of_a_subject_that_shows_nothing(checks, pages):
-    page = checks.open(pages.write("model", EVERY_OP, "--subject", "model"), steps=17)
+def of_a_subject_that_shows_nothing(checks):
+    page = checks.open("model", EVERY_OP, "--subject", "model", steps=17)
     checks.that("said", "does not show its tree" in page.text("#tree-note"))
 
 
-def of_an_empty_trace(checks, pages):
-    page = checks.open(pages.write("empty", HEADER + "space 0x0..0x10\n"))
+def of_an_empty_trace(checks):
+    page = checks.open("empty", HEADER + "space 0x0..0x10\n")
     checks.shows({"#of": "the trace has no steps"})
     for key in (RIGHT, END, HOME, "f"):
         page.press("body", key)
     checks.shows({"#op .at": "before step 0"})
 
 
-def of_5000_ops(checks, pages):
-    path = pages.write("long", long_trace(5000))
-    checks.that("below 20 MB", path.stat().st_size < 20_000_000)
-    page = checks.open(path, steps=5000, at="step 0")
+def of_5000_ops(checks):
+    page = checks.open("long", long_trace(5000), steps=5000, at="step 0")
+    checks.that("below 20 MB", checks.path.stat().st_size < 20_000_000)
     state = """const s = stateAt(index);
         return JSON.stringify([s.map.map((i) => [hex(i.begin), hex(i.end), i.kind]), [...s.nodes.values()].sort()])"""
     seen = {}
@@ -172,8 +164,7 @@ def of_5000_ops(checks, pages):
     checks.equal("all nodes", page.count("#tree tbody tr"), nodes)
     checks.fits(page, "with all nodes")
     page.click("#whole")
-    if checks.pictures:
-        take_pictures(page, path, checks.pictures)
+    checks.take_pictures()
     for button in ("#lower", "#lower", "#higher", "#center"):
         page.click(button)
         checks.fits(page, button)
@@ -183,9 +174,8 @@ def of_5000_ops(checks, pages):
     checks.equal("the same state step by step", page.run(state), seen[4999])
 
 
-def of_a_part(checks, pages):
-    path = pages.write("part", EVERY_OP, "--from", "3", "--to", "14")
-    page = checks.open(path, steps=12, at="step 3")
+def of_a_part(checks):
+    page = checks.open("part", EVERY_OP, "--from", "3", "--to", "14", steps=12, at="step 3")
     checks.moves(first=3, last=14)
     page.go(7)
     checks.shows({"#op": "step 7 purge"})
@@ -232,27 +222,16 @@ def long_trace(ops):
     return "\n".join(lines) + "\n"
 
 
-class Pages:
-    def __init__(self, vmapcheck, directory):
-        self.vmapcheck, self.directory = pathlib.Path(vmapcheck).resolve(), directory
-
-    def write(self, name, trace, *options, status=0):
-        (self.directory / f"{name}.trace").write_text(trace)
-        path = self.directory / f"{name}.html"
-        command = [self.vmapcheck, "show", *options, "--html", path.name, f"{name}.trace"]
-        done = subprocess.run(command, cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode != status:
-            sys.exit(f"page_test: {' '.join(map(str, command))}: exit status {done.returncode}\n{done.stdout}")
-        return path
-
-
 # ---- Checks ----------------------------------------------------------------------------------------------------------
 
 
 class Checks:
-    def __init__(self):
+    """What is looked at in pages, which `vmapcheck` writes into a folder; pictures are optional."""
+
+    def __init__(self, browser=None, vmapcheck=None, folder=None, pictures=None):
+        self.browser, self.vmapcheck, self.folder, self.pictures = browser, vmapcheck, folder, pictures
         self.count = self.failed = 0
-        self.page = self.browser = self.pictures = None
+        self.page = self.path = None
 
     def that(self, what, holds, actual=""):
         self.count += 1
@@ -296,41 +275,48 @@ class Checks:
                       ("#steps tbody tr:nth-last-child(2)", last - 1), ("#first", None)])
         self.shows({"#op .at": f"before step {first}"})
 
-    def open(self, path, steps=None, at=None):
-        """What holds for every page."""
-        self.page = path.name
+    def open(self, name, trace, *options, status=0, steps=None, at=None):
+        """Writes the page of a trace, and looks at what holds for every page."""
+        self.page, self.path = f"{name}.html", self.folder / f"{name}.html"
+        (self.folder / f"{name}.trace").write_text(trace)
+        command = [self.vmapcheck, "show", *options, "--html", self.page, f"{name}.trace"]
+        done = subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != status:
+            sys.exit(f"page_test: {' '.join(map(str, command))}: exit status {done.returncode}\n{done.stdout}")
         page = self.browser
         for width in (800, 1600):
             page.resize(width, 1000)
-            page.load(path)
+            page.load(self.path)
             self.fits(page, f"at {width}")
         if steps is not None:
             self.equal("steps", page.run("return Number(document.getElementById('slider').max)"), steps)
         if at is not None:
             self.shows({"#op .at": at})
-        source = path.read_text()
-        self.that("loads nothing", not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", source.split('id="recording"')[0]))
+        source = self.path.read_text().split('id="recording"')[0]
+        self.that("loads nothing", not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", source))
         self.equal("console", page.console(), [])
         self.equal("unnamed controls", page.run(UNNAMED), 0)
-        if self.pictures:
-            take_pictures(page, path, self.pictures)
+        self.take_pictures()
         return page
+
+    def take_pictures(self):
+        if not self.pictures:
+            return
+        self.pictures.mkdir(parents=True, exist_ok=True)
+        for name, width, scheme in (("dark", 1280, "dark"), ("light", 1280, "light"), ("narrow", 800, "light")):
+            self.browser.resize(width, 1200)
+            self.browser.emulate(scheme)
+            self.take_picture("GET", "/screenshot", f"-{name}.png")
+        self.take_picture("POST", "/print", ".pdf", {"background": True})
+        self.browser.resize(1600, 1000)
+
+    def take_picture(self, method, how, ending, options=None):
+        picture = self.browser.send(method, how, options)
+        (self.pictures / f"{self.path.stem}{ending}").write_bytes(base64.b64decode(picture))
 
 
 UNNAMED = """return [...document.querySelectorAll('button, input')].filter((one) =>
   !one.textContent.trim() && !one.getAttribute('aria-label') && !one.labels?.length).length"""
-
-
-def take_pictures(page, path, directory):
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, width, scheme in (("light", 1280, "light"), ("dark", 1280, "dark"), ("narrow", 800, "light")):
-        page.resize(width, 1200)
-        page.emulate(scheme)
-        (directory / f"{path.stem}-{name}.png").write_bytes(base64.b64decode(page.send("GET", "/screenshot")))
-    page.emulate("light")
-    printed = page.send("POST", "/print", {"background": True})
-    (directory / f"{path.stem}.pdf").write_bytes(base64.b64decode(printed))
-    page.resize(1600, 1000)
 
 
 # ---- The browser: WebDriver in plain HTTP ----------------------------------------------------------------------------
@@ -420,7 +406,8 @@ class Browser:
         self.enter("number", "change", step)
 
     def enter(self, control, event, value):
-        self.run(f"const c = document.getElementById('{control}'); c.value = {value}; c.dispatchEvent(new Event('{event}'))")
+        self.run(f"const c = document.getElementById('{control}'); c.value = {value};"
+                 f"c.dispatchEvent(new Event('{event}'))")
         self.settled()
 
     def text(self, selector):
