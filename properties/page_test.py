@@ -15,16 +15,17 @@ import pathlib
 import random
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 
-SKIPPED = 77
+sys.path.append(str(pathlib.Path(__file__).resolve().parent / "cli"))
+from cli import HEADER, SKIPPED, TRACES  # noqa: E402
+
 LEFT, RIGHT, HOME, END, PAGE_UP, PAGE_DOWN = "\ue012", "\ue014", "\ue011", "\ue010", "\ue00e", "\ue00f"
+KEYS = {LEFT: "Left", RIGHT: "Right", HOME: "Home", END: "End", PAGE_UP: "Page Up", PAGE_DOWN: "Page Down"}
 
 
 def main():
@@ -37,21 +38,11 @@ def main():
     if not arguments.chromium or not arguments.chromedriver:
         print("skipped: no Chromium with its driver (Debian: chromium chromium-driver)")
         return SKIPPED
-    checks = Checks()
-    with tempfile.TemporaryDirectory() as scratch:
-        pages = Pages(arguments.vmapcheck, pathlib.Path(scratch))
-        with Browser(arguments, pathlib.Path(scratch)) as browser:
-            checks.browser, checks.pictures = browser, arguments.screenshots
-            of_a_trace_that_passes(checks, pages)
-            of_a_wrong_answer(checks, pages)
-            of_a_wrong_node(checks, pages)
-            of_an_overlap(checks, pages)
-            of_a_death(checks, pages)
-            of_hostile_text(checks, pages)
-            of_a_subject_that_shows_nothing(checks, pages)
-            of_an_empty_trace(checks, pages)
-            of_5000_ops(checks, pages)
-            of_a_part(checks, pages)
+    with tempfile.TemporaryDirectory() as scratch, Browser(arguments, scratch) as browser:
+        checks = Checks(browser, pathlib.Path(arguments.vmapcheck).resolve(), pathlib.Path(scratch), arguments.screenshots)
+        for look in (of_a_trace_that_passes, of_a_wrong_answer, of_a_wrong_node, of_an_overlap, of_a_death, of_hostile_text,
+                     of_a_subject_that_shows_nothing, of_an_empty_trace, of_5000_ops, of_a_part):
+            look(checks)
     print(f"page_test: {checks.count} checks, {checks.failed} failed")
     return 0 if checks.failed == 0 else 1
 
@@ -59,19 +50,16 @@ def main():
 # ---- The pages -------------------------------------------------------------------------------------------------------
 
 
-def of_a_trace_that_passes(checks, pages):
-    page = checks.open(pages.write("passes", EVERY_OP), steps=17, at=0)
-    checks.equal("verdict", page.text("#verdict"), "✓ ok: 17 steps, no violation")
+def of_a_trace_that_passes(checks):
+    page = checks.open("passes", EVERY_OP, steps=17, at="step 0")
+    checks.shows({"#verdict": "✓ ok: 17 steps, no violation", ".badge.fit": "left_edge"})
     checks.that("no failure is shown", not page.shown("#failure"))
     checks.that("no failing step to jump to", not page.shown("#jump"))
-    checks.equal("fit type", page.text(".badge.fit"), "left_edge")
-    page.press("body", "f")
-    checks.equal("f without a failing step", page.step(), 0)
-    moves(checks, page, first=0, last=16)
+    checks.follows([("f", 0)])
+    checks.moves(first=0, last=16)
 
     page.go(2)
-    checks.equal("fit type", page.text(".badge.fit"), "no_edge")
-    checks.equal("the op", page.text("#op"), "step 2 alloc-at a2 0xa000..0xb000")
+    checks.shows({".badge.fit": "no_edge", "#op": "step 2 alloc-at a2 0xa000..0xb000"})
     checks.equal("cells before", page.texts(".cell.faint b"), ["a0", "free", "busy", "a1", "free"])
     checks.equal("cells after", page.texts(".cell:not(.faint) b"), ["a0", "free", "busy", "a1", "free", "a2", "free"])
     checks.equal("what changed", page.texts("#detail .word"), ["changed: no_edge"])
@@ -83,87 +71,45 @@ def of_a_trace_that_passes(checks, pages):
         checks.that(f"the overview with {scale} widths", page.count("#overview rect") >= 8)
         checks.fits(page, f"with {scale} widths")
     page.go(16)
-    checks.equal("an error", page.text(".badge.error"), "error")
+    checks.shows({".badge.error": "error"})
 
 
-def moves(checks, page, first, last):
-    """Slider, buttons, keys, the number and the list of steps all lead to the same."""
-    page.press("body", HOME)
-    checks.equal("Home", page.text("#op .at"), f"before step {first}")
-    page.press("body", RIGHT)
-    checks.equal("Right", page.step(), first)
-    page.press("body", RIGHT)
-    checks.equal("Right", page.step(), first + 1)
-    page.press("body", LEFT)
-    checks.equal("Left", page.step(), first)
-    page.press("body", PAGE_DOWN)
-    checks.equal("Page Down", page.step(), min(last, first + 10))
-    page.press("body", END)
-    checks.equal("End", page.step(), last)
-    page.press("body", RIGHT)
-    checks.equal("Right at the end", page.step(), last)
-    page.press("body", PAGE_UP)
-    checks.equal("Page Up", page.step(), last - 10)
-    page.press("#slider", LEFT)
-    checks.equal("Left on the slider", page.step(), last - 11)
-    page.slide(3)
-    checks.equal("the slider", page.step(), first + 2)
-    page.click("#next")
-    checks.equal("next", page.step(), first + 3)
-    page.click("#previous")
-    checks.equal("previous", page.step(), first + 2)
-    page.click("#last")
-    checks.equal("last", page.step(), last)
-    page.click("#steps tbody tr:nth-last-child(2)")
-    checks.equal("the list of steps", page.step(), last - 1)
-    page.click("#first")
-    checks.equal("first", page.text("#op .at"), f"before step {first}")
-
-
-def of_a_wrong_answer(checks, pages):
-    path = pages.write("answer", FAULT, "--subject", "seed_2019", status=10)
-    page = checks.open(path, steps=3, at=2)
-    checks.equal("verdict", page.text("#verdict"), "✗ violation of answer at step 2: alloc a2 size=0x1000")
+def of_a_wrong_answer(checks):
+    page = checks.open("answer", FAULT, "--subject", "seed_2019", status=10, steps=3, at="step 2")
+    checks.shows({"#verdict": "✗ violation of answer at step 2: alloc a2 size=0x1000",
+                  "dd.expected": "0x101000..0x102000 full", "dd.actual": "0x103000..0x104000 left_edge"})
     checks.that("the failure is shown", page.shown("#failure"))
-    checks.equal("expected", page.text("dd.expected"), "0x101000..0x102000 full")
-    checks.equal("actual", page.text("dd.actual"), "0x103000..0x104000 left_edge")
     checks.equal("rows of the map", page.texts("#detail .title"), ["before", "after: subject", "expected: model"])
     page.press("body", HOME)
     checks.that("no failure before", not page.shown("#failure"))
-    page.press("body", "f")
-    checks.equal("f", page.step(), 2)
-    page.press("body", LEFT)
-    page.click("#jump")
-    checks.equal("the button", page.step(), 2)
+    checks.follows([("f", 2), (LEFT, 1), ("#jump", 2)])
     checks.that("the failure is shown", page.shown("#failure"))
 
 
-def of_a_wrong_node(checks, pages):
-    path = pages.write("augment", STALE, "--subject", "canary_augment", status=10)
-    page = checks.open(path, steps=4, at=3)
+def of_a_wrong_node(checks):
+    trace = HEADER + TRACES["stale.trace"]
+    page = checks.open("augment", trace, "--subject", "canary_augment", status=10, steps=4, at="step 3")
     checks.that("the invariant", "violation of augment at step 3" in page.text("#failure-title"))
     checks.equal("wrong nodes", page.count("#tree tr.wrong"), 1)
     checks.that("marked", "WRONG: should be " + page.text("dd.expected") in page.text("#tree tr.wrong"))
-    checks.equal("its value", page.text("#tree tr.wrong .max"), page.text("dd.actual"))
+    checks.shows({"#tree tr.wrong .max": page.text("dd.actual")})
     checks.that("counted", "1 wrong" in page.text("#tree-note"))
     page.press("body", LEFT)
     checks.equal("wrong nodes before", page.count("#tree tr.wrong"), 0)
 
 
-def of_an_overlap(checks, pages):
-    path = pages.write("overlap", LEFT_EDGE, "--subject", "canary_overlap", status=10)
-    page = checks.open(path)
+def of_an_overlap(checks):
+    page = checks.open("overlap", LEFT_EDGE, "--subject", "canary_overlap", status=10)
     checks.that("the invariant", "violation of overlap" in page.text("#failure-title"))
     checks.that("marked", page.count(".cell.overlaps") >= 1)
 
 
-def of_a_death(checks, pages):
+def of_a_death(checks):
     """The page is made of what the subject did before it died."""
-    listed = json.loads(subprocess.run([pages.vmapcheck, "subjects", "--json"], capture_output=True, check=True).stdout)
+    listed = json.loads(subprocess.run([checks.vmapcheck, "subjects", "--json"], capture_output=True, check=True).stdout)
     trace = next(one["trace"] for one in listed if one["name"] == "fault_null_root")
     ops = sum(line.split(" ")[0] not in ("vmapcheck-trace", "space", "busy", "") for line in trace.split("\n"))
-    path = pages.write("death", trace, "--subject", "fault_null_root", status=10)
-    page = checks.open(path, steps=ops, at=ops - 1)
+    page = checks.open("death", trace, "--subject", "fault_null_root", status=10, steps=ops, at=f"step {ops - 1}")
     checks.that("the verdict", page.text("#verdict").startswith("✗ ") and f"at step {ops - 1}: " in page.text("#verdict"))
     checks.that("the failure is shown", page.shown("#failure"))
     page.press("body", LEFT)
@@ -171,12 +117,11 @@ def of_a_death(checks, pages):
     checks.that("a map before", page.count(".cell") >= 1)
 
 
-def of_hostile_text(checks, pages):
-    path = pages.write("hostile", HOSTILE)
-    source = path.read_text()
+def of_hostile_text(checks):
+    page = checks.open("hostile", HOSTILE, steps=1, at="step 0")
+    source = checks.path.read_text()
     checks.equal("ends of scripts", source.count("</script>"), 2)
     checks.that("no tag of theirs", "<img" not in source and "<!-- x" not in source)
-    page = checks.open(path, steps=1, at=0)
     page.run("document.getElementById('comments').open = true")
     comments = page.text("#comments pre")
     for piece in ("</script><img src=x onerror", "<!-- x", "\u2028", "]]>", "&lt;b&gt;", "ünï", "</style>"):
@@ -185,42 +130,41 @@ def of_hostile_text(checks, pages):
     checks.equal("nothing ran", page.run("return window.hostile === undefined"), True)
 
 
-def of_a_subject_that_shows_nothing(checks, pages):
-    page = checks.open(pages.write("model", EVERY_OP, "--subject", "model"), steps=17)
+def of_a_subject_that_shows_nothing(checks):
+    page = checks.open("model", EVERY_OP, "--subject", "model", steps=17)
     checks.that("said", "does not show its tree" in page.text("#tree-note"))
 
 
-def of_an_empty_trace(checks, pages):
-    page = checks.open(pages.write("empty", "vmapcheck-trace 1\nspace 0x0..0x10\n"))
-    checks.equal("said", page.text("#of"), "the trace has no steps")
+def of_an_empty_trace(checks):
+    page = checks.open("empty", HEADER + "space 0x0..0x10\n")
+    checks.shows({"#of": "the trace has no steps"})
     for key in (RIGHT, END, HOME, "f"):
         page.press("body", key)
-    checks.equal("still", page.text("#op .at"), "before step 0")
+    checks.shows({"#op .at": "before step 0"})
 
 
-def of_5000_ops(checks, pages):
-    path = pages.write("long", long_trace(5000))
-    checks.that("below 20 MB", path.stat().st_size < 20_000_000)
-    page = checks.open(path, steps=5000, at=0)
-    state = "const s = stateAt(index); return JSON.stringify([s.map.map((i) => [hex(i.begin), hex(i.end), i.kind]), [...s.nodes.values()].sort()])"
+def of_5000_ops(checks):
+    page = checks.open("long", long_trace(5000), steps=5000, at="step 0")
+    checks.that("below 20 MB", checks.path.stat().st_size < 20_000_000)
+    state = """const s = stateAt(index);
+        return JSON.stringify([s.map.map((i) => [hex(i.begin), hex(i.end), i.kind]), [...s.nodes.values()].sort()])"""
     seen = {}
     for step in (0, 4999, 2500, 2499, 2500, 17, 4321):
         page.go(step)
-        checks.equal("step", page.step(), step)
+        checks.shows({"#op .at": f"step {step}"})
         found = page.run(state)
         checks.equal("the same state from either side", seen.setdefault(step, found), found)
-    most = page.run("let most = 0; for (let i = 1; i <= lastIndex; ++i) if (stateAt(i).nodes.size > stateAt(most).nodes.size) most = i;"
-                    "return [entries[most].step, stateAt(most).nodes.size]")
-    checks.that("hundreds of nodes", most[1] > 250, f": {most[1]}")
-    page.go(most[0])
-    drawn_at_first = page.count("#tree tbody tr")
-    checks.that("not all are drawn", 0 < drawn_at_first < 100)
+    step, nodes = page.run("""let most = 0;
+        for (let i = 1; i <= lastIndex; ++i) if (stateAt(i).nodes.size > stateAt(most).nodes.size) most = i;
+        return [entries[most].step, stateAt(most).nodes.size]""")
+    checks.that("hundreds of nodes", nodes > 250, f": {nodes}")
+    page.go(step)
+    checks.that("not all are drawn", 0 < page.count("#tree tbody tr") < 100)
     page.click("#whole")
-    checks.equal("all nodes", page.count("#tree tbody tr"), page.run("return stateAt(index).nodes.size"))
+    checks.equal("all nodes", page.count("#tree tbody tr"), nodes)
     checks.fits(page, "with all nodes")
     page.click("#whole")
-    if checks.pictures:
-        take_pictures(page, path, checks.pictures)
+    checks.take_pictures()
     for button in ("#lower", "#lower", "#higher", "#center"):
         page.click(button)
         checks.fits(page, button)
@@ -230,51 +174,21 @@ def of_5000_ops(checks, pages):
     checks.equal("the same state step by step", page.run(state), seen[4999])
 
 
-def of_a_part(checks, pages):
-    path = pages.write("part", EVERY_OP, "--from", "3", "--to", "14")
-    page = checks.open(path, steps=12, at=3)
-    moves(checks, page, first=3, last=14)
+def of_a_part(checks):
+    page = checks.open("part", EVERY_OP, "--from", "3", "--to", "14", steps=12, at="step 3")
+    checks.moves(first=3, last=14)
     page.go(7)
-    checks.equal("the op", page.text("#op"), "step 7 purge")
+    checks.shows({"#op": "step 7 purge"})
 
 
 # ---- Traces ----------------------------------------------------------------------------------------------------------
 
-EVERY_OP = """vmapcheck-trace 1
-# one of each
-space 0x1000..0x11000 granule=0x1000 lazy-limit=0x4000
-busy 0x3000..0x4000
-alloc a0 size=0x1000
-alloc a1 size=0x2000 align=0x4000 within=0x2000..0x9000
-alloc-at a2 0xa000..0xb000
-congruent a3 align=0x1000 blocks=0x0+0x1000,0x4000+0x2000
-free a0
-free a0
-free-lazily a1
-purge
-free-at 0x2000
-free-lazily-at 0x3000
-find 0x8123
-find 0xf800
-on-exhaustion a2
-on-exhaustion a9
-fail-metadata 2
-alloc a5 size=0x7
-alloc a6 size=0x20000
-"""
+EVERY_OP = HEADER + TRACES["all.trace"]
 FAULT = """vmapcheck-trace 1
 space 0x100000..0x140000 granule=0x1000
 alloc a0 size=0x1000
 alloc a1 size=0x1000 align=0x2000
 alloc a2 size=0x1000
-"""
-STALE = """vmapcheck-trace 1
-# the root's maximum stays below that of the block that was merged on its right
-space 0x0..0xfffffffffffff000 granule=0x1000
-alloc-at a0 0x28000..0x32000
-alloc-at a1 0xaa9000..0xaaa000
-alloc-at a2 0xae5000..0xaf2000
-free a2
 """
 LEFT_EDGE = """vmapcheck-trace 1
 space 0x0..0xfffffffffffff000 granule=0x1000
@@ -308,27 +222,16 @@ def long_trace(ops):
     return "\n".join(lines) + "\n"
 
 
-class Pages:
-    def __init__(self, vmapcheck, directory):
-        self.vmapcheck, self.directory = pathlib.Path(vmapcheck).resolve(), directory
-
-    def write(self, name, trace, *options, status=0):
-        (self.directory / f"{name}.trace").write_text(trace)
-        path = self.directory / f"{name}.html"
-        command = [self.vmapcheck, "show", *options, "--html", path.name, f"{name}.trace"]
-        done = subprocess.run(command, cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode != status:
-            sys.exit(f"page_test: {' '.join(map(str, command))}: exit status {done.returncode}\n{done.stdout}")
-        return path
-
-
 # ---- Checks ----------------------------------------------------------------------------------------------------------
 
 
 class Checks:
-    def __init__(self):
+    """What is looked at in pages, which `vmapcheck` writes into a folder; pictures are optional."""
+
+    def __init__(self, browser=None, vmapcheck=None, folder=None, pictures=None):
+        self.browser, self.vmapcheck, self.folder, self.pictures = browser, vmapcheck, folder, pictures
         self.count = self.failed = 0
-        self.page = self.browser = self.pictures = None
+        self.page = self.path = None
 
     def that(self, what, holds, actual=""):
         self.count += 1
@@ -344,41 +247,76 @@ class Checks:
         wide = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
         self.that(f"fits the window {what}", wide <= 0, f": {wide} pixels too wide")
 
-    def open(self, path, steps=None, at=None):
-        """What holds for every page."""
-        self.page = path.name
+    def shows(self, texts):
+        """These are the texts of these elements."""
+        for selector, expected in texts.items():
+            self.equal(selector, self.browser.text(selector), expected)
+
+    def follows(self, ways):
+        """A key or a click leads to that step; None is before the first one."""
+        for way, step in ways:
+            if way.startswith("#"):
+                self.browser.click(way)
+            else:
+                self.browser.press("body", way)
+            self.equal(f"the step after {KEYS.get(way, way)}", self.browser.step(), step)
+
+    def moves(self, first, last):
+        """Slider, buttons, keys, the number and the list of steps all lead to the same."""
+        self.follows([(HOME, None)])
+        self.shows({"#op .at": f"before step {first}"})
+        self.follows([(RIGHT, first), (RIGHT, first + 1), (LEFT, first), (PAGE_DOWN, min(last, first + 10)), (END, last),
+                      (RIGHT, last), (PAGE_UP, last - 10)])
+        self.browser.press("#slider", LEFT)
+        self.equal("Left on the slider", self.browser.step(), last - 11)
+        self.browser.slide(3)
+        self.equal("the slider", self.browser.step(), first + 2)
+        self.follows([("#next", first + 3), ("#previous", first + 2), ("#last", last),
+                      ("#steps tbody tr:nth-last-child(2)", last - 1), ("#first", None)])
+        self.shows({"#op .at": f"before step {first}"})
+
+    def open(self, name, trace, *options, status=0, steps=None, at=None):
+        """Writes the page of a trace, and looks at what holds for every page."""
+        self.page, self.path = f"{name}.html", self.folder / f"{name}.html"
+        (self.folder / f"{name}.trace").write_text(trace)
+        command = [self.vmapcheck, "show", *options, "--html", self.page, f"{name}.trace"]
+        done = subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != status:
+            sys.exit(f"page_test: {' '.join(map(str, command))}: exit status {done.returncode}\n{done.stdout}")
         page = self.browser
         for width in (800, 1600):
             page.resize(width, 1000)
-            page.load(path)
+            page.load(self.path)
             self.fits(page, f"at {width}")
         if steps is not None:
             self.equal("steps", page.run("return Number(document.getElementById('slider').max)"), steps)
         if at is not None:
-            self.equal("begins at step", page.step(), at)
-        source = path.read_text()
-        self.that("loads nothing", not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", source.split('id="recording"')[0]))
+            self.shows({"#op .at": at})
+        source = self.path.read_text().split('id="recording"')[0]
+        self.that("loads nothing", not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", source))
         self.equal("console", page.console(), [])
         self.equal("unnamed controls", page.run(UNNAMED), 0)
-        if self.pictures:
-            take_pictures(page, path, self.pictures)
+        self.take_pictures()
         return page
+
+    def take_pictures(self):
+        if not self.pictures:
+            return
+        self.pictures.mkdir(parents=True, exist_ok=True)
+        for name, width, scheme in (("dark", 1280, "dark"), ("light", 1280, "light"), ("narrow", 800, "light")):
+            self.browser.resize(width, 1200)
+            self.browser.emulate(scheme)
+            self.take_picture("GET", "/screenshot", f"-{name}.png")
+        self.take_picture("POST", "/print", ".pdf", {"background": True})
+        self.browser.resize(1600, 1000)
+
+    def take_picture(self, method, how, ending, options=None):
+        picture = self.browser.send(method, how, options)
+        (self.pictures / f"{self.path.stem}{ending}").write_bytes(base64.b64decode(picture))
 
 
 UNNAMED = """return [...document.querySelectorAll('button, input')].filter((one) =>
   !one.textContent.trim() && !one.getAttribute('aria-label') && !one.labels?.length).length"""
-
-
-def take_pictures(page, path, directory):
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, width, scheme in (("light", 1280, "light"), ("dark", 1280, "dark"), ("narrow", 800, "light")):
-        page.resize(width, 1200)
-        page.emulate(scheme)
-        (directory / f"{path.stem}-{name}.png").write_bytes(base64.b64decode(page.call("GET", "/screenshot")))
-    page.emulate("light")
-    printed = page.call("POST", "/print", {"background": True})
-    (directory / f"{path.stem}.pdf").write_bytes(base64.b64decode(printed))
-    page.resize(1600, 1000)
 
 
 # ---- The browser: WebDriver in plain HTTP ----------------------------------------------------------------------------
@@ -389,14 +327,10 @@ class Browser:
         self.programs, self.scratch = programs, scratch
 
     def __enter__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.driver = subprocess.Popen(
-            [self.programs.chromedriver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.base = f"http://127.0.0.1:{port}"
+        self.driver = subprocess.Popen([self.programs.chromedriver, "--port=0"], stdout=subprocess.PIPE,
+                                       stderr=subprocess.DEVNULL, text=True)
         try:
-            self.wait_for_driver()
+            self.base = f"http://127.0.0.1:{self.port()}"
             options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                        f"--user-data-dir={self.scratch}/profile", "--host-resolver-rules=MAP * ~NOTFOUND"]
             chrome = {"args": options, "binary": self.programs.chromium}
@@ -414,28 +348,23 @@ class Browser:
             self.send("DELETE", "")
         finally:
             self.driver.terminate()
+            self.driver.stdout.close()
             self.driver.wait()
 
-    def wait_for_driver(self):
-        for _ in range(300):
-            try:
-                if self.send("GET", "/status")["ready"]:
-                    return
-            except OSError:
-                pass
-            time.sleep(0.1)
-        sys.exit("page_test: chromedriver does not answer")
+    def port(self):
+        for line in self.driver.stdout:
+            if found := re.search(r"started successfully on port (\d+)", line):
+                return found[1]
+        sys.exit("page_test: chromedriver does not start")
 
     def send(self, method, path, body=None):
-        data = json.dumps(body if body is not None else {}).encode() if method == "POST" else None
+        data = json.dumps(body or {}).encode() if method == "POST" else None
         request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise RuntimeError(json.load(error)["value"]["message"].splitlines()[0]) from None
-
-    call = send
 
     def load(self, path):
         self.send("POST", "/url", {"url": path.as_uri()})
@@ -456,8 +385,7 @@ class Browser:
         self.settled()
 
     def console(self):
-        entries = self.send("POST", "/se/log", {"type": "browser"})
-        return [entry["message"] for entry in entries]
+        return [entry["message"] for entry in self.send("POST", "/se/log", {"type": "browser"})]
 
     def find(self, selector):
         found = self.send("POST", "/element", {"using": "css selector", "value": selector})
@@ -472,11 +400,14 @@ class Browser:
         self.settled()
 
     def slide(self, value):
-        self.run(f"const s = document.getElementById('slider'); s.value = {value}; s.dispatchEvent(new Event('input'))")
-        self.settled()
+        self.enter("slider", "input", value)
 
     def go(self, step):
-        self.run(f"const n = document.getElementById('number'); n.value = {step}; n.dispatchEvent(new Event('change'))")
+        self.enter("number", "change", step)
+
+    def enter(self, control, event, value):
+        self.run(f"const c = document.getElementById('{control}'); c.value = {value};"
+                 f"c.dispatchEvent(new Event('{event}'))")
         self.settled()
 
     def text(self, selector):

@@ -3,16 +3,8 @@
 """check.py OUT --engine libfuzzer|afl --sanitizer address|undefined|coverage
 
 Would the services that fuzz elsewhere (OSS-Fuzz, ClusterFuzzLite) find, run and understand what a build left in OUT? They
-drop without a word what they cannot use; this says what, one line for each fault, "<property>: <file>: <what is wrong>":
-
-  names            targets are found by what they contain, and run if their names are letters, digits, _ and -
-  instrumentation  coverage counters of the engine, calls of the sanitizer, and of no other
-  libraries        nothing but the C library is needed: a runner has no other
-  seeds            each archive can be read, each seed is let through by max_len and none fails
-  dictionaries     each line is an entry
-  options          each option is one that libFuzzer knows, none is a relative path
-  elsewhere        targets start from another directory, read-only, as another user, and write nothing into it
-  bucketing        a broken invariant prints one line ASSERTION FAILED: <what> <subject>, by which crashes are told apart
+drop without a word what they cannot use; this says what, one line for each fault, "<property>: <file>: <what is wrong>".
+docs/beyond-one-machine.md lists the properties.
 
 Exit status: 0 nothing is wrong, 10 something is, 2 usage, 3 a tool is missing.
 """
@@ -32,9 +24,10 @@ import zipfile
 
 # What the services count as coverage too small, and calls of a sanitizer too few or too many.
 EDGES_MIN = 100
-ASAN_CALLS_MIN = 1000
-UBSAN_CALLS_MIN = 168
-UBSAN_CALLS_MAX_ELSEWHERE = 200
+SANITIZER_CALLS = {  # the least with it, the most without
+    "address": ("AddressSanitizer", 1000, 0),
+    "undefined": ("UndefinedBehaviorSanitizer", 168, 200),
+}
 AFL_MAP_WITHOUT_EDGES = 65536  # what a target says whose edges are not counted
 
 LIBRARIES = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2",
@@ -56,15 +49,14 @@ AFL_ENVIRONMENT = {
     "ASAN_OPTIONS": SANITIZER_OPTIONS["ASAN_OPTIONS"] + ":abort_on_error=1",
 }
 LIBFUZZER_ARGUMENTS = ["-rss_limit_mb=2560", "-timeout=25"]
+PLAIN_NAME = r"[A-Za-z0-9_-]+"
 
 
 class Out:
     """What a build left, as a runner sees it."""
 
     def __init__(self, folder, engine, sanitizer, targets):
-        self.folder = pathlib.Path(folder).resolve()
-        self.engine = engine
-        self.sanitizer = sanitizer
+        self.folder, self.engine, self.sanitizer = pathlib.Path(folder).resolve(), engine, sanitizer
         self.expected = targets
         self.found = [path for path in sorted(self.folder.iterdir()) if is_target(path)]
         self.faults = []
@@ -72,24 +64,23 @@ class Out:
     def fault(self, prop, file, what):
         self.faults.append(f"{prop}: {file}: {what}")
 
-    def runnable(self):
-        """Those that a service would run and we know."""
-        return [path for path in self.found if path.name in self.expected]
-
 
 def check(folder, engine, sanitizer, targets):
     """The faults, as lines."""
     out = Out(folder, engine, sanitizer, targets)
     check_names(out)
-    for target in out.runnable():
-        if not (check_libraries(out, target) and check_start(out, target)):
-            continue  # nothing can be learnt by running it
-        check_instrumentation(out, target)
-        check_options(out, target)
-        check_dictionary(out, target)
-        check_seeds(out, target)
-        check_bucketing(out, target)
+    for target in out.found:
+        if target.name in targets and check_libraries(out, target) and check_start(out, target):
+            check_instrumentation(out, target)
+            max_len = check_options(out, target)
+            check_dictionary(out, target)
+            check_seeds(out, target, max_len)
+            check_bucketing(out, target)
     return out.faults
+
+
+def output(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode(errors="replace")
 
 
 # ---- names ----------------------------------------------------------------------------------------------------------
@@ -103,7 +94,7 @@ def is_target(path):
 
 def check_names(out):
     for path in out.found:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", path.name):
+        if not re.fullmatch(PLAIN_NAME, path.name):
             out.fault("names", path.name, "is taken for a target, but with such a name it never runs")
         elif path.name not in out.expected:
             out.fault("names", path.name, "is taken for a target, but is none of ours")
@@ -125,7 +116,8 @@ class Place:
         self.here.chmod(0o555)
 
     def run(self, command, seconds=120, **environment):
-        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(self.scratch), **SANITIZER_OPTIONS, **environment}
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(self.scratch),
+               "LLVM_PROFILE_FILE": str(self.scratch / "%m.profraw"), **SANITIZER_OPTIONS, **environment}
         done = subprocess.run([*as_nobody(), *map(str, command)], cwd=self.here, env=env, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False)
         return done.returncode, done.stdout.decode(errors="replace")
@@ -149,11 +141,9 @@ def as_nobody():
     if os.geteuid() != 0:
         return []
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]
-    try:
+    with contextlib.suppress(OSError):
         if subprocess.run([*command, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
             return command
-    except FileNotFoundError:
-        pass
     print("note: cannot run as nobody here: that targets write nothing is looked for, but not enforced", file=sys.stderr)
     return []
 
@@ -163,7 +153,7 @@ def check_start(out, target):
     with elsewhere() as place:
         before = listing(out.folder)
         if out.engine == "libfuzzer":
-            status, said = place.run([target, *LIBFUZZER_ARGUMENTS, "-seed=1337", "-runs=4"], **profile(place))
+            status, said = place.run([target, *LIBFUZZER_ARGUMENTS, "-seed=1337", "-runs=4"])
             started = status == 0 and "Done 4 runs" in said
         else:
             empty = place.scratch / "empty"
@@ -182,10 +172,6 @@ def listing(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def profile(place):
-    return {"LLVM_PROFILE_FILE": str(place.scratch / "%m.profraw")}
-
-
 def tail(text):
     lines = [line for line in text.splitlines() if line.strip()]
     return " | ".join(lines[-3:])[-400:] or "it says nothing"
@@ -194,36 +180,23 @@ def tail(text):
 # ---- instrumentation ------------------------------------------------------------------------------------------------
 
 def check_instrumentation(out, target):
-    asan, ubsan = sanitizer_calls(target, digest(target))
+    calls = sanitizer_calls(str(target), hashlib.sha256(target.read_bytes()).digest())
     wrong = []
-    if out.sanitizer == "address" and asan < ASAN_CALLS_MIN:
-        wrong.append(f"{asan} calls of AddressSanitizer: fewer than {ASAN_CALLS_MIN}")
-    if out.sanitizer != "address" and asan > 0:
-        wrong.append(f"{asan} calls of AddressSanitizer in a build without it")
-    if out.sanitizer == "undefined" and ubsan < UBSAN_CALLS_MIN:
-        wrong.append(f"{ubsan} calls of UndefinedBehaviorSanitizer: fewer than {UBSAN_CALLS_MIN}")
-    if out.sanitizer != "undefined" and ubsan > UBSAN_CALLS_MAX_ELSEWHERE:
-        wrong.append(f"{ubsan} calls of UndefinedBehaviorSanitizer in a build without it")
-    wrong += coverage_faults(out, target)
-    for what in wrong:
+    for sanitizer, (name, at_least, at_most_elsewhere) in SANITIZER_CALLS.items():
+        if out.sanitizer == sanitizer and calls[sanitizer] < at_least:
+            wrong.append(f"{calls[sanitizer]} calls of {name}: fewer than {at_least}")
+        if out.sanitizer != sanitizer and calls[sanitizer] > at_most_elsewhere:
+            wrong.append(f"{calls[sanitizer]} calls of {name} in a build without it")
+    for what in wrong + coverage_faults(out, target):
         out.fault("instrumentation", target.name, what)
 
 
-def digest(path):
-    return hashlib.sha256(path.read_bytes()).digest()
-
-
 @functools.lru_cache(maxsize=64)
-def cached_calls(_digest, path):
+def sanitizer_calls(path, _digest):
     """Counts call instructions by what is called."""
-    code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], stdout=subprocess.PIPE, check=True).stdout
-    asan = len(re.findall(rb"\tcall\s+[0-9a-f]+ <__asan", code))
-    ubsan = len(re.findall(rb"\tcall\s+[0-9a-f]+ <__ubsan", code))
-    return asan, ubsan
-
-
-def sanitizer_calls(target, content):
-    return cached_calls(content, str(target))
+    code = output("objdump", "-d", "--no-show-raw-insn", path)
+    return {sanitizer: len(re.findall(rf"\tcall\s+[0-9a-f]+ <{prefix}", code))
+            for sanitizer, prefix in (("address", "__asan"), ("undefined", "__ubsan"))}
 
 
 def coverage_faults(out, target):
@@ -231,10 +204,9 @@ def coverage_faults(out, target):
         if out.engine == "afl":
             return afl_faults(out, target, place)
         if out.sanitizer == "coverage":
-            place.run([target, "-runs=4"], **profile(place))
-            sections = subprocess.run(["readelf", "-SW", target], stdout=subprocess.PIPE, check=True).stdout
-            written = [path for path in place.scratch.glob("*.profraw") if path.stat().st_size > 0]
-            if written and b"__llvm_covmap" in sections:
+            place.run([target, "-runs=4"])
+            written = any(path.stat().st_size > 0 for path in place.scratch.glob("*.profraw"))
+            if written and "__llvm_covmap" in output("readelf", "-SW", target):
                 return []
             return ["no source coverage: it writes no profile, or has no map of its regions"]
         _, said = place.run([target, "-seed=1337", "-runs=4"])
@@ -261,7 +233,7 @@ def afl_faults(out, target, place):
 
 def check_libraries(out, target):
     """False if some are missing."""
-    dynamic = subprocess.run(["readelf", "-dW", target], stdout=subprocess.PIPE, check=True).stdout.decode()
+    dynamic = output("readelf", "-dW", target)
     missing = set(re.findall(r"\(NEEDED\)\s+Shared library: \[(.*?)\]", dynamic)) - LIBRARIES
     for name in sorted(missing):
         out.fault("libraries", target.name, f"needs {name}, which a runner does not have")
@@ -273,47 +245,44 @@ def check_libraries(out, target):
 # ---- options --------------------------------------------------------------------------------------------------------
 
 def check_options(out, target):
-    options = read_options(out, target)
-    if options is None:
-        return
-    known = None
+    """The max_len that they set, or 0."""
+    file = out.folder / f"{target.name}.options"
+    fault = functools.partial(out.fault, "options", file.name)
+    parser = configparser.ConfigParser()
+    try:
+        parser.read_string(file.read_text(encoding="utf-8"))
+    except (OSError, configparser.Error, UnicodeDecodeError) as error:
+        fault("cannot be read: " + " ".join(str(error).split()))
+        return 0
+    for section in {*parser.sections()} - {"libfuzzer", "asan", "ubsan"}:
+        fault(f"nobody reads the section {section}")
+    if "libfuzzer" not in parser:
+        fault("there is no section libfuzzer")
+        return 0
+    options = parser["libfuzzer"]
+    known = set(options)
     if out.engine == "libfuzzer":
         with elsewhere() as place:
             known = set(re.findall(r"^ ([a-z_0-9]+)\s+\S+\s", place.run([target, "-help=1"])[1], re.MULTILINE))
     for key, value in options.items():
-        if known is not None and key not in known:
-            out.fault("options", f"{target.name}.options", f"libFuzzer knows no option {key}")
+        if key not in known:
+            fault(f"libFuzzer knows no option {key}")
         elif not re.fullmatch(r"-?[0-9]+", value):
-            out.fault("options", f"{target.name}.options",
-                      f"{key} = {value} is no number: a path would be relative to an unknown directory")
+            fault(f"{key} = {value} is no number: a path would be relative to an unknown directory")
     if "max_len" not in options:
-        out.fault("options", f"{target.name}.options", "max_len is missing")
-
-
-def read_options(out, target):
-    file = out.folder / f"{target.name}.options"
-    parser = configparser.ConfigParser()
-    try:
-        with open(file, encoding="utf-8") as text:
-            parser.read_file(text)
-    except (OSError, configparser.Error, UnicodeDecodeError) as error:
-        out.fault("options", file.name, "cannot be read: " + " ".join(str(error).split()))
-        return None
-    unknown = [section for section in parser.sections() if section not in ("libfuzzer", "asan", "ubsan")]
-    for section in unknown:
-        out.fault("options", file.name, f"nobody reads the section {section}")
-    if "libfuzzer" not in parser:
-        out.fault("options", file.name, "there is no section libfuzzer")
-        return None
-    return dict(parser["libfuzzer"])
+        fault("max_len is missing")
+    max_len = options.get("max_len", "")
+    return int(max_len) if max_len.isdecimal() else 0
 
 
 # ---- dictionaries ---------------------------------------------------------------------------------------------------
 
 def check_dictionary(out, target):
     file = out.folder / f"{target.name}.dict"
+    fault = functools.partial(out.fault, "dictionaries", file.name)
     if not file.is_file():
-        return out.fault("dictionaries", file.name, "is missing")
+        fault("is missing")
+        return
     entries = 0
     for number, line in enumerate(file.read_bytes().split(b"\n"), 1):
         line = line.strip()
@@ -321,86 +290,83 @@ def check_dictionary(out, target):
             continue
         entry = re.fullmatch(rb'[A-Za-z0-9_@]*(?:\s*=\s*)?"((?:[^"\\\x00-\x1f\x7f-\xff]|\\["\\]|\\x[0-9a-fA-F]{2})+)"', line)
         if not entry:
-            out.fault("dictionaries", file.name, f"line {number} is no entry: {line.decode(errors='replace')}")
+            fault(f"line {number} is no entry: {line.decode(errors='replace')}")
         elif len(re.sub(rb"\\x..|\\.", b".", entry[1])) > 64:
-            out.fault("dictionaries", file.name, f"line {number} is longer than 64 bytes, which libFuzzer refuses")
+            fault(f"line {number} is longer than 64 bytes, which libFuzzer refuses")
         entries += 1
     if out.engine == "libfuzzer":  # and what the engine itself says
         with elsewhere() as place:
-            _, said = place.run([target, f"-dict={file}", "-runs=0"], **profile(place))
+            _, said = place.run([target, f"-dict={file}", "-runs=0"])
             if f"Dictionary: {entries} entries" not in said:
-                out.fault("dictionaries", file.name, f"libFuzzer does not read its {entries} entries: {tail(said)}")
-    return None
+                fault(f"libFuzzer does not read its {entries} entries: {tail(said)}")
 
 
 # ---- seeds ----------------------------------------------------------------------------------------------------------
 
-def check_seeds(out, target):
+def check_seeds(out, target, max_len):
     """Each seed is run: the services do not, and a seed that fails ends every session at its start."""
-    name = f"{target.name}_seed_corpus.zip"
-    options = {}
-    with contextlib.suppress(OSError, configparser.Error, UnicodeDecodeError, KeyError):
-        parser = configparser.ConfigParser()
-        parser.read(out.folder / f"{target.name}.options")
-        options = parser["libfuzzer"]
-    max_len = int(options.get("max_len", "0")) or 1 << 20
+    file = seeds_of(out, target)
+    fault = functools.partial(out.fault, "seeds", file.name)
     try:
-        archive = zipfile.ZipFile(out.folder / name)
+        archive = zipfile.ZipFile(file)
     except (OSError, zipfile.BadZipFile) as error:
-        return out.fault("seeds", name, f"cannot be read: {error}")
+        fault(f"cannot be read: {error}")
+        return
     with archive, elsewhere() as place:
-        folder = place.folder("seeds")
         if broken := archive.testzip():
-            return out.fault("seeds", name, f"{broken} is damaged")
+            fault(f"{broken} is damaged")
+            return
+        folder = place.folder("seeds")
         for entry in archive.infolist():
-            if not re.fullmatch(r"[A-Za-z0-9_-]+", entry.filename):
-                out.fault("seeds", name, f"{entry.filename} is no plain name")
+            if not re.fullmatch(PLAIN_NAME, entry.filename):
+                fault(f"{entry.filename} is no plain name")
                 continue
-            if not 0 < entry.file_size <= max_len:
-                out.fault("seeds", name, f"{entry.filename} has {entry.file_size} bytes, and max_len is {max_len}")
+            if not 0 < entry.file_size <= (max_len or 1 << 20):
+                fault(f"{entry.filename} has {entry.file_size} bytes, and max_len is {max_len}")
             (folder / entry.filename).write_bytes(archive.read(entry))
         files = sorted(folder.iterdir())
         if not files:
-            return out.fault("seeds", name, "has no seeds")
-        run_seeds(out, target, place, files)
-    return None
+            fault("has no seeds")
+            return
+        status, said = run_on(out, target, place, files)
+        begun = re.findall(r"^(?:Running: |Reading \d+ bytes from )(\S+)$", said, re.MULTILINE)
+        if status != 0:
+            which = pathlib.Path(begun[-1]).name if begun else "one of its seeds"
+            fault(f"{which} fails (status {status}): {tail(said)}")
+        elif len(begun) != len(files):
+            fault(f"{len(begun)} of {len(files)} seeds were run: {tail(said)}")
 
 
-def run_seeds(out, target, place, files):
+def seeds_of(out, target):
+    return out.folder / f"{target.name}_seed_corpus.zip"
+
+
+def run_on(out, target, place, files, **environment):
     arguments = ["-timeout=25", f"-artifact_prefix={place.scratch}/"] if out.engine == "libfuzzer" else []
-    status, said = place.run([target, *arguments, *files], seconds=300, **profile(place))
-    begun = re.findall(r"^(?:Running: |Reading \d+ bytes from )(\S+)$", said, re.MULTILINE)
-    if status != 0:
-        which = pathlib.Path(begun[-1]).name if begun else "one of its seeds"
-        out.fault("seeds", f"{target.name}_seed_corpus.zip", f"{which} fails (status {status}): {tail(said)}")
-    elif len(begun) != len(files):
-        out.fault("seeds", f"{target.name}_seed_corpus.zip", f"{len(begun)} of {len(files)} seeds were run: {tail(said)}")
+    return place.run([target, *arguments, *files], seconds=300, **environment)
 
 
 # ---- bucketing ------------------------------------------------------------------------------------------------------
 
 def check_bucketing(out, target):
-    if target.name not in FAILING:
-        return
-    environment, seeds = FAILING[target.name]
+    environment, seeds = FAILING.get(target.name, ({}, []))
     lines = set()
     for seed in seeds:
+        fault = functools.partial(out.fault, "bucketing", target.name)
         with elsewhere() as place:
             try:
-                with zipfile.ZipFile(out.folder / f"{target.name}_seed_corpus.zip") as archive:
-                    file = place.scratch / seed
-                    file.write_bytes(archive.read(seed))
+                with zipfile.ZipFile(seeds_of(out, target)) as archive:
+                    file = archive.extract(seed, place.scratch)
             except (OSError, KeyError, zipfile.BadZipFile):
                 return  # said of the seeds
-            arguments = [f"-artifact_prefix={place.scratch}/"] if out.engine == "libfuzzer" else []
-            status, said = place.run([target, *arguments, file], **environment, **profile(place))
+            status, said = run_on(out, target, place, [file], **environment)
             line = bucket(said)
             if status == 0:
-                out.fault("bucketing", target.name, f"{seed} breaks no invariant of {environment}")
+                fault(f"{seed} breaks no invariant of {environment}")
             elif line is None:
-                out.fault("bucketing", target.name, f"{seed}: no line ASSERTION FAILED: <what> <subject> by itself")
+                fault(f"{seed}: no line ASSERTION FAILED: <what> <subject> by itself")
             elif not re.fullmatch(r"[a-z_]+ [a-z][a-z0-9_]*", line):
-                out.fault("bucketing", target.name, f"{seed}: '{line}' has more in it than <what> <subject>")
+                fault(f"{seed}: '{line}' has more in it than <what> <subject>")
             else:
                 lines.add(line)
     if len(lines) > 1:
@@ -409,10 +375,8 @@ def check_bucketing(out, target):
 
 def bucket(said):
     """What crashes are told apart by: the services take the first line of this form."""
-    for line in said.splitlines():
-        if found := re.match(r"ASSERTION FAILED: (.*)", line):
-            return found[1]
-    return None
+    found = re.search(r"^ASSERTION FAILED: (.*)$", said, re.MULTILINE)
+    return found[1] if found else None
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------

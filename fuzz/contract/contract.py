@@ -2,12 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """contract.py [--variant ENGINE-SANITIZER]... [--keep FOLDER] [--no-self-test]
 
-Builds the fuzz targets as OSS-Fuzz and ClusterFuzzLite do, moves what came out, makes it read-only, and has check.py look
-at it: libFuzzer with AddressSanitizer, UndefinedBehaviorSanitizer and source coverage, AFL++ with AddressSanitizer (there
-also the op-level mutator, which services do not use). Then tests the test: breaks each property in a copy of a build that is right, and demands that check.py names it.
-
-Their compiler is stood in for by clang 19 of Debian with libc++ (libc++-19-dev libc++abi-19-dev) and the flags of their
-images; afl++ is Debian's. The seed archives of all builds must be the same bytes.
+Builds the fuzz targets as OSS-Fuzz and ClusterFuzzLite do and has check.py look at what came out. Then tests the test:
+breaks each property in a copy of a build that is right, and demands that check.py names it. What is looked at, and what
+stands in for the services' compiler, is said in docs/beyond-one-machine.md (Debian: libc++-19-dev libc++abi-19-dev afl++).
 
 Exit status: 0 all is well, 10 not, 2 usage, 3 cannot be built here.
 """
@@ -38,9 +35,9 @@ UNDEFINED = ("array-bounds,bool,builtin,enum,function,integer-divide-by-zero,nul
 SANITIZER_FLAGS = {
     "address": "-fsanitize=address -fsanitize-address-use-after-scope",
     "undefined": f"-fsanitize={UNDEFINED},unsigned-integer-overflow -fno-sanitize-recover={UNDEFINED}",
-    "coverage": "",
+    "coverage": "-fprofile-instr-generate -fcoverage-mapping -pthread",
 }
-COVERAGE_FLAGS = "-fprofile-instr-generate -fcoverage-mapping -pthread"
+ENGINE_FLAGS = {"afl": "-fsanitize-coverage=trace-pc-guard", "libfuzzer": "-fsanitize=fuzzer-no-link"}
 
 
 def main():
@@ -73,19 +70,16 @@ def run(root, variants, self_test):
         faults += [f"{service.variant}: {fault}" for fault in found]
     faults += archive_faults(services)
     if self_test and not faults:
-        faults += [fault for service in services for fault in Breakage(service).faults()]
+        faults += [fault for service in services for fault in self_test_faults(service)]
     for fault in faults:
         print(fault)
     return 10 if faults else 0
 
 
 def archive_faults(services):
-    faults = []
-    for target in check.our_targets():
-        archives = {service.variant: (service.out / f"{target}_seed_corpus.zip").read_bytes() for service in services}
-        if len(set(archives.values())) > 1:
-            faults.append(f"{target}_seed_corpus.zip: not the same bytes from each build: " + " ".join(archives))
-    return faults
+    archives = [f"{target}_seed_corpus.zip" for target in check.our_targets()]
+    return [f"{archive}: not the same bytes from each build" for archive in archives
+            if len({(service.out / archive).read_bytes() for service in services}) > 1]
 
 
 def make_writable(folder):
@@ -128,13 +122,9 @@ class Service:
 
     def make_environment(self):
         flags = f"{COMMON_FLAGS} {SANITIZER_FLAGS[self.sanitizer]}"
-        if self.sanitizer == "coverage":
-            flags += f" {COVERAGE_FLAGS}"
-        elif self.engine == "afl":
-            flags += " -fsanitize-coverage=trace-pc-guard"
-        else:
-            flags += " -fsanitize=fuzzer-no-link"
-        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME") or name.startswith("CCACHE_")}
+        if self.sanitizer != "coverage":
+            flags += f" {ENGINE_FLAGS[self.engine]}"
+        kept = {name: value for name, value in os.environ.items() if re.match("PATH$|HOME$|CCACHE_", name)}
         return {**kept, "SRC": str(self.root / "src"), "WORK": str(self.work),
                 "OUT": str(self.root / "out"), "CC": "clang-19", "CXX": "clang++-19", "CFLAGS": flags,
                 "CXXFLAGS": f"{flags} -stdlib=libc++", "FUZZING_ENGINE": self.engine, "SANITIZER": self.sanitizer,
@@ -144,16 +134,17 @@ class Service:
     def make_engine(self):
         archive = self.root / "libFuzzingEngine.a"
         if self.engine == "afl":
-            driver = run_for(["ar", "p", "/usr/lib/afl/libAFLDriver.a", "aflpp_driver.o"])
-            (self.root / "aflpp_driver.o").write_bytes(driver)
-            run_for(["ar", "rcs", archive, self.root / "aflpp_driver.o", "/usr/lib/afl/afl-compiler-rt.o"])
+            driver = self.root / "aflpp_driver.o"
+            driver.write_bytes(run_for(["ar", "p", "/usr/lib/afl/libAFLDriver.a", driver.name]))
+            objects = [driver, "/usr/lib/afl/afl-compiler-rt.o"]
         else:
-            run_for(["ar", "rcs", archive, make_libfuzzer(self.root)])
+            objects = [make_libfuzzer(self.root)]
+        run_for(["ar", "rcs", archive, *objects])
         return archive
 
     def compile_commands(self):
-        return [shlex.split(entry["command"])
-                for entry in json.loads((self.build_folder() / "compile_commands.json").read_text())]
+        entries = json.loads((self.build_folder() / "compile_commands.json").read_text())
+        return [shlex.split(entry["command"]) for entry in entries]
 
     def build_folder(self):
         return next(self.work.glob("vmapcheck-*"))
@@ -229,210 +220,129 @@ def mutator_faults(service):
 
 # ---- the test of the test -------------------------------------------------------------------------------------------
 
-class Breakage:
-    """Ways to break a build. Each is done to a copy, and must be named by its property and by no other."""
-
-    def __init__(self, service):
-        self.service = service
-
-    def faults(self):
-        missed = []
-        for flag in ("-march=native", "-fsanitize=leak", "-O3"):
-            if not flag_faults([[*self.service.compile_commands()[0], flag]], self.service.environment["CXXFLAGS"]):
-                missed.append(f"{self.service.variant}: self-test: {flag} is not named")
-        broken = [(prop, how) for prop, how, variants in BREAKAGES if self.service.variant in variants]
-        for prop, how in broken:
-            copy = self.service.root / "broken"
-            shutil.copytree(self.service.out, copy)
-            copy.chmod(0o755)
-            for path in copy.iterdir():
-                path.chmod(path.stat().st_mode | 0o200)
-            how(copy, self.service)
-            protect(copy)
-            found = check.check(copy, self.service.engine, self.service.sanitizer, check.our_targets())
-            properties = {fault.split(":")[0] for fault in found}
-            if properties != {prop}:
-                missed.append(f"{self.service.variant}: self-test: {how.__name__}: named {sorted(properties)}, not {prop}")
-                missed += [f"    {fault}" for fault in found]
-            else:
-                print(f"{self.service.variant}: {how.__name__}: {found[0]}", flush=True)
-            make_writable(copy)
-            shutil.rmtree(copy)
-        return missed
+def self_test_faults(service):
+    """Breaks a copy of the build in each way: it must be named by its property and by no other."""
+    missed = [f"{service.variant}: self-test: {flag} is not named" for flag in ("-march=native", "-fsanitize=leak", "-O3")
+              if not flag_faults([[*service.compile_commands()[0], flag]], service.environment["CXXFLAGS"])]
+    copy = service.root / "broken"
+    for prop, name, variants, file, how in BREAKAGES:
+        if service.variant not in variants:
+            continue
+        shutil.copytree(service.out, copy)
+        copy.chmod(0o755)
+        for path in copy.iterdir():
+            path.chmod(path.stat().st_mode | 0o200)
+        how(copy / file, service)
+        protect(copy)
+        found = check.check(copy, service.engine, service.sanitizer, check.our_targets())
+        properties = {fault.split(":")[0] for fault in found}
+        if properties != {prop}:
+            missed.append(f"{service.variant}: self-test: {name}: named {sorted(properties)}, not {prop}")
+            missed += [f"    {fault}" for fault in found]
+        else:
+            print(f"{service.variant}: {name}: {found[0]}", flush=True)
+        make_writable(copy)
+        shutil.rmtree(copy)
+    return missed
 
 
-def dot_in_the_name(out, _service):
-    shutil.copy(out / "trace_fuzz", out / "trace.fuzz")
+# What is done to a file of the copy, which is there already or not.
+
+def remove(file, _service):
+    file.unlink()
 
 
-def missing_target(out, _service):
-    (out / "trace_fuzz").unlink()
+def content(made, mode=None):
+    """What `made` makes of its bytes, or these bytes."""
+    def how(file, _service):
+        file.write_bytes(made(file.read_bytes()) if callable(made) else made)
+        if mode:
+            file.chmod(mode)
+    return how
 
 
-def target_not_executable(out, _service):
-    (out / "trace_fuzz").chmod(0o644)
+def appended(more):
+    return content(lambda old: old + more)
 
 
-def stray_executable(out, _service):
-    (out / "run").write_text("#!/bin/sh\n# runs what has LLVMFuzzerTestOneInput\n")
-    (out / "run").chmod(0o755)
+def replaced(old, new, count=-1):
+    def made(text):
+        assert old in text, f"there is no {old} to replace: the self-test is out of date"
+        return text.replace(old, new, count)
+    return content(made)
 
 
-def not_instrumented(out, service):
-    link(service, out / "trace_fuzz", """
-        #include <cstddef>
+def with_seed(name, text):
+    def how(file, _service):
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr(name, text)
+    return how
+
+
+def with_code(code):
+    """Links the target anew with this in it, which runs before main. @ROOT@ is the folder that it was built in."""
+    def how(target, service):
+        source = service.root / "broken.cpp"
+        body = code.replace("@ROOT@", str(service.root))
+        source.write_text(f"""#include <cstdio>
+            #include <cstdlib>
+            #include <unistd.h>
+            __attribute__((constructor)) static void broken() {{ {body} }}""")
+        command = run_for(["ninja", "-C", service.build_folder(), "-t", "commands", target.name]).decode().splitlines()[-1]
+        target.unlink()
+        subprocess.run(command.replace(f"-o fuzz/{target.name}", f"-o {target} {source}"), shell=True,
+                       cwd=service.build_folder(), env=service.environment, check=True)
+    return how
+
+
+def without_instrumentation(target, service):
+    (service.root / "broken.cpp").write_text("""#include <cstddef>
         #include <cstdint>
         extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
           return size > 3 && bytes[0] == 1 ? bytes[1] - bytes[1] : 0;
-        }""", objects=False)
-
-
-def sanitizer_of_another_build(out, service):
-    other = service.root.parent / "libfuzzer-address/moved/trace_fuzz"
-    shutil.copy(other, out / "trace_fuzz")
-
-
-def missing_library(out, _service):
-    replace(out / "trace_fuzz", b"\0libm.so.6\0", b"\0libq.so.6\0")
-
-
-def no_seeds(out, _service):
-    (out / "trace_fuzz_seed_corpus.zip").unlink()
-
-
-def seeds_that_are_no_archive(out, _service):
-    (out / "trace_fuzz_seed_corpus.zip").write_bytes(b"vmapcheck-trace 1\n")
-
-
-def seed_with_a_path(out, _service):
-    add_seed(out, "../outside", b"vmapcheck-trace 1\n")
-
-
-def seed_too_long(out, _service):
-    add_seed(out, "long", b"#" * 20000)
-
-
-def seed_damaged(out, _service):
-    replace(out / "trace_fuzz_seed_corpus.zip", b"vmapcheck-trace 1\n", b"vmapcheck-trace 2\n", once=True)
-
-
-def seed_that_crashes(out, service):
-    """The subject of 2019 in place of ours: then faults-not-lowest convicts it."""
-    link(service, out / "allocator_fuzz", """
-        #include <cstdlib>
-        __attribute__((constructor)) static void choose() { setenv("VMAPCHECK_SUBJECT", "seed_2019", 1); }""")
-
-
-def no_dictionary(out, _service):
-    (out / "trace_fuzz.dict").unlink()
-
-
-def malformed_dictionary(out, _service):
-    with open(out / "trace_fuzz.dict", "a", encoding="ascii") as text:
-        text.write('"an entry without an end\n')
-
-
-def option_that_nobody_knows(out, _service):
-    replace(out / "trace_fuzz.options", b"timeout =", b"time_out=")
-
-
-def option_with_a_relative_path(out, _service):
-    with open(out / "trace_fuzz.options", "a", encoding="ascii") as text:
-        text.write("dict = trace_fuzz.dict\n")
-
-
-def options_without_a_section(out, _service):
-    replace(out / "trace_fuzz.options", b"[libfuzzer]\n", b"")
-
-
-def writes_a_relative_path(out, service):
-    """Into a directory that is read-only: it dies of it."""
-    link(service, out / "trace_fuzz", """
-        #include <cstdio>
-        #include <cstdlib>
-        __attribute__((constructor)) static void log() {
-          if (std::FILE* file = std::fopen("log", "w")) std::fclose(file); else std::abort();
         }""")
-
-
-def needs_the_place_where_it_was_built(out, service):
-    link(service, out / "trace_fuzz", f"""
-        #include <cstdlib>
-        #include <unistd.h>
-        __attribute__((constructor)) static void look() {{
-          if (access("{service.root}/out/trace_fuzz.dict", R_OK) != 0) std::exit(1);
-        }}""")
-
-
-def assertion_line_missing(out, _service):
-    replace(out / "allocator_fuzz", b"ASSERTION FAILED: %s %s\n", b"assertion   broken %s %s")
-
-
-def assertion_line_behind_other_text(out, _service):
-    replace(out / "allocator_fuzz", b"\nASSERTION FAILED: ", b" ASSERTION FAILED: ")
-
-
-def assertion_line_with_an_address(out, _service):
-    replace(out / "allocator_fuzz", b"ASSERTION FAILED: %s %s\n", b"ASSERTION FAILED: %s %p\n")
+    flags = re.sub(r"-f(sanitize=fuzzer|sanitize-coverage|profile|coverage)\S*", "", service.environment["CXXFLAGS"])
+    target.unlink()
+    subprocess.run("clang++-19 -stdlib=libc++ -c broken.cpp -o broken.o && clang++-19 "
+                   f"{flags} -static-libstdc++ broken.o {service.environment['LIB_FUZZING_ENGINE']} -o {target}",
+                   shell=True, cwd=service.root, env=service.environment, check=True)
 
 
 LIBFUZZER = {"libfuzzer-address"}
-AFL = {"afl-address"}
-BREAKAGES = [
-    ("names", dot_in_the_name, LIBFUZZER),
-    ("names", missing_target, LIBFUZZER),
-    ("names", target_not_executable, LIBFUZZER),
-    ("names", stray_executable, LIBFUZZER),
-    ("instrumentation", not_instrumented, {*VARIANTS}),
-    ("instrumentation", sanitizer_of_another_build, {"libfuzzer-undefined", "libfuzzer-coverage"}),
-    ("libraries", missing_library, LIBFUZZER | AFL),
-    ("seeds", no_seeds, LIBFUZZER),
-    ("seeds", seeds_that_are_no_archive, LIBFUZZER),
-    ("seeds", seed_with_a_path, LIBFUZZER),
-    ("seeds", seed_too_long, LIBFUZZER),
-    ("seeds", seed_damaged, LIBFUZZER),
-    ("seeds", seed_that_crashes, LIBFUZZER | AFL),
-    ("dictionaries", no_dictionary, LIBFUZZER),
-    ("dictionaries", malformed_dictionary, LIBFUZZER | AFL),
-    ("options", option_that_nobody_knows, LIBFUZZER),
-    ("options", option_with_a_relative_path, LIBFUZZER),
-    ("options", options_without_a_section, LIBFUZZER | AFL),
-    ("elsewhere", writes_a_relative_path, LIBFUZZER | AFL),
-    ("elsewhere", needs_the_place_where_it_was_built, LIBFUZZER),
-    ("bucketing", assertion_line_missing, LIBFUZZER | AFL),
-    ("bucketing", assertion_line_behind_other_text, LIBFUZZER),
-    ("bucketing", assertion_line_with_an_address, LIBFUZZER),
+WITH_AFL = {"libfuzzer-address", "afl-address"}
+TARGET, SUBJECTS = "trace_fuzz", "allocator_fuzz"  # the latter takes VMAPCHECK_SUBJECT
+SEEDS, DICTIONARY, OPTIONS = f"{TARGET}_seed_corpus.zip", f"{TARGET}.dict", f"{TARGET}.options"
+ASSERTION = b"ASSERTION FAILED: "
+BREAKAGES = [  # the property, what is wrong, in which builds, in which file, how
+    ("names", "dot in the name", LIBFUZZER, TARGET, lambda file, _: shutil.copy(file, file.with_name("trace.fuzz"))),
+    ("names", "missing target", LIBFUZZER, TARGET, remove),
+    ("names", "target not executable", LIBFUZZER, TARGET, lambda file, _: file.chmod(0o644)),
+    ("names", "stray executable", LIBFUZZER, "run", content(b"#!/bin/sh\n# runs what has LLVMFuzzerTestOneInput\n", 0o755)),
+    ("instrumentation", "not instrumented", {*VARIANTS}, TARGET, without_instrumentation),
+    ("instrumentation", "sanitizer of another build", {"libfuzzer-undefined", "libfuzzer-coverage"}, TARGET,
+     lambda file, service: shutil.copy(service.root.parent / "libfuzzer-address/moved" / TARGET, file)),
+    ("libraries", "missing library", WITH_AFL, TARGET, replaced(b"\0libm.so.6\0", b"\0libq.so.6\0")),
+    ("seeds", "no seeds", LIBFUZZER, SEEDS, remove),
+    ("seeds", "seeds that are no archive", LIBFUZZER, SEEDS, content(b"vmapcheck-trace 1\n")),
+    ("seeds", "seed with a path", LIBFUZZER, SEEDS, with_seed("../outside", b"vmapcheck-trace 1\n")),
+    ("seeds", "seed too long", LIBFUZZER, SEEDS, with_seed("long", b"#" * 20000)),
+    ("seeds", "seed damaged", LIBFUZZER, SEEDS, replaced(b"vmapcheck-trace 1\n", b"vmapcheck-trace 2\n", 1)),
+    # The subject of 2019 in place of ours: then faults-not-lowest convicts it.
+    ("seeds", "seed that crashes", WITH_AFL, SUBJECTS, with_code('setenv("VMAPCHECK_SUBJECT", "seed_2019", 1);')),
+    ("dictionaries", "no dictionary", LIBFUZZER, DICTIONARY, remove),
+    ("dictionaries", "malformed dictionary", WITH_AFL, DICTIONARY, appended(b'"an entry without an end\n')),
+    ("options", "option that nobody knows", LIBFUZZER, OPTIONS, replaced(b"timeout =", b"time_out=")),
+    ("options", "option with a relative path", LIBFUZZER, OPTIONS, appended(b"dict = trace_fuzz.dict\n")),
+    ("options", "options without a section", WITH_AFL, OPTIONS, replaced(b"[libfuzzer]\n", b"")),
+    ("elsewhere", "dies if it cannot write a relative path", WITH_AFL, TARGET,
+     with_code('if (std::FILE* file = std::fopen("log", "w")) std::fclose(file); else std::abort();')),
+    ("elsewhere", "needs the place where it was built", LIBFUZZER, TARGET,
+     with_code('if (access("@ROOT@/out/trace_fuzz.dict", R_OK) != 0) std::exit(1);')),
+    ("bucketing", "no assertion line", WITH_AFL, SUBJECTS, replaced(ASSERTION, b"assertion   broken")),
+    ("bucketing", "assertion line behind other text", LIBFUZZER, SUBJECTS, replaced(b"\n" + ASSERTION, b" " + ASSERTION)),
+    ("bucketing", "assertion line with an address", LIBFUZZER, SUBJECTS,
+     replaced(ASSERTION + b"%s %s\n", ASSERTION + b"%s %p\n")),
 ]
-
-
-def replace(file, old, new, once=False):
-    content = file.read_bytes()
-    assert old in content, f"{file.name} has no {old} to replace: the self-test is out of date"
-    file.write_bytes(content.replace(old, new, 1 if once else -1))
-
-
-def add_seed(out, name, content):
-    with zipfile.ZipFile(out / "trace_fuzz_seed_corpus.zip", "a") as archive:
-        archive.writestr(name, content)
-
-
-def link(service, target, code, objects=True):
-    """Links `target` anew with `code` in it; without `objects` of `code` alone, compiled without instrumentation."""
-    source = service.root / "broken.cpp"
-    source.write_text(code)
-    environment = service.environment
-    if objects:
-        folder = service.build_folder()
-        command = run_for(["ninja", "-C", folder, "-t", "commands", target.name]).decode().splitlines()[-1]
-        command = command.replace(f"-o fuzz/{target.name}", f"-o {target} {source}")
-    else:
-        folder = service.root
-        flags = " ".join(flag for flag in environment["CXXFLAGS"].split()
-                         if not flag.startswith(("-fsanitize=fuzzer", "-fsanitize-coverage", "-fprofile", "-fcoverage")))
-        command = (f"clang++-19 -stdlib=libc++ -c {source} -o broken.o && "
-                   f"clang++-19 {flags} -static-libstdc++ broken.o {environment['LIB_FUZZING_ENGINE']} -o {target}")
-    target.unlink()
-    subprocess.run(command, shell=True, cwd=folder, env=environment, check=True)
 
 
 if __name__ == "__main__":
