@@ -28,8 +28,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-using nlohmann::ordered_json;
-
 struct Options {
   std::uint64_t cases = 0;  ///< 0: was not said
   std::uint64_t ops = 0;    ///< the same
@@ -189,7 +187,7 @@ std::optional<Exit> replay_saved(const Common& common, const Options& options, c
       ++saved.left;
       continue;
     }
-    const std::string path = (std::filesystem::path(options.save_dir) / name).string();
+    const std::string path = path_in(options.save_dir, name);
     try {
       if (const auto status = replay_one_saved(common, options, subject, path, saved)) return status;
     } catch (const Stop& stop) {  // that one cannot be read, or run on this subject, is no reason not to check

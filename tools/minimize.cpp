@@ -28,7 +28,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-using nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 struct Options {
