@@ -7,7 +7,6 @@
 #include <array>
 #include <bit>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>

@@ -6,7 +6,6 @@
 #include <bit>
 #include <cstring>
 #include <limits>
-#include <memory>
 #include <type_traits>
 #include <variant>
 
