@@ -41,8 +41,8 @@ class PageLines {
   void show(const Answered& answered);
   void show(const Held& held);
   void show(const Ended&) {}
-  void add_state(nlohmann::ordered_json& line, const Snapshot& snapshot);
-  void add_tree(nlohmann::ordered_json& line, const TreeListing& tree);
+  void add_state(ordered_json& line, const Snapshot& snapshot);
+  void add_tree(ordered_json& line, const TreeListing& tree);
 
   struct Node {
     std::int64_t id = 0;

@@ -22,9 +22,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 /// Findings that are run again and drawn, at most: nobody would read a page of more.
 constexpr std::size_t findings_drawn_max = 200;
 /// Steps of a page of `show`, at most: the last ones.
