@@ -354,7 +354,7 @@ TEST(Death, OfAnAllocationThatFailedAndWasNotLookedAtIsAMemoryLimit) {
         if (allocated == nullptr) std::abort();
       },
   };
-  for (const auto& deed : deeds) EXPECT_EQ(death_by(deed).kind, memory_limit) << &deed - deeds;
+  for (const auto& deed : deeds) EXPECT_EQ(death_by(deed, {.memory = std::size_t{64} << 20}).kind, memory_limit);
 }
 
 TEST(Death, OfSomethingElseAfterAnAllocationThatFailedIsNoMemoryLimit) {

@@ -13,7 +13,6 @@
 #include <bit>
 #include <cstdint>
 #include <cstdio>
-#include <expected>
 #include <fstream>
 #include <iterator>
 #include <limits>
@@ -476,6 +475,7 @@ TEST(StraceImport, NeedsAMemoryCall) {
 
 using Pages = std::set<Address>;
 
+constexpr Address page_up(Address address) { return vmap::align_up(address, page).value(); }
 void map_pages(Pages& pages, Address begin, Size size) {
   for (Size offset = 0; offset < size; offset += page) pages.insert(begin + offset);
 }
@@ -483,40 +483,55 @@ void unmap_pages(Pages& pages, Address begin, Size size) {
   for (Size offset = 0; offset < size; offset += page) pages.erase(begin + offset);
 }
 
-/// Replays the ops of a recorded trace up to a line of the log.
-class RecordedReplay {
+/// Performs the ops of a trace in the reference model.
+class Replay {
  public:
-  explicit RecordedReplay(const ImportedProcess& process) : process_{process} {}
+  explicit Replay(const ImportedProcess& process) : process_{process}, model_{process.trace.space} {}
 
-  /// Requires that `line` never decreases.
-  const Pages& after(std::size_t line) {
-    for (; next_ < process_.trace.ops.size() && process_.lines[next_] <= line; ++next_)
-      if (!step(process_.trace.ops[next_])) failed_ += print(process_.trace.ops[next_]) + '\n';
-    return pages_;
+  /// Performs what became of the log's lines up to `line`, which never decreases.
+  void go_to(std::size_t line) {
+    for (; next_ < process_.lines.size() && process_.lines[next_] <= line; ++next_)
+      if (const Op& op = process_.trace.ops[next_]; !succeeds(op)) failed += print(op) + '\n';
   }
-  /// Ops that did not succeed, or that a recorded trace does not consist of.
-  const std::string& failed() const { return failed_; }
+  Pages busy_pages() const {
+    Pages pages;
+    for (const auto& [begin, area] : model_.areas()) map_pages(pages, begin, area.end - begin);
+    return pages;
+  }
+  Size busy_bytes() const { return model_.busy_bytes(); }
+
+  std::string failed;  ///< the ops that did not succeed
 
  private:
-  bool step(const Op& op) {
-    if (const AllocAt* at = std::get_if<AllocAt>(&op)) {
-      const std::size_t before = pages_.size();
-      map_pages(pages_, at->range.begin, at->range.size());
-      live_[at->label] = at->range;
-      return pages_.size() == before + at->range.size() / page;
+  bool succeeds(const Op& op) {
+    if (const Free* free = std::get_if<Free>(&op)) {
+      const auto live = live_.extract(free->label);
+      if (live) model_.vacate(live.mapped());
+      return !live.empty();
     }
-    const Free* free = std::get_if<Free>(&op);
-    if (!free || !live_.contains(free->label)) return false;
-    unmap_pages(pages_, live_[free->label].begin, live_[free->label].size());
-    return live_.erase(free->label) == 1;
+    if (const Alloc* alloc = std::get_if<Alloc>(&op)) {
+      const auto placed = model_.predict(alloc->request);
+      return placed && occupy(placed->range, alloc->label);
+    }
+    const AllocAt* at = std::get_if<AllocAt>(&op);
+    return at && model_.is_free(at->range) && occupy(at->range, at->label);
+  }
+  bool occupy(Range range, Label label) {
+    model_.occupy(range, label);
+    return live_.emplace(label, range.begin).second;
   }
 
   const ImportedProcess& process_;
+  ReferenceModel model_;
   std::size_t next_ = 0;
-  std::map<Label, Range> live_;
-  Pages pages_;
-  std::string failed_;
+  std::map<Label, Address> live_;
 };
+
+Replay replay_all(const ImportedProcess& process) {
+  Replay replay{process};
+  replay.go_to(std::numeric_limits<std::size_t>::max());
+  return replay;
+}
 
 /// A kernel that knows pages only, and a program that makes arbitrary calls: three bytes a call. Writes the log.
 class ToyKernel {
@@ -580,11 +595,9 @@ void ToyKernel::call(std::array<std::uint8_t, 3> choice) {
       if (!std::exchange(heap_known_, true)) line("brk(NULL) = {:#x}", heap_end_);
       const Address end = heap_begin + choice[1] * page / 16;
       if (end > heap_end_)
-        map_pages(pages_, vmap::align_down(heap_end_ + page - 1, page),
-                  vmap::align_down(end + page - 1, page) - vmap::align_down(heap_end_ + page - 1, page));
+        map_pages(pages_, page_up(heap_end_), page_up(end) - page_up(heap_end_));
       else
-        pages_.erase(pages_.lower_bound(vmap::align_down(end + page - 1, page)),
-                     pages_.lower_bound(heap_begin + 16 * page));
+        unmap_pages(pages_, page_up(end), page_up(heap_end_) - page_up(end));
       heap_end_ = end;
       return line("brk({0:#x}) = {0:#x}", end);
     }
@@ -632,36 +645,15 @@ RC_GTEST_PROP(StraceRecorded, BusyPagesAreTheMappedPagesAfterEveryCall,
   RC_LOG() << kernel.log;
   RC_ASSERT(unsound(*imported) == "");
   RC_ASSERT(imported->processes.size() == 1u);
-  RecordedReplay replay{imported->processes[0]};
-  for (std::size_t i = 0; i < kernel.pages_after.size(); ++i) RC_ASSERT(replay.after(i + 1) == kernel.pages_after[i]);
-  RC_ASSERT(replay.failed() == "");
+  Replay replay{imported->processes[0]};
+  for (std::size_t line = 0; const Pages& pages : kernel.pages_after) {
+    replay.go_to(++line);
+    RC_ASSERT(replay.busy_pages() == pages);
+  }
+  RC_ASSERT(replay.failed == "");
 }
 
 // ---- first-fit traces replay
-
-/// The busy bytes at the end of a replay that always chooses the lowest fit; an op that does not succeed is named.
-std::expected<Size, std::string> replay_first_fit(const Trace& trace) {
-  ReferenceModel model{trace.space};
-  std::map<Label, Address> live;
-  for (const Op& op : trace.ops) {
-    if (const Alloc* alloc = std::get_if<Alloc>(&op)) {
-      const auto placed = model.predict(alloc->request);
-      if (!placed) return std::unexpected(print(op));
-      model.occupy(placed->range, alloc->label);
-      live[alloc->label] = placed->range.begin;
-    } else if (const AllocAt* at = std::get_if<AllocAt>(&op)) {
-      if (!model.is_free(at->range)) return std::unexpected(print(op));
-      model.occupy(at->range, at->label);
-      live[at->label] = at->range.begin;
-    } else {
-      const Free* free = std::get_if<Free>(&op);
-      if (!free || !live.contains(free->label)) return std::unexpected(print(op));
-      model.vacate(live[free->label]);
-      live.erase(free->label);
-    }
-  }
-  return model.busy_bytes();
-}
 
 RC_GTEST_PROP(StraceFirstFit, EveryOpSucceedsAndNothingMappedIsFree,
               (const std::vector<std::array<std::uint8_t, 3>>& choices)) {
@@ -670,12 +662,14 @@ RC_GTEST_PROP(StraceFirstFit, EveryOpSucceedsAndNothingMappedIsFree,
   RC_ASSERT(imported.has_value());
   RC_LOG() << kernel.log;
   RC_ASSERT(unsound(*imported) == "");
-  const auto busy = replay_first_fit(imported->processes[0].trace);
-  RC_ASSERT(busy.has_value());
-  RC_ASSERT(*busy >= kernel.pages_after.back().size() * page);
+  const Replay replay = replay_all(imported->processes[0]);
+  RC_ASSERT(replay.failed == "");
+  RC_ASSERT(replay.busy_bytes() >= kernel.pages_after.back().size() * page);
 
   const auto ended = import_strace(kernel.log + "+++ exited with 0 +++\n", {.placement = Placement::first_fit});
-  RC_ASSERT(replay_first_fit(ended->processes[0].trace).value_or(1) == 0u);
+  const Replay replay_ended = replay_all(ended->processes[0]);
+  RC_ASSERT(replay_ended.failed == "");
+  RC_ASSERT(replay_ended.busy_bytes() == 0u);
 }
 
 // ---- a real log
@@ -695,18 +689,17 @@ std::vector<Pages> pages_of_python3(const std::string& log) {
     const std::size_t equals = line.rfind("= 0x");
     unsigned long long a = 0, size = 0, size_new = 0, result = 0;
     if (equals != std::string::npos) std::sscanf(line.c_str() + equals, "= 0x%llx", &result);
-    const auto rounded = [](unsigned long long bytes) { return (bytes + page - 1) / page * page; };
     if (std::sscanf(line.c_str(), "%*d mmap(NULL, %llu", &size) == 1 ||
         std::sscanf(line.c_str(), "%*d mmap(0x%llx, %llu", &a, &size) == 2) {
-      map_pages(pages, result, rounded(size));
+      map_pages(pages, result, page_up(size));
     } else if (std::sscanf(line.c_str(), "%*d munmap(0x%llx, %llu", &a, &size) == 2) {
-      unmap_pages(pages, a, rounded(size));
+      unmap_pages(pages, a, page_up(size));
     } else if (std::sscanf(line.c_str(), "%*d mremap(0x%llx, %llu, %llu", &a, &size, &size_new) == 3) {
-      unmap_pages(pages, a, rounded(size));
-      map_pages(pages, result, rounded(size_new));
+      unmap_pages(pages, a, page_up(size));
+      map_pages(pages, result, page_up(size_new));
     } else if (line.find(" brk(") != std::string::npos) {
-      if (heap != 0 && result > heap) map_pages(pages, rounded(heap), rounded(result) - rounded(heap));
-      if (heap != 0 && result < heap) unmap_pages(pages, rounded(result), rounded(heap) - rounded(result));
+      if (heap != 0 && result > heap) map_pages(pages, page_up(heap), page_up(result) - page_up(heap));
+      if (heap != 0 && result < heap) unmap_pages(pages, page_up(result), page_up(heap) - page_up(result));
       heap = result;
     } else if (line.find("+++ exited") != std::string::npos) {
       pages.clear();
@@ -725,15 +718,19 @@ TEST(StracePython3, IsExactAfterEveryLine) {
   EXPECT_EQ(imported.processes[0].report.approximated, Counts{});
   EXPECT_EQ(imported.processes[0].report.translated, 219u);
   EXPECT_EQ(imported.processes[0].report.no_meaning, (Counts{{"mprotect", 7}}));
-  RecordedReplay replay{imported.processes[0]};
+  Replay replay{imported.processes[0]};
   std::size_t line = 0;
   std::size_t most = 0;
   for (const Pages& pages : pages_of_python3(log)) {
-    EXPECT_EQ(replay.after(++line), pages) << "after line " << line;
+    replay.go_to(++line);
+    EXPECT_EQ(replay.busy_pages(), pages) << "after line " << line;
     most = std::max(most, pages.size());
   }
   EXPECT_GT(most, 10'000u);
-  EXPECT_EQ(replay_first_fit(import(log, Placement::first_fit).processes[0].trace), 0u);
+  const StraceImport first_fit = import(log, Placement::first_fit);
+  const Replay replay_first_fit = replay_all(first_fit.processes[0]);
+  EXPECT_EQ(replay.failed + replay_first_fit.failed, "");
+  EXPECT_EQ(replay_first_fit.busy_bytes(), 0u);
 }
 
 // ---- what it costs
@@ -891,8 +888,10 @@ std::string unsound(std::string_view log) {
     const auto imported = import_strace(log, {.placement = placement});
     if (!imported) continue;
     if (const std::string what = unsound(*imported); !what.empty()) return what;
-    for (const ImportedProcess& process : imported->processes)
-      if (const auto busy = replay_first_fit(process.trace); !busy) return busy.error() + '\n' + print(process.trace);
+    for (const ImportedProcess& process : imported->processes) {
+      const Replay replay = replay_all(process);
+      if (!replay.failed.empty()) return replay.failed + print(process.trace);
+    }
   }
   return "";
 }
