@@ -200,21 +200,6 @@ TEST(AddressSpaceErrors, WantOfMemoryNeitherPurgesNorCallsHooks) {
   EXPECT_EQ(lazy_in(space), (Ranges{{0, p}}));
 }
 
-TEST(AddressSpaceErrors, OnlyTheBeginOfABusyAreaCanBeFreed) {
-  AddressSpace space = make({.range = {0x10, 0x100}, .granule = 4});
-  ASSERT_TRUE(space.allocate_at({0x20, 0x30}));
-  ASSERT_TRUE(space.allocate_at({0x30, 0x40}));
-  ASSERT_TRUE(space.free_lazily(0x30));
-  const Contents before = contents_of(space);
-  for (const Address address : {Address{0}, Address{0x10}, Address{0x1f}, Address{0x21}, Address{0x24}, Address{0x2f},
-                                Address{0x30}, Address{0x34}, Address{0x40}, Address{0x100}, address_max}) {
-    EXPECT_EQ(error_of(space.free(address)), Error::not_busy) << address;
-    EXPECT_EQ(error_of(space.free_lazily(address)), Error::not_busy) << address;
-  }
-  EXPECT_EQ(contents_of(space), before);
-  EXPECT_EQ(space.stats().failures[static_cast<std::size_t>(Error::not_busy)], 22u);
-}
-
 // ---- Looking
 
 TEST(Looking, FindsTheBusyAreaThatContainsAnAddress) {
@@ -247,33 +232,13 @@ TEST(Looking, VisitsForEveryWindowWhatOverlapsItUncutAndNothingForAnEmptyOne) {
     }
 }
 
-TEST(Looking, StatsSayWhatThereIsAndWhatHasHappened) {
-  AddressSpace space = make({.range = {0, 100}, .nodes_per_slab = 16});
-  EXPECT_EQ(space.stats().fragmentation(), 0.0);
-  ASSERT_TRUE(space.allocate_at({0, 10}));    // left_edge
-  ASSERT_TRUE(space.allocate_at({90, 100}));  // right_edge
-  ASSERT_TRUE(space.allocate_at({40, 50}));   // no_edge
-  ASSERT_TRUE(space.allocate_at({10, 40}));   // full
-  ASSERT_TRUE(space.free(0));                 // none
-  ASSERT_TRUE(space.free_lazily(90));
-  const Stats s = space.stats();
-  EXPECT_EQ(s.busy_bytes, 40u);
-  EXPECT_EQ(s.free_bytes, 50u);
-  EXPECT_EQ(s.lazy_bytes, 10u);
-  EXPECT_EQ(s.busy_areas, 2u);
-  EXPECT_EQ(s.free_blocks, 2u);
-  EXPECT_EQ(s.lazy_areas, 1u);
-  EXPECT_EQ(s.largest_free, 40u);
-  EXPECT_EQ(s.nodes_alive, 5u);
-  EXPECT_EQ(s.nodes_spare, 11u);
-  EXPECT_DOUBLE_EQ(s.fragmentation(), 1 - 40.0 / 50.0);
-  EXPECT_EQ(s.fits, (std::array<std::uint64_t, fit_type_count>{1, 1, 1, 1}));
-  EXPECT_EQ(s.coalescings, (std::array<std::uint64_t, coalescing_count>{1, 0, 0, 0}));
-  EXPECT_EQ(space.free(10), (Range{0, 40}));   // previous
-  EXPECT_EQ(space.purge(), 10u);               // previous
-  EXPECT_EQ(space.free(40), (Range{0, 100}));  // both
-  EXPECT_EQ(space.stats().coalescings, (std::array<std::uint64_t, coalescing_count>{1, 2, 0, 1}));
-  EXPECT_GT(s.nodes_visited, 0u);
+TEST(Looking, FragmentationIsThePartOfTheFreeBytesOutsideTheLargestBlock) {
+  EXPECT_EQ(make({.range = {0, 100}}).stats().fragmentation(), 0.0);
+  const Ranges areas{{10, 40}, {40, 50}, {90, 100}};
+  const Stats stats = make({.range = {0, 100}, .busy = areas, .nodes_per_slab = 16}).stats();
+  EXPECT_DOUBLE_EQ(stats.fragmentation(), 1 - 40.0 / 50.0);
+  EXPECT_EQ(stats.nodes_alive, 5u);
+  EXPECT_EQ(stats.nodes_spare, 11u);
 }
 
 TEST(Looking, ASpaceSaysWhatItWasMadeFrom) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What vmap::AddressSpace does when something runs out: memory, at any request and in any manner; and space, for which
-// it purges lazily freed areas and calls hooks.
+// it calls hooks. What a trace can say of hooks, and of lazy frees, is in corpus/hooks and corpus/lazy.
 
 #include <gtest/gtest.h>
 
@@ -224,24 +224,6 @@ TEST(AddressSpaceMemory, IsNotNeededToFreeNorToPurge) {
   }
 }
 
-// A node that a merge freed serves the next split.
-TEST(AddressSpaceMemory, DoesNotGrowInASteadyState) {
-  TestResource resource;
-  AddressSpace space = empty_space(64, resource);
-  const auto cycle = [&] {
-    for (std::uint64_t i = 1; i < 64; i += 4) EXPECT_TRUE(space.allocate({.size = p, .within = {i * p, 64 * p}}));
-    EXPECT_TRUE(space.allocate_congruent(Blocks{{0, p}, {4 * p, p}}, p, {2 * p, 64 * p}));
-    for (const Range area : busy_in(space))
-      EXPECT_TRUE(area.begin % 3 == 0 ? space.free_lazily(area.begin) : space.free(area.begin));
-    space.purge();
-  };
-  cycle();
-  const std::uint64_t requests = resource.requests;
-  for (int i = 0; i < 100; ++i) cycle();
-  EXPECT_EQ(resource.requests, requests);
-  EXPECT_EQ(space.stats().nodes_alive, 1u);
-}
-
 // ---- Exhaustion hooks
 
 /// A full space of three pages, and what its hooks did.
@@ -264,28 +246,6 @@ struct Exhausted {
   }
   std::optional<Error> allocate(Size pages = 1) { return error_of(space.allocate({.size = pages * p})); }
 };
-
-TEST(ExhaustionHooks, AreCalledInOrderOfRegistrationUntilThereIsRoom) {
-  Exhausted e;
-  e.add('a');
-  e.add('b', e.free_page(1));
-  e.add('c', e.free_page(2));
-  EXPECT_EQ(e.allocate(), std::nullopt);
-  EXPECT_EQ(e.called, "ab");
-  EXPECT_EQ(busy_in(e.space), (Ranges{{0, p}, {p, 2 * p}, {2 * p, 3 * p}})) << "page 2 was not released";
-  EXPECT_EQ(e.space.stats().hooks_called, 2u);
-  EXPECT_EQ(e.space.stats().hooks, 3u);
-}
-
-TEST(ExhaustionHooks, AreFollowedByARetryEachTimeThatOneReleasedSomething) {
-  Exhausted e;
-  e.add('a', e.free_page(0));
-  e.add('b', e.free_page(2));
-  e.add('c', e.free_page(1));
-  EXPECT_EQ(e.allocate(2), std::nullopt) << "two pages fit after the third release only";
-  EXPECT_EQ(e.called, "abc");
-  EXPECT_EQ(busy_in(e.space), (Ranges{{0, 2 * p}}));
-}
 
 TEST(ExhaustionHooks, AreNotFollowedByARetryWhenTheySayThatNothingWasReleased) {
   Exhausted e;
@@ -437,27 +397,6 @@ TEST(ExhaustionHooks, ForWhichThereIsNoMemoryAreNotRegistered) {
   EXPECT_EQ(e.space.stats().hooks, 1u);
   EXPECT_EQ(e.allocate(), Error::no_space);
   EXPECT_EQ(e.called, "a");
-}
-
-// ---- Lazy frees
-
-TEST(LazyFree, IsPurgedBeforeAnAllocationOfAnyKindFailsAndBeforeTheHooks) {
-  for (const Call& call : {allocating({.size = p}), allocating_at({p, 2 * p}), allocating_congruent({{0, p}})}) {
-    Exhausted e;
-    e.add('a');
-    ASSERT_TRUE(e.space.free_lazily(p));
-    EXPECT_EQ(call.make(e.space), std::nullopt) << call.name;
-    EXPECT_EQ(e.called, "") << "a purge was enough";
-  }
-}
-
-TEST(LazyFree, StaysPurgedWhenTheAllocationFailsNevertheless) {
-  Exhausted e;
-  e.add('a');
-  ASSERT_TRUE(e.space.free_lazily(p));
-  EXPECT_EQ(e.allocate(2), Error::no_space);
-  EXPECT_EQ(e.called, "a");
-  EXPECT_EQ(free_in(e.space), (Ranges{{p, 2 * p}}));
 }
 
 }  // namespace
