@@ -28,7 +28,7 @@ namespace {
 
 // ---- Memory
 
-/// For a space of 64 pages of which only page 0 is busy: what takes how many nodes more.
+/// How many more nodes a call takes in a space of 64 pages, of which only page 0 is busy.
 struct Hungry {
   Call call;
   std::uint64_t nodes;

@@ -54,7 +54,7 @@ Walked run_child(const std::function<void()>& deed, const WalkOptions& options =
   return ask_child([&](Beacon&) { return deed(), go_on; }, options);
 }
 
-/// Of a child that does `deed` as the seventh step of its only item.
+/// The death of a child that does `deed` as the seventh step of its only item.
 Death death_by(const std::function<void()>& deed, const Limits& limits = short_limits()) {
   const auto work = [&](Beacon& beacon) { return beacon.at(Phase::op, 7), deed(), go_on; };
   const Walked walked = ask_child(work, {.limits = limits});
@@ -66,7 +66,7 @@ Death death_by(const std::function<void()>& deed, const Limits& limits = short_l
   return *walked.death;
 }
 
-// No compiler knows what these do.
+// The compiler cannot know what these do.
 volatile bool always = true;
 int* volatile nowhere = nullptr;
 
@@ -296,7 +296,7 @@ TEST(Death, ByRecursionIsAStackOverflow) {
   EXPECT_FALSE(death.frames.empty());
 }
 
-/// What lies on the stack, and what lies behind it.
+/// Overwrites what lies on the stack, and then what lies behind it.
 [[gnu::noinline]] void write_upwards() {
   volatile char local[8] = {};
   for (volatile char* to = local; always; ++to) *to = 1;
