@@ -256,15 +256,6 @@ TEST(ExhaustionHooks, AreNotFollowedByARetryWhenTheySayThatNothingWasReleased) {
   EXPECT_EQ(e.called, "a");
 }
 
-TEST(ExhaustionHooks, ServeEveryKindOfAllocation) {
-  for (const Call& call : {allocating({.size = p}), allocating_at({p, 2 * p}), allocating_congruent({{0, p}})}) {
-    Exhausted e;
-    e.add('a', e.free_page(1));
-    EXPECT_EQ(call.make(e.space), std::nullopt) << call.name;
-    EXPECT_EQ(e.called, "a");
-  }
-}
-
 TEST(ExhaustionHooks, ThatThrowReleasedNothing) {
   Exhausted e;
   e.add('a', [&]() -> bool { throw e.space.free(0).value(); });
