@@ -40,6 +40,7 @@ constexpr std::array<std::string_view, vmap::invariant_count> invariant_meanings
     "a call that failed changed nothing",
     "one node for each free block and area; nothing leaks; a free never allocates",
     "nodes visited by an operation stay under their bound"};
+static_assert(!invariant_meanings.back().empty(), "an invariant without a meaning");
 
 std::string draw_around(const ReferenceModel& model, Address focus);
 Address focus_of(const Failure& failure, Range space);
