@@ -26,8 +26,8 @@ std::string dump(const ordered_json& json);
 
 // ---- The lines
 
-void PageLines::operator()(const Piece& piece) {
-  std::visit([this](const auto& one) { show(one); }, piece);
+void PageLines::operator()(const RunEvent& event) {
+  std::visit([this](const auto& one) { show(one); }, event);
 }
 
 void PageLines::show(const Begun& begun) {

@@ -2,7 +2,7 @@
 //
 // A recording as one self-contained page.
 //
-// Two halves, so that they may be in two processes. PageLines turns pieces into lines of JSON, as they come; each line
+// Two halves, so that they may be in two processes. PageLines turns events into lines of JSON, as they come; each line
 // holds what a step changed, so that 5,000 steps of 300 free blocks are a few megabytes. page() puts lines into the
 // page with what is around them; it needs nothing else, so lines whose writer has died make a page, too.
 //
@@ -34,7 +34,7 @@ class PageLines {
   using Write = std::function<void(std::string line)>;
 
   PageLines(const Trace& trace, Write write) : trace_(trace), write_(std::move(write)) {}
-  void operator()(const Piece& piece);
+  void operator()(const RunEvent& event);
 
  private:
   void show(const Begun& begun);
