@@ -694,7 +694,8 @@ TEST(StandardError, OfATalkativeChildThatEndsWellIsPassedOnWhole) {
 
 TEST(StandardError, OfAChildThatPrintsAndPrintsIsKeptToItsEnd) {
   const auto print_much = [] {
-    const std::string line = std::string(1023, '.') + "\n";
+    std::string line(1023, '.');
+    line += '\n';
     for (int i = 0; i < 32'768; ++i) (void)!::write(2, line.data(), line.size());
     std::fputs("the last words\n", stderr);
   };
