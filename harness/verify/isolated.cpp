@@ -77,13 +77,15 @@ Failure failure_of(const Death& death, const Trace& trace) {
   if (failure.phase == Phase::op && failure.step < trace.ops.size()) failure.op = trace.ops[failure.step];
   failure.what = death.what;
   Blame blame = blame_for(death.frames);
-  if (blame.harness && is_fault_of_harness(death, trace))
-    failure.kind = FailureKind::oracle;
-  else if (blame.harness)
-    blame.frames.clear();  // not the subject's
+  const bool in_harness = blame.harness;
+  if (in_harness && is_fault_of_harness(death, trace)) failure.kind = FailureKind::oracle;
   failure.frames = std::move(blame.frames);
   failure.report = death.report;
   failure.violation.detail = describe(failure, death);
+  if (in_harness && failure.kind != FailureKind::oracle) {
+    failure.violation.detail += ", which is vmapcheck's own code";
+    failure.frames.clear();  // not the subject's
+  }
   return failure;
 }
 
