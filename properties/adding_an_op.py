@@ -22,7 +22,6 @@ SOURCES = pathlib.Path(__file__).resolve().parent.parent
 PAGE = SOURCES / "docs/adding-an-op.md"
 ROOMS = ["allocator/vmap", "model", "harness", "fuzz"]
 FILES_MAX = 5
-BESIDES = {"harness/reduce/simplify.cpp"}  # asks for a simpler op, if there is one; the page says so
 LINKED = ["model/trace_parse.cpp", "model/trace_print.cpp", "model/reference_model.cpp", "fuzz/records.cpp"]
 ROUND_TRIP = r"""
 #include <cstdio>
@@ -99,7 +98,7 @@ def knowing_each_op(folder):
     files = [file for room in ["model", "harness", "fuzz"] for file in (folder / room).rglob("*.cpp")]
     found = {str(file.relative_to(folder)) for file in files
              if re.search(r"\bOverloaded\b|op_kind|Executor::perform", file.read_text())}
-    return found - BESIDES | {"fuzz/mutator.cpp"}
+    return found | {"fuzz/mutator.cpp"}
 
 
 class Compiler:

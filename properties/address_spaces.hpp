@@ -98,10 +98,13 @@ inline Address placed(const Result<Allocation>& result) { return result.value().
 using Ranges = std::vector<Range>;
 using Blocks = std::vector<Block>;
 
+/// Of so many pages, from address 0 on.
+inline AddressSpace empty_space(std::uint64_t pages, TestResource& resource, std::size_t nodes_per_slab = 1) {
+  return make({.range = {0, pages * p}, .granule = p, .resource = &resource, .nodes_per_slab = nodes_per_slab});
+}
 /// Nothing of it is free; area after area of one page.
 inline AddressSpace full_space(std::uint64_t pages, TestResource& resource, std::size_t nodes_per_slab = 1) {
-  AddressSpace space =
-      make({.range = {0, pages * p}, .granule = p, .resource = &resource, .nodes_per_slab = nodes_per_slab});
+  AddressSpace space = empty_space(pages, resource, nodes_per_slab);
   for (std::uint64_t i = 0; i < pages; ++i) (void)space.allocate({.size = p});
   return space;
 }

@@ -109,7 +109,7 @@ CheckReport observed(const SubjectFactory& make, std::uint64_t seed, std::uint64
   return check(make, options).value();
 }
 
-/// Each metric is that of the run, counted otherwise.
+/// The run is counted a second time, in another way.
 TEST(Metrics, AgreeWithTheCoverageOfARun) {
   const CheckReport report = observed(subject("vmap"), seed_of_this_run(), 200, 1000);
   ASSERT_FALSE(report.found);
@@ -180,7 +180,7 @@ TEST(StatesHash, IsTheSameWithEveryCompiler) {
   EXPECT_EQ(report.histograms->states_hash, 0x0ed16d7cc8347520u) << std::hex << report.histograms->states_hash;
 }
 
-/// A subject whose n-th answer, or whose tree, is another: no violation, and yet another hash.
+/// A subject whose n-th answer has another fit type. It promises none, so that this is no violation.
 struct Placed : ModelSubject {
   explicit Placed(const SubjectConfig& config, int nth) : ModelSubject(config), countdown(nth) {}
   vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What vmap::AddressSpace does when something runs out: memory, at any request and in any manner; and space, for which
-// it purges lazily freed areas and calls hooks.
+// it calls hooks. What a trace can say of hooks, and of lazy frees, is in corpus/hooks and corpus/lazy.
 
 #include <gtest/gtest.h>
-#include <rapidcheck.h>
-#include <rapidcheck/gtest.h>
 
 #include <algorithm>
 #include <array>
@@ -30,7 +28,7 @@ namespace {
 
 // ---- Memory
 
-/// For a space of 64 pages of which only page 0 is busy: what takes how many nodes more.
+/// How many more nodes a call takes in a space of 64 pages, of which only page 0 is busy.
 struct Hungry {
   Call call;
   std::uint64_t nodes;
@@ -56,7 +54,7 @@ TEST(AddressSpaceMemory, ACallThatRunsOutOfItAtAnyRequestChangesNothing) {
       for (std::uint64_t granted = 0; granted <= hungry.nodes; ++granted) {
         TestResource resource;
         {
-          AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+          AddressSpace space = empty_space(64, resource);
           ASSERT_TRUE(space.allocate({.size = p}));
           const Contents before = contents_of(space);
           const Stats stats_before = space.stats();
@@ -75,41 +73,11 @@ TEST(AddressSpaceMemory, ACallThatRunsOutOfItAtAnyRequestChangesNothing) {
       }
 }
 
-// The same from any state, for whatever a call needs.
-RC_GTEST_PROP(AddressSpaceMemory, AnyCallThatRunsOutOfItChangesNothing, ()) {
-  const auto pick = [](std::uint64_t from, std::uint64_t to) { return *rc::gen::inRange(from, to + 1); };
-  TestResource resource;
-  {
-    AddressSpace space = make({.range = {0, 256}, .resource = &resource, .nodes_per_slab = 1});
-    for (int step = 0; step < 200; ++step) {
-      resource.refusal = refusals[pick(0, 1)];
-      if (pick(0, 1) == 0) resource.grant(pick(0, 3));
-      const Contents before = contents_of(space);
-      std::optional<Error> error;
-      const Address begin = pick(0, 250);
-      switch (pick(0, 4)) {
-        case 0: error = error_of(space.allocate({.size = pick(1, 5), .within = {begin, 256}})); break;
-        case 1: error = error_of(space.allocate_at({begin, begin + pick(1, 5)})); break;
-        case 2: error = error_of(space.allocate_congruent(Blocks{{0, 1}, {3, 2}}, 1, {begin, 256})); break;
-        case 3: error = error_of(space.reserve(pick(0, 2))); break;
-        default:
-          if (const Ranges busy = busy_in(space); !busy.empty())
-            error = error_of(space.free(busy[pick(0, busy.size() - 1)].begin));
-      }
-      if (error) RC_ASSERT(contents_of(space) == before);
-      RC_ASSERT(space.verify() == std::nullopt);
-      resource.grant_all();
-    }
-  }
-  RC_ASSERT(resource.bytes_outstanding == 0u);
-}
-
 TEST(AddressSpaceMemory, IsNotAskedForByTheNextNAllocationsOnceTheyAreReserved) {
   for (const std::size_t nodes_per_slab : {1u, 2u, 64u})
     for (const std::size_t n : {0u, 1u, 5u, 100u}) {
       TestResource resource;
-      AddressSpace space =
-          make({.range = {0, 1024 * p}, .granule = p, .resource = &resource, .nodes_per_slab = nodes_per_slab});
+      AddressSpace space = empty_space(1024, resource, nodes_per_slab);
       ASSERT_TRUE(space.reserve(n));
       resource.grant(0);
       for (std::size_t i = 0; i < n; ++i) {
@@ -122,7 +90,7 @@ TEST(AddressSpaceMemory, IsNotAskedForByTheNextNAllocationsOnceTheyAreReserved) 
 
 TEST(AddressSpaceMemory, IsReservedForTheNextNAllocationsAndNoMore) {
   TestResource resource;
-  AddressSpace space = make({.range = {0, 1024 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+  AddressSpace space = empty_space(1024, resource);
   for (const std::size_t n : {5u, 5u, 3u, 7u, 7u, 0u}) {
     const std::uint64_t requests = resource.requests;
     const std::size_t spare = space.stats().nodes_spare;
@@ -138,7 +106,7 @@ TEST(AddressSpaceMemory, ForCongruentBlocksDoesNotDependOnWhatLiesBesideThem) {
   const auto asked = std::span(list).subspan(1);
   for (std::uint64_t granted = 0; granted < 8; ++granted) {
     TestResource resource;
-    AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+    AddressSpace space = empty_space(64, resource);
     resource.grant(granted);
     const auto base = space.allocate_congruent(asked, p, {8 * p, 32 * p});
     EXPECT_EQ(space.stats().busy_areas, base ? 2u : 0u);
@@ -149,7 +117,7 @@ TEST(AddressSpaceMemory, ForCongruentBlocksDoesNotDependOnWhatLiesBesideThem) {
 
 TEST(AddressSpaceMemory, ReservedForNServesACongruentPlacementOfNBlocks) {
   TestResource resource;
-  AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+  AddressSpace space = empty_space(64, resource);
   ASSERT_TRUE(space.reserve(3));
   resource.grant(0);
   EXPECT_TRUE(space.allocate_congruent(Blocks{{0, p}, {2 * p, p}, {4 * p, p}}, p, {8 * p, 32 * p}));
@@ -159,7 +127,7 @@ TEST(AddressSpaceMemory, AReservationThatCannotBeMetTakesNothing) {
   for (const Refusal refusal : refusals) {
     TestResource resource;
     resource.refusal = refusal;
-    AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
+    AddressSpace space = empty_space(64, resource);
     const std::size_t bytes = resource.bytes_outstanding;
     constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
     constexpr std::size_t wraps = huge / sizeof(Node) / 2 + 2;  // the bytes of 2 n nodes are few, modulo 2^64
@@ -175,30 +143,20 @@ TEST(AddressSpaceMemory, AReservationThatCannotBeMetTakesNothing) {
   }
 }
 
-TEST(AddressSpaceMemory, IsTakenSlabBySlab) {
+TEST(AddressSpaceMemory, IsTakenSlabBySlabWithACacheLineForEachNodeAndTwoWordsForEachSlab) {
   for (const std::size_t nodes_per_slab : {1u, 2u, 3u, 64u}) {
     TestResource resource;
-    AddressSpace space =
-        make({.range = {0, 1024 * p}, .granule = p, .resource = &resource, .nodes_per_slab = nodes_per_slab});
+    AddressSpace space = empty_space(1024, resource, nodes_per_slab);
     for (std::uint64_t i = 0; i < 100; ++i) {
       ASSERT_TRUE(space.allocate({.size = p, .within = {(2 * i + 1) * p, 1024 * p}}));
       const std::size_t nodes = space.stats().nodes_alive + space.stats().nodes_spare;
       EXPECT_EQ(nodes, resource.requests * nodes_per_slab);
       EXPECT_LT(space.stats().nodes_spare, nodes_per_slab) << "not before it is needed";
+      EXPECT_EQ(resource.bytes_outstanding, nodes * 64 + resource.requests * 2 * sizeof(void*));
     }
     EXPECT_EQ(space.stats().nodes_alive, 201u);
-  }
-}
-
-TEST(AddressSpaceMemory, IsOneCacheLineForEachNodeAndTwoWordsForEachSlab) {
-  for (const std::size_t nodes_per_slab : {1u, 2u, 3u, 64u}) {
-    TestResource resource;
-    AddressSpace space =
-        make({.range = {0, 1024 * p}, .granule = p, .resource = &resource, .nodes_per_slab = nodes_per_slab});
-    for (std::uint64_t i = 0; i < 100; ++i) ASSERT_TRUE(space.allocate_at({(2 * i + 1) * p, (2 * i + 2) * p}));
     for (const Node* node = space.index().tree().outermost(Side::left); node != nullptr; node = node->next())
       EXPECT_EQ(reinterpret_cast<std::uintptr_t>(node) % 64, 0u) << nodes_per_slab << " nodes a slab";
-    EXPECT_EQ(resource.bytes_outstanding, resource.requests * (nodes_per_slab * 64 + 2 * sizeof(void*)));
   }
 }
 
@@ -266,24 +224,6 @@ TEST(AddressSpaceMemory, IsNotNeededToFreeNorToPurge) {
   }
 }
 
-// A node that a merge freed serves the next split.
-TEST(AddressSpaceMemory, DoesNotGrowInASteadyState) {
-  TestResource resource;
-  AddressSpace space = make({.range = {0, 64 * p}, .granule = p, .resource = &resource, .nodes_per_slab = 1});
-  const auto cycle = [&] {
-    for (std::uint64_t i = 1; i < 64; i += 4) EXPECT_TRUE(space.allocate({.size = p, .within = {i * p, 64 * p}}));
-    EXPECT_TRUE(space.allocate_congruent(Blocks{{0, p}, {4 * p, p}}, p, {2 * p, 64 * p}));
-    for (const Range area : busy_in(space))
-      EXPECT_TRUE(area.begin % 3 == 0 ? space.free_lazily(area.begin) : space.free(area.begin));
-    space.purge();
-  };
-  cycle();
-  const std::uint64_t requests = resource.requests;
-  for (int i = 0; i < 100; ++i) cycle();
-  EXPECT_EQ(resource.requests, requests);
-  EXPECT_EQ(space.stats().nodes_alive, 1u);
-}
-
 // ---- Exhaustion hooks
 
 /// A full space of three pages, and what its hooks did.
@@ -307,28 +247,6 @@ struct Exhausted {
   std::optional<Error> allocate(Size pages = 1) { return error_of(space.allocate({.size = pages * p})); }
 };
 
-TEST(ExhaustionHooks, AreCalledInOrderOfRegistrationUntilThereIsRoom) {
-  Exhausted e;
-  e.add('a');
-  e.add('b', e.free_page(1));
-  e.add('c', e.free_page(2));
-  EXPECT_EQ(e.allocate(), std::nullopt);
-  EXPECT_EQ(e.called, "ab");
-  EXPECT_EQ(busy_in(e.space), (Ranges{{0, p}, {p, 2 * p}, {2 * p, 3 * p}})) << "page 2 was not released";
-  EXPECT_EQ(e.space.stats().hooks_called, 2u);
-  EXPECT_EQ(e.space.stats().hooks, 3u);
-}
-
-TEST(ExhaustionHooks, AreFollowedByARetryEachTimeThatOneReleasedSomething) {
-  Exhausted e;
-  e.add('a', e.free_page(0));
-  e.add('b', e.free_page(2));
-  e.add('c', e.free_page(1));
-  EXPECT_EQ(e.allocate(2), std::nullopt) << "two pages fit after the third release only";
-  EXPECT_EQ(e.called, "abc");
-  EXPECT_EQ(busy_in(e.space), (Ranges{{0, 2 * p}}));
-}
-
 TEST(ExhaustionHooks, AreNotFollowedByARetryWhenTheySayThatNothingWasReleased) {
   Exhausted e;
   e.add('a', [&] { return e.free_page(0)(), false; });
@@ -338,15 +256,6 @@ TEST(ExhaustionHooks, AreNotFollowedByARetryWhenTheySayThatNothingWasReleased) {
   EXPECT_EQ(e.called, "a");
 }
 
-TEST(ExhaustionHooks, ServeEveryKindOfAllocation) {
-  for (const Call& call : {allocating({.size = p}), allocating_at({p, 2 * p}), allocating_congruent({{0, p}})}) {
-    Exhausted e;
-    e.add('a', e.free_page(1));
-    EXPECT_EQ(call.make(e.space), std::nullopt) << call.name;
-    EXPECT_EQ(e.called, "a");
-  }
-}
-
 TEST(ExhaustionHooks, ThatThrowReleasedNothing) {
   Exhausted e;
   e.add('a', [&]() -> bool { throw e.space.free(0).value(); });
@@ -354,14 +263,6 @@ TEST(ExhaustionHooks, ThatThrowReleasedNothing) {
   EXPECT_EQ(e.allocate(), Error::no_space);
   EXPECT_EQ(e.called, "ab");
   EXPECT_EQ(e.allocate(), std::nullopt) << "what was released before the exception stays released";
-}
-
-TEST(ExhaustionHooks, AreCalledAgainTheNextTime) {
-  Exhausted e;
-  e.add('a');
-  EXPECT_EQ(e.allocate(), Error::no_space);
-  EXPECT_EQ(e.allocate(), Error::no_space);
-  EXPECT_EQ(e.called, "aa");
 }
 
 TEST(ExhaustionHooks, MayLeaveLazilyFreedAreasToThePurge) {
@@ -487,67 +388,6 @@ TEST(ExhaustionHooks, ForWhichThereIsNoMemoryAreNotRegistered) {
   EXPECT_EQ(e.space.stats().hooks, 1u);
   EXPECT_EQ(e.allocate(), Error::no_space);
   EXPECT_EQ(e.called, "a");
-}
-
-// ---- Lazy frees
-
-TEST(LazyFree, EndsTheAreaButKeepsItsRangeUntilAPurge) {
-  AddressSpace space = make({.range = {0, 4 * p}, .granule = p});
-  ASSERT_TRUE(space.allocate({.size = p}));
-  EXPECT_EQ(space.free_lazily(0), (Range{0, p}));
-  EXPECT_EQ(space.find(0), std::nullopt);
-  EXPECT_EQ(error_of(space.free(0)), Error::not_busy);
-  EXPECT_EQ(error_of(space.free_lazily(0)), Error::not_busy);
-  EXPECT_EQ(placed(space.allocate({.size = p})), p) << "not reused yet";
-  EXPECT_EQ(space.purge(), p);
-  EXPECT_EQ(space.purge(), 0u);
-  EXPECT_EQ(space.stats().purges, 1u);
-  EXPECT_EQ(placed(space.allocate({.size = p})), 0u);
-}
-
-TEST(LazyFree, PurgesAtOnceStrictlyAboveTheLimit) {
-  AddressSpace space = make({.range = {0, 8 * p}, .granule = p, .lazy_limit = 2 * p});
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(space.allocate({.size = p}));
-  ASSERT_TRUE(space.free_lazily(0));
-  ASSERT_TRUE(space.free_lazily(p));
-  EXPECT_EQ(space.stats().lazy_bytes, 2 * p) << "at the limit nothing is purged";
-  EXPECT_EQ(space.free_lazily(3 * p), (Range{3 * p, 4 * p}));
-  EXPECT_EQ(space.stats().lazy_bytes, 0u);
-  EXPECT_EQ(free_in(space), (Ranges{{0, 2 * p}, {3 * p, 8 * p}}));
-}
-
-TEST(LazyFree, WithALimitOfZeroPurgesAtOnce) {
-  AddressSpace space = make({.range = {0, 8 * p}, .granule = p, .lazy_limit = 0});
-  ASSERT_TRUE(space.allocate({.size = p}));
-  ASSERT_TRUE(space.free_lazily(0));
-  EXPECT_EQ(free_in(space), (Ranges{{0, 8 * p}}));
-}
-
-TEST(LazyFree, IsPurgedBeforeAnAllocationOfAnyKindFailsAndBeforeTheHooks) {
-  for (const Call& call : {allocating({.size = p}), allocating_at({p, 2 * p}), allocating_congruent({{0, p}})}) {
-    Exhausted e;
-    e.add('a');
-    ASSERT_TRUE(e.space.free_lazily(p));
-    EXPECT_EQ(call.make(e.space), std::nullopt) << call.name;
-    EXPECT_EQ(e.called, "") << "a purge was enough";
-  }
-}
-
-TEST(LazyFree, StaysPurgedWhenTheAllocationFailsNevertheless) {
-  Exhausted e;
-  e.add('a');
-  ASSERT_TRUE(e.space.free_lazily(p));
-  EXPECT_EQ(e.allocate(2), Error::no_space);
-  EXPECT_EQ(e.called, "a");
-  EXPECT_EQ(free_in(e.space), (Ranges{{p, 2 * p}}));
-}
-
-TEST(LazyFree, IsNotPurgedByAnAllocationThatSucceeds) {
-  AddressSpace space = make({.range = {0, 4 * p}, .granule = p});
-  ASSERT_TRUE(space.allocate({.size = p}));
-  ASSERT_TRUE(space.free_lazily(0));
-  ASSERT_TRUE(space.allocate({.size = 3 * p}));
-  EXPECT_EQ(lazy_in(space), (Ranges{{0, p}}));
 }
 
 }  // namespace

@@ -541,7 +541,7 @@ struct Lies : Alternates {
 
 /// The model allows each answer: it is the subject's own word that is broken.
 TEST(ExploreHidden, ASubjectThatSaysThatItShowsAllAndDoesNotIsConvicted) {
-  struct Told : Alternates {
+  struct Digesting : Alternates {
     using Alternates::Alternates;
     [[nodiscard]] std::uint64_t digest() const { return odd ? 1 : 0; }
   };
@@ -562,11 +562,11 @@ TEST(ExploreHidden, ASubjectThatSaysThatItShowsAllAndDoesNotIsConvicted) {
   const ExploreReport silent = run([](const SubjectConfig& config) { return Alternates(config); }, 1);
   EXPECT_FALSE(silent.found);
   EXPECT_FALSE(silent.exercised.keys_decide());
-  const ExploreReport told = run([](const SubjectConfig& config) { return Told(config); }, 1);
-  EXPECT_FALSE(told.found);
-  EXPECT_TRUE(told.complete);
-  EXPECT_EQ(told.layouts, silent.layouts);
-  EXPECT_GT(told.states, silent.states);
+  const ExploreReport digesting = run([](const SubjectConfig& config) { return Digesting(config); }, 1);
+  EXPECT_FALSE(digesting.found);
+  EXPECT_TRUE(digesting.complete);
+  EXPECT_EQ(digesting.layouts, silent.layouts);
+  EXPECT_GT(digesting.states, silent.states);
 }
 
 /// First fit that begins where the last search of that kind ended: forgotten by a free and by a purge, not by the purge

@@ -32,12 +32,12 @@ struct Recording {
 
 Recording recorded(const Trace& trace, const SubjectFactory& make, const RecordOptions& options = {}) {
   Recording recording;
-  const auto made = record(trace, make, options, [&](const Piece& piece) {
+  const auto made = record(trace, make, options, [&](const RunEvent& event) {
     EXPECT_FALSE(recording.ended) << "nothing comes after the end";
-    if (const auto* begun = std::get_if<Begun>(&piece)) recording.begun = *begun;
-    if (const auto* answered = std::get_if<Answered>(&piece)) recording.answered.push_back(*answered);
-    if (const auto* ended = std::get_if<Ended>(&piece)) recording.ended = *ended;
-    if (const auto* held = std::get_if<Held>(&piece)) {
+    if (const auto* begun = std::get_if<Begun>(&event)) recording.begun = *begun;
+    if (const auto* answered = std::get_if<Answered>(&event)) recording.answered.push_back(*answered);
+    if (const auto* ended = std::get_if<Ended>(&event)) recording.ended = *ended;
+    if (const auto* held = std::get_if<Held>(&event)) {
       EXPECT_EQ(recording.answered.size(), recording.held.size() + 1) << "the answer comes before the state";
       recording.held.push_back(*held);
     }

@@ -8,7 +8,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -27,8 +26,6 @@
 
 namespace vmapcheck::tool {
 namespace {
-
-using nlohmann::ordered_json;
 
 struct Options {
   std::uint64_t cases = 0;  ///< 0: was not said
@@ -189,7 +186,7 @@ std::optional<Exit> replay_saved(const Common& common, const Options& options, c
       ++saved.left;
       continue;
     }
-    const std::string path = (std::filesystem::path(options.save_dir) / name).string();
+    const std::string path = path_in(options.save_dir, name);
     try {
       if (const auto status = replay_one_saved(common, options, subject, path, saved)) return status;
     } catch (const Stop& stop) {  // that one cannot be read, or run on this subject, is no reason not to check

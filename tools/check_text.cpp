@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string_view>
 #include <utility>
 
-#include "vmap/error.hpp"
-#include "vmap/request.hpp"
+#include "tools/counters.hpp"
 #include "vmap/stats.hpp"
 
 namespace vmapcheck::tool {
@@ -64,20 +64,17 @@ std::vector<Chart> charts_of(const CheckReport& report) {
   const Coverage& coverage = report.coverage;
   const Histograms& histograms = *report.histograms;
   std::vector<Chart> charts;
-  Chart& ops = charts.emplace_back(Chart{"ops", "ops that were performed", {}});
-  for (std::size_t i = 0; i < op_kind_count; ++i)
-    ops.rows.push_back({std::string(op_names[i]), coverage.ops[i] - coverage.skipped[i]});
-  std::uint64_t skipped = 0;
-  for (const std::uint64_t n : coverage.skipped) skipped += n;
-  ops.rows.push_back({"(skipped)", skipped});
+  const auto add = [&](std::string key, std::string title, Names names, Counters counters) {
+    Chart& chart = charts.emplace_back(Chart{std::move(key), std::move(title), {}});
+    for (std::size_t i = 0; i < names.size(); ++i) chart.rows.push_back({std::string(names[i]), counters[i]});
+  };
+  add("ops", "ops that were performed", op_names, performed_of(coverage));
+  charts.back().rows.push_back(
+      {"(skipped)", std::accumulate(coverage.skipped.begin(), coverage.skipped.end(), std::uint64_t{0})});
   charts.push_back(chart_of("sizes", "sizes asked for, in granules", histograms.sizes));
   charts.push_back(chart_of("alignments", "alignments asked for, in granules", histograms.aligns));
-  Chart& fits = charts.emplace_back(Chart{"fits", "fit types", {}});
-  for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
-    fits.rows.push_back({std::string(name(static_cast<vmap::FitType>(i))), coverage.fits[i]});
-  Chart& coalescings = charts.emplace_back(Chart{"coalescings", "coalescing", {}});
-  for (std::size_t i = 0; i < vmap::coalescing_count; ++i)
-    coalescings.rows.push_back({std::string(vmap::coalescing_names[i]), coverage.coalescings[i]});
+  add("fits", "fit types", fit_names, coverage.fits);
+  add("coalescings", "coalescing", vmap::coalescing_names, coverage.coalescings);
   charts.push_back(chart_of("areas", "busy and lazily freed areas, after each op", histograms.areas));
   charts.push_back(chart_of("free_blocks", "free blocks, after each op", histograms.free_blocks));
   charts.push_back(chart_of("tree_depth", "depth of the tree, at checks of the whole state", histograms.tree_depth));

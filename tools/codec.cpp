@@ -2,7 +2,6 @@
 //
 // `encode` and `decode`: traces as text to the bytes of fuzzers, and back.
 #include <initializer_list>
-#include <memory>
 #include <span>
 #include <string>
 
@@ -21,14 +20,14 @@ struct Options {
   std::string output = "-";
 };
 
-std::shared_ptr<Options> add_files(CLI::App& command, const std::string& input) {
-  const auto options = std::make_shared<Options>();
+void add_files(CLI::App& command, Session& session, const std::string& input,
+               Exit (*run)(const Common&, const Options&)) {
+  const auto options = add_options<Options>(command, session, run);
   add_place(command, "FILE", options->file, input + "; - is standard input")->required();
   add_text(command, "-o,--output", options->output, "Where to (default: standard output)", "FILE");
-  return options;
 }
 
-Exit encode_file(const Options& options) {
+Exit encode_file(const Common& /*common*/, const Options& options) {
   if (options.output == "-" && out_is_terminal())
     throw Stop{Exit::usage, "this would write bytes to the terminal: name a file with -o"};
   const std::vector<std::uint8_t> bytes = encode(read_trace(options.file));
@@ -36,7 +35,7 @@ Exit encode_file(const Options& options) {
   return Exit::ok;
 }
 
-Exit decode_file(const Options& options) {
+Exit decode_file(const Common& /*common*/, const Options& options) {
   const std::string text = read_file(options.file, trace_bytes_max);
   const std::vector<std::uint8_t> bytes(text.begin(), text.end());
   write_file(options.output, print(decode(bytes)));
@@ -48,8 +47,7 @@ Exit decode_file(const Options& options) {
 void add_encode(CLI::App& app, Session& session) {
   CLI::App& command = add_command(app, session, "encode", "A trace as the bytes that fuzzers work on", uses_none,
                                   "vmapcheck encode FILE.trace -o SEED", codec_statuses);
-  const auto options = add_files(command, "Trace");
-  command.callback([&session, options] { session.run = [options] { return encode_file(*options); }; });
+  add_files(command, session, "Trace", encode_file);
 }
 
 void add_decode(CLI::App& app, Session& session) {
@@ -57,8 +55,7 @@ void add_decode(CLI::App& app, Session& session) {
                                   "vmapcheck decode crash-0123 -o FILE.trace\n"
                                   "vmapcheck decode crash-0123 | vmapcheck replay -",
                                   codec_statuses);
-  const auto options = add_files(command, "Bytes: any are a trace");
-  command.callback([&session, options] { session.run = [options] { return decode_file(*options); }; });
+  add_files(command, session, "Bytes: any are a trace", decode_file);
 }
 
 }  // namespace vmapcheck::tool

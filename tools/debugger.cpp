@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 
 #include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"

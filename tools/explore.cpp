@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
@@ -29,8 +28,6 @@
 
 namespace vmapcheck::tool {
 namespace {
-
-using nlohmann::ordered_json;
 
 struct Options {
   bool index_only = false;
@@ -353,9 +350,7 @@ ordered_json json_of(const Plan& plan, const Options& options, const ExploreRepo
   json["seconds"] = seconds_of(report.elapsed);
   json["cpu_seconds"] = seconds_of(report.cpu);
   json["bytes"] = report.bytes;
-  ordered_json& cases = json["tree_cases"];
-  for (std::size_t i = 0; i < vmap::tree_case_count; ++i)
-    cases[std::string(vmap::tree_case_names[i])] = report.exercised.coverage.tree_cases[i];
+  json["tree_cases"] = named(vmap::tree_case_names, report.exercised.coverage.tree_cases);
   json["verdict"] = verdict_of(report);
   if (!report.found) json["claim"] = is_proved(report) ? "proved" : "no_violation_seen";
   return json;

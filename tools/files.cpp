@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -21,13 +20,8 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
-
-std::string reason() { return std::strerror(errno); }
-
 [[noreturn]] void cannot(std::string_view what, const std::string& path) {
-  const std::string why = reason();
-  throw Stop{Exit::io, fmt::format("cannot {} {}: {}", what, path.empty() ? "''" : one_line(path), why)};
+  tool::cannot(what, path, {errno, std::generic_category()});
 }
 
 /// A file descriptor that is closed at the end of its scope.
@@ -118,6 +112,11 @@ std::string behind_links(const std::string& path) {
 
 }  // namespace
 
+void cannot(std::string_view what, const fs::path& path, const std::error_code& why) {
+  throw Stop{Exit::io,
+             fmt::format("cannot {} {}: {}", what, path.empty() ? "''" : one_line(path.string()), why.message())};
+}
+
 // ---- Reading
 
 std::string read_file(const std::string& path, std::size_t bytes_max, when_interrupted then) {
@@ -149,13 +148,15 @@ std::string read_file(const std::string& path, std::size_t bytes_max, when_inter
   }
 }
 
-Trace read_trace(const std::string& path) {
-  auto trace = parse_trace(read_file(path, trace_bytes_max));
+Trace trace_from(std::string_view text, std::string_view file) {
+  auto trace = parse_trace(text);
   if (trace) return *std::move(trace);
   const ParseError& error = trace.error();
   throw Stop{Exit::usage,
-             fmt::format("{}:{}:{}: {}", one_line(path), error.line, error.column, one_line(error.expected))};
+             fmt::format("{}:{}:{}: {}", one_line(file), error.line, error.column, one_line(error.expected))};
 }
+
+Trace read_trace(const std::string& path) { return trace_from(read_file(path, trace_bytes_max), path); }
 
 std::vector<std::string> traces_below(const std::string& directory) {
   std::vector<std::string> names;
@@ -177,7 +178,7 @@ std::vector<std::string> traces_below(const std::string& directory) {
       else if (entry->path().extension() == ".trace" && (fs::is_regular_file(status) || !fs::exists(status)))
         names.push_back(entry->path().lexically_relative(directory).string());
     }
-    if (error) throw Stop{Exit::io, fmt::format("cannot read {}: {}", one_line(path.string()), error.message())};
+    if (error) cannot("read", path, error);
   };
   visit(visit, directory);
   for (std::size_t i = 0; i < linked.size(); ++i) visit(visit, fs::path(linked[i]));
@@ -214,6 +215,14 @@ void write_file(const std::string& path, std::string_view contents) {
   }
 }
 
+void write_durably(const std::string& path, std::string_view contents) {
+  write_file(path, contents);
+  for (const fs::path& name : {fs::path(path), fs::path(path).parent_path()}) {
+    const Descriptor file(::open(name.empty() ? "." : name.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.number() >= 0) ::fsync(file.number());
+  }
+}
+
 void check_writable(const std::string& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) {
@@ -233,7 +242,7 @@ void make_directory(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
   if (!error && !fs::is_directory(path, error)) error = std::make_error_code(std::errc::not_a_directory);
-  if (error) throw Stop{Exit::io, fmt::format("cannot make the directory {}: {}", one_line(path), error.message())};
+  if (error) cannot("make the directory", path, error);
 }
 
 // ---- Standard output and standard error

@@ -8,12 +8,15 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "model/op.hpp"
 #include "tools/exit_status.hpp"
 
 namespace vmapcheck::tool {
+
+namespace fs = std::filesystem;
 
 /// The most bytes that a trace, or a log, may have. A larger file is refused as malformed.
 inline constexpr std::size_t trace_bytes_max = std::size_t{256} << 20;
@@ -22,16 +25,29 @@ inline constexpr std::size_t log_bytes_max = std::size_t{1} << 30;
 /// What an interrupt does to a read: it is a Stop, or what was read until then is all.
 enum class when_interrupted : bool { stop, keep };
 
+/// "DIR/name"
+[[nodiscard]] inline std::string path_in(const fs::path& directory, std::string_view name) {
+  return (directory / name).string();
+}
+
+/// Stops with Exit::io: "cannot WHAT PATH: why".
+[[noreturn]] void cannot(std::string_view what, const fs::path& path, const std::error_code& why);
+
 /// The contents; "-" is standard input.
 [[nodiscard]] std::string read_file(const std::string& path, std::size_t bytes_max,
                                     when_interrupted then = when_interrupted::stop);
 
-/// Reads and parses; a malformed text is a Stop "FILE:LINE:COLUMN: expected ...".
+/// A malformed text is a Stop "FILE:LINE:COLUMN: expected ...".
+[[nodiscard]] Trace trace_from(std::string_view text, std::string_view file);
+/// Reads a file and parses it.
 [[nodiscard]] Trace read_trace(const std::string& path);
 
 /// All or nothing: the file appears, or is replaced, when all of it was written. "-" is standard output: every byte as
 /// it is, but for a terminal visible(). What is not a regular file (a pipe, a device) is written directly.
 void write_file(const std::string& path, std::string_view contents);
+
+/// Like write_file(), and on the disk when this returns: also if the machine stops right after it.
+void write_durably(const std::string& path, std::string_view contents);
 
 /// Stops with Exit::io if write_file() could not write there; changes nothing.
 void check_writable(const std::string& path);

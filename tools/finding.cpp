@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/finding.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -22,8 +20,6 @@
 
 namespace vmapcheck::tool {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// One part in so many of the time for minimizing is for the explanation.
 constexpr int explanation_share = 10;
@@ -58,10 +54,6 @@ std::string excerpt(const Trace& trace) {
 }
 
 double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
-
-}  // namespace
-
-namespace {
 
 void say_in_comments(Finding& finding) {
   finding.trace.comments = {what_it_shows(finding.failure, finding.subject->name),
@@ -230,21 +222,10 @@ std::string hash_of(std::string_view bytes) {
 
 namespace {
 
-/// All or nothing, also where the machine stops right after it.
-void write_durably(const fs::path& path, std::string_view contents) {
-  write_file(path.string(), contents);
-  for (const fs::path& name : {path, path.parent_path()}) {
-    const int file = ::open(name.empty() ? "." : name.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) continue;
-    ::fsync(file);
-    ::close(file);
-  }
-}
-
 std::string save_trace(const Finding& finding, const std::string& directory) {
   make_directory(directory);
   const fs::path path = fs::path(directory) / (base_name(finding) + ".trace");
-  write_durably(path, print(finding.trace));
+  write_durably(path.string(), print(finding.trace));
   return path.string();
 }
 
@@ -254,10 +235,10 @@ std::string save(const Finding& finding, const Common& common, const std::string
   if (finding.minimized) {
     const fs::path originals = fs::path(directory) / "originals";
     make_directory(originals.string());
-    write_durably(originals / (base_name(finding) + ".trace"), print(finding.original));
+    write_durably((originals / (base_name(finding) + ".trace")).string(), print(finding.original));
   }
   const std::string path = save_trace(finding, directory);
-  write_durably(fs::path(path).replace_extension(".md"), visible(report_of(finding, common, path)));
+  write_durably(fs::path(path).replace_extension(".md").string(), visible(report_of(finding, common, path)));
   return path;
 }
 

@@ -20,6 +20,17 @@ namespace {
   throw CLI::ValidationError(option, fmt::format("expected {}, found '{}'", expected, one_line(text, 60)));
 }
 
+/// An option whose text `parse` turns into the target; where it gives nothing, the text is not what was `expected`.
+template <class Target, class Parse>
+CLI::Option* add_parsed(CLI::App& app, const std::string& name, std::optional<Target>& target,
+                        const std::string& description, const char* type, std::string_view expected, Parse parse) {
+  const auto read = [&target, name, expected, parse](const std::string& text) {
+    target = parse(text);
+    if (!target) invalid(name, expected, text);
+  };
+  return app.add_option_function<std::string>(name, read, description)->type_name(type)->take_last();
+}
+
 /// A common option: the help of a command hides those that it does not use.
 CLI::Option* shared(CLI::Option* option, bool shown) { return option->group(shown ? "Common options" : ""); }
 
@@ -41,13 +52,9 @@ void add_common_options(CLI::App& app, Common& common, unsigned uses) {
              ->type_name("NAME")
              ->take_last(),
          (uses & uses_subject) != 0);
-  const auto read_seed = [&common](const std::string& text) {
-    common.seed = text == "random" ? random_seed() : parse_count(text);
-    if (!common.seed) invalid("--seed", "a number of 64 bits or 'random'", text);
-  };
-  shared(app.add_option_function<std::string>("--seed", read_seed, "Seed of all random choices; 'random' draws one")
-             ->type_name("N")
-             ->take_last(),
+  const auto parse_seed = [](const std::string& text) { return text == "random" ? random_seed() : parse_count(text); };
+  shared(add_parsed(app, "--seed", common.seed, "Seed of all random choices; 'random' draws one", "N",
+                    "a number of 64 bits or 'random'", parse_seed),
          (uses & uses_seed) != 0);
   const auto sanitize = [&common] {
     common.sanitize = true;
@@ -94,20 +101,12 @@ void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, co
 
 void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
               const std::string& description) {
-  const auto read = [&target, name](const std::string& text) {
-    target = parse_count(text);
-    if (!target) invalid(name, "the number of a step", text);
-  };
-  app.add_option_function<std::string>(name, read, description)->type_name("N")->take_last();
+  add_parsed(app, name, target, description, "N", "the number of a step", parse_count);
 }
 
 void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
                   const std::string& description) {
-  const auto read = [&target, name](const std::string& text) {
-    target = parse_duration(text);
-    if (!target) invalid(name, "a duration such as 90s, 1.5m, 2h or 500ms", text);
-  };
-  app.add_option_function<std::string>(name, read, description)->type_name("TIME")->take_last();
+  add_parsed(app, name, target, description, "TIME", "a duration such as 90s, 1.5m, 2h or 500ms", parse_duration);
 }
 
 CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& target, const std::string& description,
@@ -128,12 +127,12 @@ void add_corpus_place(CLI::App& app, std::string& target) {
 }
 
 void add_checking(CLI::App& app, std::optional<Checking>& target, const std::string& description) {
-  const auto read = [&target](const std::string& text) {
+  const auto parse = [](const std::string& text) -> std::optional<Checking> {
     for (const Checking checking : {Checking::every_step, Checking::amortized})
-      if (text == name(checking)) target = checking;
-    if (!target || text != name(*target)) invalid("--checking", "every-step or amortized", text);
+      if (text == name(checking)) return checking;
+    return std::nullopt;
   };
-  app.add_option_function<std::string>("--checking", read, description)->type_name("HOW")->take_last();
+  add_parsed(app, "--checking", target, description, "HOW", "every-step or amortized", parse);
 }
 
 std::string_view name(Checking checking) { return checking == Checking::every_step ? "every-step" : "amortized"; }

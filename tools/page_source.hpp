@@ -5,6 +5,7 @@
 // <!--body--> in campaign.html.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace vmapcheck::tool {
@@ -15,5 +16,10 @@ extern const std::string_view page_js;
 extern const std::string_view campaign_html;
 extern const std::string_view campaign_css;
 extern const std::string_view campaign_js;
+
+/// Puts the value where the mark stands. Requires that it does.
+inline void fill(std::string& page, std::string_view mark, std::string_view value) {
+  page.replace(page.find(mark), mark.size(), value);
+}
 
 }  // namespace vmapcheck::tool

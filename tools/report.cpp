@@ -29,8 +29,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-using nlohmann::ordered_json;
-
 constexpr std::array<std::string_view, vmap::invariant_count> invariant_meanings{
     "every result or error is the one that the contract demands",
     "busy areas, lazily freed areas and free blocks are disjoint, inside the space, on granules",
@@ -42,6 +40,7 @@ constexpr std::array<std::string_view, vmap::invariant_count> invariant_meanings
     "a call that failed changed nothing",
     "one node for each free block and area; nothing leaks; a free never allocates",
     "nodes visited by an operation stay under their bound"};
+static_assert(!invariant_meanings.back().empty(), "an invariant without a meaning");
 
 std::string draw_around(const ReferenceModel& model, Address focus);
 Address focus_of(const Failure& failure, Range space);
@@ -152,39 +151,30 @@ void append_json(std::string& line, std::size_t step, const Op& op, const Answer
   line += ",\"op\":\"";
   line += print(op);
   line += "\",";
+  const auto result_of = [&](const auto& append) {
+    line += "\"result\":{";
+    append();
+    line += '}';
+  };
   std::visit(Overloaded{
                  [&](Nothing) { line += "\"result\":null"; },
                  [&](Skipped) { line += "\"skipped\":true"; },
                  [&](const vmap::Allocation& allocation) {
-                   line += "\"result\":{";
-                   append_range(line, allocation.range);
-                   line += ",\"fit\":\"";
-                   line += name(allocation.fit);
-                   line += "\"}";
+                   result_of([&] {
+                     append_range(line, allocation.range);
+                     line += ",\"fit\":\"";
+                     line += name(allocation.fit);
+                     line += '"';
+                   });
                  },
-                 [&](Base base) {
-                   line += "\"result\":{";
-                   append_hex(line, "base", base.address);
-                   line += '}';
-                 },
-                 [&](Range range) {
-                   line += "\"result\":{";
-                   append_range(line, range);
-                   line += '}';
-                 },
-                 [&](Purged purged) {
-                   line += "\"result\":{";
-                   append_hex(line, "purged", purged.bytes);
-                   line += '}';
-                 },
+                 [&](Base base) { result_of([&] { append_hex(line, "base", base.address); }); },
+                 [&](Range range) { result_of([&] { append_range(line, range); }); },
+                 [&](Purged purged) { result_of([&] { append_hex(line, "purged", purged.bytes); }); },
                  [&](Found found) {
-                   if (!found.area) {
+                   if (found.area)
+                     result_of([&] { append_range(line, *found.area); });
+                   else
                      line += "\"result\":null";
-                     return;
-                   }
-                   line += "\"result\":{";
-                   append_range(line, *found.area);
-                   line += '}';
                  },
                  [&](vmap::Error error) {
                    line += "\"error\":\"";
@@ -386,18 +376,12 @@ std::string draw_around(const ReferenceModel& model, Address focus) {
 
 namespace {
 
-constexpr vmap::Error errors[] = {vmap::Error::invalid_argument, vmap::Error::no_space, vmap::Error::not_busy,
-                                  vmap::Error::out_of_memory};
-
-std::string_view fit_name(std::size_t i) { return name(static_cast<vmap::FitType>(i)); }
-
-/// "full 12  left_edge 3": what was counted, by name, broken into lines.
-template <class Names>
-std::string counts(std::string_view title, std::size_t n, Names name_of, const std::uint64_t* values) {
+/// "full 12  left_edge 3", broken into lines.
+std::string line_of(std::string_view title, Names names, Counters counters) {
   std::string text = fmt::format("{:<15}", title);
   std::size_t width = text.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::string one = fmt::format(" {} {} ", name_of(i), values[i]);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string one = fmt::format(" {} {} ", names[i], counters[i]);
     if (width + one.size() > 110) {
       while (text.ends_with(' ')) text.pop_back();
       text += fmt::format("\n{:<15}", "");
@@ -412,29 +396,25 @@ std::string counts(std::string_view title, std::size_t n, Names name_of, const s
 
 }  // namespace
 
-std::string text_of(const Coverage& coverage) {
-  std::string text = fmt::format("{:<15}{:>12}{:>10}", "op", "performed", "skipped");
-  for (const vmap::Error error : errors) text += fmt::format("{:>18}", name(error));
-  text += '\n';
-  for (std::size_t i = 0; i < op_kind_count; ++i) {
-    text += fmt::format("{:<15}{:>12}{:>10}", op_names[i], coverage.ops[i] - coverage.skipped[i], coverage.skipped[i]);
-    for (const vmap::Error error : errors)
-      text += fmt::format("{:>18}", coverage.errors[i][static_cast<std::size_t>(error)]);
-    text += '\n';
+std::string text_of(const std::vector<OpColumn>& columns, std::string_view zero) {
+  std::string text = fmt::format("{:<15}", "op");
+  for (const OpColumn& column : columns) text += fmt::format("{:>{}}", column.name, column.width);
+  for (std::size_t op = 0; op < op_kind_count; ++op) {
+    text += fmt::format("\n{:<15}", op_names[op]);
+    for (const auto& [name, counters, width] : columns)
+      text += counters[op] == 0 ? fmt::format("{:>{}}", zero, width) : fmt::format("{:>{}}", counters[op], width);
   }
-  text += '\n';
-  text += counts("fit types", vmap::fit_type_count, fit_name, coverage.fits.data());
-  text += counts(
-      "coalescing", vmap::coalescing_count, [](std::size_t i) { return vmap::coalescing_names[i]; },
-      coverage.coalescings.data());
-  text += counts(
-      "errors", vmap::error_count, [](std::size_t i) { return name(errors[i]); },
-      std::array{coverage.errors_of(errors[0]), coverage.errors_of(errors[1]), coverage.errors_of(errors[2]),
-                 coverage.errors_of(errors[3])}
-          .data());
-  text += counts(
-      "tree cases", vmap::tree_case_count, [](std::size_t i) { return vmap::tree_case_names[i]; },
-      coverage.tree_cases.data());
+  return text + "\n";
+}
+
+std::string text_of(const Coverage& coverage) {
+  std::vector<OpColumn> columns{{"performed", performed_of(coverage), 12}, {"skipped", coverage.skipped, 10}};
+  add_columns(columns, error_names, coverage.errors, 18);
+  std::string text = text_of(columns, "0") + "\n";
+  text += line_of("fit types", fit_names, coverage.fits);
+  text += line_of("coalescing", vmap::coalescing_names, coverage.coalescings);
+  text += line_of("errors", error_names, errors_of(coverage));
+  text += line_of("tree cases", vmap::tree_case_names, coverage.tree_cases);
   text += fmt::format("{:<15} on limit {}  on exhaustion {}\n", "purges", coverage.purges_on_limit,
                       coverage.purges_on_exhaustion);
   text += fmt::format("{:<15} hooks called {}  allocations rescued {}  metadata failures {}  not supported {}\n",
@@ -444,30 +424,26 @@ std::string text_of(const Coverage& coverage) {
   return text;
 }
 
+ordered_json named(Names names, Counters counters) {
+  ordered_json json;
+  for (std::size_t i = 0; i < names.size(); ++i) json[names[i]] = counters[i];
+  return json;
+}
+
 ordered_json json_of(const Coverage& coverage) {
   ordered_json json;
-  const auto checks_after = [&](std::size_t op) {
-    ordered_json checks;
-    for (std::size_t i = 0; i < vmap::invariant_count; ++i) checks[vmap::invariant_names[i]] = coverage.checks[op][i];
-    return checks;
-  };
-  for (std::size_t i = 0; i < op_kind_count; ++i) {
-    ordered_json op;
-    op["performed"] = coverage.ops[i] - coverage.skipped[i];
-    op["skipped"] = coverage.skipped[i];
-    for (const vmap::Error error : errors)
-      op["errors"][name(error)] = coverage.errors[i][static_cast<std::size_t>(error)];
-    for (std::size_t f = 0; f < vmap::fit_type_count; ++f) op["fits"][fit_name(f)] = coverage.fits_of[i][f];
-    op["checks"] = checks_after(i);
-    json["ops"][op_names[i]] = std::move(op);
-  }
-  json["checks_begin_and_end"] = checks_after(op_kind_count);
-  for (std::size_t i = 0; i < vmap::fit_type_count; ++i) json["fits"][fit_name(i)] = coverage.fits[i];
-  for (std::size_t i = 0; i < vmap::coalescing_count; ++i)
-    json["coalescings"][vmap::coalescing_names[i]] = coverage.coalescings[i];
-  for (const vmap::Error error : errors) json["errors"][name(error)] = coverage.errors_of(error);
-  for (std::size_t i = 0; i < vmap::tree_case_count; ++i)
-    json["tree_cases"][vmap::tree_case_names[i]] = coverage.tree_cases[i];
+  const auto performed = performed_of(coverage);
+  for (std::size_t i = 0; i < op_kind_count; ++i)
+    json["ops"][op_names[i]] = {{"performed", performed[i]},
+                                {"skipped", coverage.skipped[i]},
+                                {"errors", named(error_names, coverage.errors[i])},
+                                {"fits", named(fit_names, coverage.fits_of[i])},
+                                {"checks", named(vmap::invariant_names, coverage.checks[i])}};
+  json["checks_begin_and_end"] = named(vmap::invariant_names, coverage.checks[op_kind_count]);
+  json["fits"] = named(fit_names, coverage.fits);
+  json["coalescings"] = named(vmap::coalescing_names, coverage.coalescings);
+  json["errors"] = named(error_names, errors_of(coverage));
+  json["tree_cases"] = named(vmap::tree_case_names, coverage.tree_cases);
   json["purges"] = {{"on_limit", coverage.purges_on_limit}, {"on_exhaustion", coverage.purges_on_exhaustion}};
   json["hooks_called"] = coverage.hooks_called;
   json["rescued"] = coverage.rescued;

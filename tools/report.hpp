@@ -3,7 +3,9 @@
 // Answers, violations and coverage as text for people and as JSON for programs.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -16,8 +18,11 @@
 #include "model/op.hpp"
 #include "model/reference_model.hpp"
 #include "subjects/registry.hpp"
+#include "tools/counters.hpp"
 
 namespace vmapcheck::tool {
+
+using nlohmann::ordered_json;
 
 /// "1 op", "2 ops"
 [[nodiscard]] std::string count_of(std::size_t number, std::string_view what);
@@ -49,17 +54,37 @@ struct Row {
 /// step, drawn around the place. Lines with newlines. Runs the ops before it again, in a child.
 [[nodiscard]] std::string text_of(const Failure& failure, const Trace& trace, const SubjectEntry& subject);
 
+/// A column of a table that has a row for each kind of op.
+struct OpColumn {
+  std::string_view name;
+  std::array<std::uint64_t, op_kind_count> counters;
+  int width = 0;
+};
+/// One for each name.
+template <std::size_t n>
+void add_columns(std::vector<OpColumn>& columns, const std::array<std::string_view, n>& names,
+                 const std::array<std::array<std::uint64_t, n>, op_kind_count>& by_op, int width = 0) {
+  for (std::size_t i = 0; i < n; ++i) {
+    OpColumn& column = columns.emplace_back(OpColumn{names[i], {}, width});
+    for (std::size_t op = 0; op < op_kind_count; ++op) column.counters[op] = by_op[op][i];
+  }
+}
+/// With `zero` where nothing was counted.
+[[nodiscard]] std::string text_of(const std::vector<OpColumn>& columns, std::string_view zero);
+
 [[nodiscard]] std::string text_of(const Coverage& coverage);
-[[nodiscard]] nlohmann::ordered_json json_of(const Coverage& coverage);
-[[nodiscard]] nlohmann::ordered_json json_of(const Failure& failure);
+[[nodiscard]] ordered_json json_of(const Coverage& coverage);
+/// An object of counters.
+[[nodiscard]] ordered_json named(Names names, Counters counters);
+[[nodiscard]] ordered_json json_of(const Failure& failure);
 
 /// Where vmapcheck itself is at fault, ends the command with Exit::oracle: what it says of the subject is not to be
 /// believed then, nor to be minimized or saved. `command` is what to report, if it is known.
 void stop_if_oracle(const std::optional<Failure>& failure, const std::string& command = "");
 
 /// One line of plain ASCII, with its newline; bytes that are no UTF-8 are replaced.
-[[nodiscard]] std::string line_of(const nlohmann::ordered_json& json);
-void out_json(const nlohmann::ordered_json& json);
+[[nodiscard]] std::string line_of(const ordered_json& json);
+void out_json(const ordered_json& json);
 
 /// Called in the child for each step, also for the one that shows a violation.
 using OnStep = std::function<void(std::size_t step, const Op& op, const Answer& answer)>;

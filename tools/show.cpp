@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -131,7 +130,7 @@ Exit as_text(Shown& shown, const SubjectEntry& subject, const RecordOptions& rec
   if (options.at) style.always_draws = true, style.tree_lines = 4000;
   TextShow text(shown, style, [&](std::string_view lines) { style.coloured ? out_data(lines) : out(lines); });
   text.begin();
-  const Ran ran = record_with(shown.trace, subject, recording, [&](const Piece& piece, Beacon&) { text(piece); });
+  const Ran ran = record_with(shown.trace, subject, recording, [&](const RunEvent& event, Beacon&) { text(event); });
   if (ran.steps <= recording.from && ran.steps > 0)
     out(fmt::format("\nThe run ends at step {}, before the first that was to be shown.\n", ran.steps - 1));
   text.end(verdict_of(ran));
@@ -189,7 +188,7 @@ void narrow(const Trace& trace, const SubjectEntry& subject, RecordOptions& reco
   if (!options.to) {
     // This run is checked in the fast form. Should it end later than the run that is recorded, that one is done again.
     const Ran ran = record_with(trace, subject, {.from = trace.ops.size(), .checking = Checking::amortized},
-                                [](const Piece&, Beacon&) {});
+                                [](const RunEvent&, Beacon&) {});
     recording.to = std::max<std::size_t>(ran.steps, 1) - 1;
   }
   recording.from = recording.to < page_steps_usual ? 0 : recording.to - page_steps_usual + 1;

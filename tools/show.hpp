@@ -2,8 +2,8 @@
 //
 // What `show` says, in whatever form. The parts of the command:
 //
-//     recording.hpp     runs the trace, and tells what happens piece by piece
-//     show_text.hpp     draws the pieces in the terminal
+//     recording.hpp     runs the trace, and tells what happens event by event
+//     show_text.hpp     draws the events in the terminal
 //     show_page.hpp     makes them the data of a page; page/ is how that page looks and what it does
 //     show.cpp          the command
 #pragma once

@@ -16,21 +16,18 @@
 namespace vmapcheck::tool {
 namespace {
 
-using nlohmann::ordered_json;
-
 std::string hex(std::uint64_t number) { return fmt::format("{:x}", number); }
 ordered_json json_of(const MapItem& item);
 ordered_json json_of(const AddressMap& map);
 ordered_json splices(const AddressMap& before, const AddressMap& after);
 std::string dump(const ordered_json& json);
-std::string filled(std::string_view text, std::string_view mark, std::string_view value);
 
 }  // namespace
 
 // ---- The lines
 
-void PageLines::operator()(const Piece& piece) {
-  std::visit([this](const auto& one) { show(one); }, piece);
+void PageLines::operator()(const RunEvent& event) {
+  std::visit([this](const auto& one) { show(one); }, event);
 }
 
 void PageLines::show(const Begun& begun) {
@@ -173,8 +170,11 @@ std::string page(const Shown& shown, std::span<const std::string> lines, const V
     data += line;
   }
   data += "\n]}";
-  const std::string dressed = filled(filled(page_html, "/*page.css*/", page_css), "/*page.js*/", page_js);
-  return filled(dressed, "{/*recording*/}", data);
+  std::string text(page_html);
+  fill(text, "/*page.css*/", page_css);
+  fill(text, "/*page.js*/", page_js);
+  fill(text, "{/*recording*/}", data);
+  return text;
 }
 
 namespace {
@@ -193,14 +193,6 @@ std::string dump(const ordered_json& json) {
     }
   }
   return safe;
-}
-
-std::string filled(std::string_view text, std::string_view mark, std::string_view value) {
-  const std::size_t at = text.find(mark);
-  std::string whole;
-  whole.reserve(text.size() + value.size());
-  whole.append(text.substr(0, at)).append(value).append(text.substr(at + mark.size()));
-  return whole;
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 //
 // A recording as one self-contained page.
 //
-// Two halves, so that they may be in two processes. PageLines turns pieces into lines of JSON, as they come; each line
+// Two halves, so that they may be in two processes. PageLines turns events into lines of JSON, as they come; each line
 // holds what a step changed, so that 5,000 steps of 300 free blocks are a few megabytes. page() puts lines into the
 // page with what is around them; it needs nothing else, so lines whose writer has died make a page, too.
 //
@@ -34,15 +34,15 @@ class PageLines {
   using Write = std::function<void(std::string line)>;
 
   PageLines(const Trace& trace, Write write) : trace_(trace), write_(std::move(write)) {}
-  void operator()(const Piece& piece);
+  void operator()(const RunEvent& event);
 
  private:
   void show(const Begun& begun);
   void show(const Answered& answered);
   void show(const Held& held);
   void show(const Ended&) {}
-  void add_state(nlohmann::ordered_json& line, const Snapshot& snapshot);
-  void add_tree(nlohmann::ordered_json& line, const TreeListing& tree);
+  void add_state(ordered_json& line, const Snapshot& snapshot);
+  void add_tree(ordered_json& line, const TreeListing& tree);
 
   struct Node {
     std::int64_t id = 0;

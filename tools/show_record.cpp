@@ -21,16 +21,16 @@ constexpr std::size_t page_bytes_max = std::size_t{48} << 20;
 }  // namespace
 
 Ran record_with(const Trace& trace, const SubjectEntry& subject, RecordOptions options,
-                const std::function<void(const Piece& piece, Beacon& beacon)>& sink) {
+                const std::function<void(const RunEvent& event, Beacon& beacon)>& sink) {
   Ran ran = run_in_child(trace, [&](Beacon& beacon) {
     options.beacon = beacon;
     std::optional<Failure> failure;
-    const auto recorded = record(trace, subject.make, options, [&](const Piece& piece) {
+    const auto recorded = record(trace, subject.make, options, [&](const RunEvent& event) {
       beacon.aside(true);  // who reads what is shown may take his time
-      if (const auto* ended = std::get_if<Ended>(&piece)) {
+      if (const auto* ended = std::get_if<Ended>(&event)) {
         if (ended->violation) failure = failure_of(*ended->violation, ended->step, trace);
       } else {
-        sink(piece, beacon);
+        sink(event, beacon);
       }
       beacon.aside(false);
     });
@@ -46,9 +46,9 @@ Lines record_lines(Shown& shown, const SubjectEntry& subject, const RecordOption
   std::string written;
   PageLines to_lines(shown.trace, [&](const std::string& line) { written += line + "\n"; });
   Lines lines;
-  lines.ran = record_with(shown.trace, subject, recording, [&](const Piece& piece, Beacon& beacon) {
+  lines.ran = record_with(shown.trace, subject, recording, [&](const RunEvent& event, Beacon& beacon) {
     if (bytes > page_bytes_max) return;
-    to_lines(piece);
+    to_lines(event);
     bytes += written.size();
     beacon.tell(written);
     written.clear();

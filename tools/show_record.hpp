@@ -13,9 +13,9 @@
 
 namespace vmapcheck::tool {
 
-/// `sink` is called in the child, with all pieces but the last. Stops with Exit::subject if the subject cannot be made.
+/// `sink` is called in the child, with all events but the last. Stops with Exit::subject if the subject cannot be made.
 [[nodiscard]] Ran record_with(const Trace& trace, const SubjectEntry& subject, RecordOptions options,
-                              const std::function<void(const Piece& piece, Beacon& beacon)>& sink);
+                              const std::function<void(const RunEvent& event, Beacon& beacon)>& sink);
 
 /// What was recorded for a page (tools/show_page.hpp), and how the run ended.
 struct Lines {

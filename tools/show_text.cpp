@@ -31,8 +31,8 @@ void TextShow::begin() {
                      c.end, c.free, c.end, c.mark, c.end));
 }
 
-void TextShow::operator()(const Piece& piece) {
-  std::visit([this](const auto& one) { show(one); }, piece);
+void TextShow::operator()(const RunEvent& event) {
+  std::visit([this](const auto& one) { show(one); }, event);
 }
 
 void TextShow::show(const Begun& begun) {

@@ -28,7 +28,7 @@ struct TextStyle {
   std::size_t tree_lines = 0;  ///< the tree is drawn, in full up to so many nodes; 0: only where it is wrong
 };
 
-/// Turns pieces into text.
+/// Turns events into text.
 class TextShow {
  public:
   using Write = std::function<void(std::string_view)>;
@@ -37,7 +37,7 @@ class TextShow {
 
   /// What stands above the steps.
   void begin();
-  void operator()(const Piece& piece);
+  void operator()(const RunEvent& event);
   /// What stands below them.
   void end(const Verdict& verdict);
 

@@ -20,8 +20,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-using nlohmann::ordered_json;
-
 struct Listed {
   const SubjectEntry* entry = nullptr;
   std::vector<std::pair<std::string_view, bool>> promises;

@@ -2,13 +2,13 @@
 //
 // A run of a trace, recorded step by step for pictures.
 //
-// What happens goes to a sink, piece by piece, as soon as it is known, so that a run that crashes makes pictures of all
+// What happens goes to a sink, event by event, as soon as it is known, so that a run that crashes makes pictures of all
 // that came before. First comes Begun, then Answered and Held for each step, at last Ended. The answer of a step comes
 // before the state that it left, because listing the state of a broken subject may be what crashes.
 //
 //     const Trace trace = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=1\n").value();
-//     std::size_t pieces = 0;
-//     const auto made = record(trace, model_subject(), {}, [&](const Piece&) { ++pieces; });   // pieces is 4
+//     std::size_t events = 0;
+//     const auto made = record(trace, model_subject(), {}, [&](const RunEvent&) { ++events; });   // events is 4
 #pragma once
 
 #include <cstddef>
@@ -49,15 +49,15 @@ struct Held {
   std::size_t step = 0;
   Snapshot after;
 };
-/// The last piece. It speaks of the whole run, whatever part of it was recorded. A run that stops before the end of the
+/// The last event. It speaks of the whole run, whatever part of it was recorded. A run that stops before the end of the
 /// trace has no check there.
 struct Ended {
   std::size_t steps = 0;  ///< performed; the last may have broken an invariant
   std::optional<vmap::Violation> violation;
   std::size_t step = 0;  ///< of the violation; the number of ops if it showed at the end
 };
-using Piece = std::variant<Begun, Answered, Held, Ended>;
-using Sink = std::function<void(const Piece&)>;
+using RunEvent = std::variant<Begun, Answered, Held, Ended>;
+using Sink = std::function<void(const RunEvent&)>;
 
 /// Runs the trace to its end or its first violation. The error says why the subject could not be made.
 std::expected<void, std::string> record(const Trace& trace, const SubjectFactory& make, const RecordOptions& options,

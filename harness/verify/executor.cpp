@@ -362,14 +362,18 @@ void Executor::demand_same(const Result<T>& by_model, const Result<T>& by_index)
                            describe(by_model));
 }
 
-/// Before the subject is convicted.
+/// Before the subject is convicted: of what the index predicts, the model says the same.
 void Executor::confirm_index(const Op& op) const {
   const auto same = [&](const auto& request) {
     if (gap_index_ && model_.is_valid(request))
       demand_same(model_.predict(request), gap_index_->predict(model_.space(), request));
   };
-  if (const auto* alloc = std::get_if<Alloc>(&op)) same(alloc->request);
-  if (const auto* congruent = std::get_if<Congruent>(&op)) same(*congruent);
+  std::visit(
+      [&](const auto& one) {
+        if constexpr (requires { one.request; }) same(one.request);
+        if constexpr (requires { gap_index_->predict(model_.space(), one); }) same(one);
+      },
+      op);
 }
 
 /// Called where everything is visited anyway.

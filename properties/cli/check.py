@@ -59,6 +59,10 @@ class Check(cli.Cli):
         self.assertEqual([50000] * 3, [sum(its["ops"].values()), its["free_blocks"]["count"],
                                        sum(bucket["count"] for bucket in its["nodes_visited"]["buckets"])])
         self.assertEqual(its["free_blocks"]["max"], counted["coverage"]["free_blocks_max"])
+        coverage = counted["coverage"]
+        for group in "errors", "fits":
+            by_op = [op[group] for op in coverage["ops"].values()]
+            self.assertEqual(coverage[group], {name: sum(op[name] for op in by_op) for name in coverage[group]})
         self.ok("check --cases 5 --ops 50 --subject model --stats", ["^  nothing$"])
 
     def test_hash_of_states(self):

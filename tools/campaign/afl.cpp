@@ -6,34 +6,25 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 #include <system_error>
-#include <thread>
 
 #include "fuzz/tally.hpp"
-#include "tools/amounts.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
-#include "tools/interruption.hpp"
 
 namespace vmapcheck::tool {
 namespace {
-
-namespace fs = std::filesystem;
-using namespace std::chrono_literals;
-
-std::string in(const std::string& directory, std::string_view name) { return (fs::path(directory) / name).string(); }
 
 /// The path at which execvp() would find it.
 std::string program_named(std::string_view name) {
   const std::string path = environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin");
   for (std::string_view rest = path; !rest.empty();) {
     const std::size_t end = rest.find(':');
-    const std::string file = in(std::string(rest.substr(0, end)), name);
+    const std::string file = path_in(std::string(rest.substr(0, end)), name);
     if (::access(file.c_str(), X_OK) == 0) return file;
     rest = end == std::string_view::npos ? "" : rest.substr(end + 1);
   }
@@ -62,7 +53,7 @@ std::vector<std::string> named_inputs(const std::string& directory) {
 Target probe_afl_target(const CampaignOptions& options, const std::string& subject) {
   (void)program_named("afl-fuzz");
   Target target = find_target(options);
-  const std::string probe = in(options.directory, "probe"), name = one_line(target.path);
+  const std::string probe = path_in(options.directory, "probe"), name = one_line(target.path);
   std::error_code ignored;
   fs::remove_all(probe, ignored);
   make_directory(probe);
@@ -71,26 +62,16 @@ Target probe_afl_target(const CampaignOptions& options, const std::string& subje
                   {{"VMAPCHECK_SUBJECT", subject}, {"VMAPCHECK_TALLY", probe + "/tally"}, {"VMAPCHECK_KNOWN", ""}}};
   add_sanitizer_options(command, false);
   Worker worker(command, probe + "/log");
-  const auto begin = std::chrono::steady_clock::now();
-  while (worker.poll()) {
-    if (interrupted()) throw Stop{Exit::interrupted, "interrupted"};
-    if (std::chrono::steady_clock::now() - begin > probe_time(options))
-      throw Stop{Exit::subject, fmt::format("{} does not come to the end of one input in {}", name,
-                                            duration_text(std::chrono::duration<double>(probe_time(options)).count()))};
-    std::this_thread::sleep_for(5ms);
-  }
+  wait_for_probe(worker, options, name);
   target.counts = has_counted(probe + "/tally", name);
-  if (!worker.ended_well() && !target.counts)
-    throw Stop{Exit::subject,
-               fmt::format("{} {}{} (see {})", name, worker.end(),
-                           worker.last_line().empty() ? "" : ": " + worker.last_line(), one_line(probe + "/log"))};
+  if (!worker.ended_well() && !target.counts) throw bad_end(worker, name, worker.end());
   fs::remove_all(probe, ignored);
   return target;
 }
 
 Command afl_command(const CampaignOptions& options, const Target& target, const std::string& subject,
                     std::uint64_t number, std::uint64_t seed) {
-  const std::string name = fmt::format("w{}", number), own = in(options.directory, "afl/" + name);
+  const std::string name = fmt::format("w{}", number), own = path_in(options.directory, "afl/" + name);
   std::error_code ignored;
   const bool goes_on = fs::exists(own + "/fuzzer_stats", ignored);
   Command command;
@@ -98,9 +79,9 @@ Command afl_command(const CampaignOptions& options, const Target& target, const 
                    number == 0 ? "-M" : "-S",
                    name,
                    "-i",
-                   goes_on ? "-" : in(options.directory, "seeds"),
+                   goes_on ? "-" : path_in(options.directory, "seeds"),
                    "-o",
-                   in(options.directory, "afl"),
+                   path_in(options.directory, "afl"),
                    "-s",
                    std::to_string(seed % 0x7fff'ffff + 1),
                    "-t",
@@ -121,8 +102,8 @@ Command afl_command(const CampaignOptions& options, const Target& target, const 
     command.environment.emplace_back("AFL_CUSTOM_MUTATOR_ONLY", "1");
   }
   if (target.counts) {
-    command.environment.emplace_back("VMAPCHECK_TALLY", in(options.directory, fmt::format("tally-{}", number)));
-    command.environment.emplace_back("VMAPCHECK_KNOWN", in(options.directory, "known"));
+    command.environment.emplace_back("VMAPCHECK_TALLY", path_in(options.directory, fmt::format("tally-{}", number)));
+    command.environment.emplace_back("VMAPCHECK_KNOWN", path_in(options.directory, "known"));
   }
   add_sanitizer_options(command, target.counts);
   return command;
@@ -130,7 +111,7 @@ Command afl_command(const CampaignOptions& options, const Target& target, const 
 
 Pulse afl_pulse(const std::string& directory, std::uint64_t number) {
   Pulse pulse;
-  std::ifstream file(in(directory, fmt::format("afl/w{}/fuzzer_stats", number)));
+  std::ifstream file(path_in(directory, fmt::format("afl/w{}/fuzzer_stats", number)));
   for (std::string line; std::getline(file, line);) {
     const std::size_t colon = line.find(": ");
     if (colon == std::string::npos) continue;
@@ -147,7 +128,7 @@ Pulse afl_pulse(const std::string& directory, std::uint64_t number) {
 std::vector<std::string> afl_artifacts(const std::string& directory, std::uint64_t number) {
   std::vector<std::string> all;
   for (const std::string_view kind : {"crashes", "hangs"}) {
-    const auto some = named_inputs(in(directory, fmt::format("afl/w{}/{}", number, kind)));
+    const auto some = named_inputs(path_in(directory, fmt::format("afl/w{}/{}", number, kind)));
     all.insert(all.end(), some.begin(), some.end());
   }
   return all;

@@ -23,9 +23,7 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-using nlohmann::ordered_json;
 
 struct StatusOptions {
   std::optional<std::string> directory;
@@ -159,8 +157,7 @@ Exit report(const std::string& directory, const Common& common, const ReportOpti
   if (outputs.empty() && format) outputs.push_back("-");
   if (outputs.empty())
     for (const FormatName& one : formats)
-      if (one.format != ReportFormat::text)
-        outputs.push_back((fs::path(directory) / ("report" + std::string(one.suffix))).string());
+      if (one.format != ReportFormat::text) outputs.push_back(path_in(directory, "report" + std::string(one.suffix)));
   std::string said;
   for (const std::string& path : outputs) {
     const std::string text = written_as(format ? *format : format_of(path), all, path);

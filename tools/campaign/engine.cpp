@@ -23,12 +23,7 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-
-std::string in(const CampaignOptions& options, std::string_view name) {
-  return (fs::path(options.directory) / name).string();
-}
 
 /// A target that survives is to go on after what a sanitizer reports; another would go on without a word.
 void add_sanitizer_options(Command& command, bool survives) {
@@ -66,13 +61,27 @@ bool has_counted(const std::string& path, const std::string& target) {
   return kind == ReadTally::Kind::whole;
 }
 
-std::chrono::nanoseconds probe_time(const CampaignOptions& options) {
-  return std::min<std::chrono::nanoseconds>(options.time.value_or(60s), 60s);
+void wait_for_probe(Worker& probe, const CampaignOptions& options, const std::string& target) {
+  const auto time = std::min<std::chrono::nanoseconds>(options.time.value_or(60s), 60s);
+  const auto begin = std::chrono::steady_clock::now();
+  while (probe.poll()) {
+    if (interrupted()) throw Stop{Exit::interrupted, "interrupted"};
+    if (std::chrono::steady_clock::now() - begin > time)
+      throw Stop{Exit::subject,
+                 fmt::format("{} does not come to the end of one input in {} (see {})", target,
+                             duration_text(std::chrono::duration<double>(time).count()), one_line(probe.log()))};
+    std::this_thread::sleep_for(5ms);
+  }
+}
+
+Stop bad_end(const Worker& worker, const std::string& target, const std::string& how) {
+  const std::string last = worker.last_line().empty() ? "" : ": " + worker.last_line();
+  return {Exit::subject, fmt::format("{} {}{} (see {})", target, how, last, one_line(worker.log()))};
 }
 
 Target probe_target(const CampaignOptions& options, const std::string& subject) {
   Target target = find_target(options);
-  const std::string probe = in(options, "probe");
+  const std::string probe = path_in(options.directory, "probe");
   std::error_code ignored;
   fs::remove_all(probe, ignored);
   make_directory(probe + "/corpus");
@@ -82,19 +91,9 @@ Target probe_target(const CampaignOptions& options, const std::string& subject) 
       {{"VMAPCHECK_SUBJECT", subject}, {"VMAPCHECK_TALLY", probe + "/tally"}, {"VMAPCHECK_KNOWN", ""}}};
   add_sanitizer_options(command, false);
   Worker worker(command, log);
-  const auto begin = std::chrono::steady_clock::now();
-  while (worker.poll()) {
-    if (interrupted()) throw Stop{Exit::interrupted, "interrupted"};
-    if (std::chrono::steady_clock::now() - begin > probe_time(options))
-      throw Stop{Exit::subject,
-                 fmt::format("{} does not come to the end of one input in {} (see {})", name,
-                             duration_text(std::chrono::duration<double>(probe_time(options)).count()), one_line(log))};
-    std::this_thread::sleep_for(5ms);
-  }
+  wait_for_probe(worker, options, name);
   // A target that dies of its first input has found something; any other must end well.
-  if (!worker.ended_well() && worker.artifacts().empty())
-    throw Stop{Exit::subject, fmt::format("{} {}{} (see {})", name, worker.end(),
-                                          worker.last_line().empty() ? "" : ": " + worker.last_line(), one_line(log))};
+  if (!worker.ended_well() && worker.artifacts().empty()) throw bad_end(worker, name, worker.end());
   if (!worker.counters())
     throw Stop{Exit::subject,
                fmt::format("{} is not instrumented, or no libFuzzer target: it speaks of no coverage (see {})", name,
@@ -114,7 +113,7 @@ Command worker_command(const CampaignOptions& options, const Target& target, con
       target.path,
       fmt::format("-seed={}", seed % 0x7fff'ffff + 1),  // 0 would draw one
       fmt::format("-max_len={}", records_max * record_bytes),
-      "-artifact_prefix=" + in(options, "crashes/"),
+      "-artifact_prefix=" + path_in(options.directory, "crashes/"),
       "-reload=1",
       "-timeout=20",
       "-report_slow_units=1000",
@@ -122,12 +121,12 @@ Command worker_command(const CampaignOptions& options, const Target& target, con
       "-print_final_stats=1",
   };
   command.words.insert(command.words.end(), options.engine_flags.begin(), options.engine_flags.end());
-  command.words.push_back(in(options, "corpus"));
-  command.words.push_back(in(options, "seeds"));
+  command.words.push_back(path_in(options.directory, "corpus"));
+  command.words.push_back(path_in(options.directory, "seeds"));
   command.environment = {{"VMAPCHECK_SUBJECT", subject}};
   if (target.counts) {
-    command.environment.emplace_back("VMAPCHECK_TALLY", in(options, fmt::format("tally-{}", number)));
-    command.environment.emplace_back("VMAPCHECK_KNOWN", in(options, "known"));
+    command.environment.emplace_back("VMAPCHECK_TALLY", path_in(options.directory, fmt::format("tally-{}", number)));
+    command.environment.emplace_back("VMAPCHECK_KNOWN", path_in(options.directory, "known"));
   }
   add_sanitizer_options(command, target.counts);
   return command;

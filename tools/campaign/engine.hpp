@@ -49,8 +49,11 @@ struct Target {
 /// True if a target has counted in that tally. Stops with Exit::subject if it is one of another version.
 [[nodiscard]] bool has_counted(const std::string& tally, const std::string& target);
 
-/// How long a target may take for one input: a minute, or less if the campaign is to take less.
-[[nodiscard]] std::chrono::nanoseconds probe_time(const CampaignOptions& options);
+/// Waits until the target has come to the end of its one input, for a minute, or less if the campaign is to take less.
+/// Stops with Exit::subject if it does not, with Exit::interrupted if the user wants it.
+void wait_for_probe(Worker& probe, const CampaignOptions& options, const std::string& target);
+/// That the target ended badly: how, its last line, and where its log is. Requires that it does not run.
+[[nodiscard]] Stop bad_end(const Worker& worker, const std::string& target, const std::string& how);
 
 /// Looks for the program, and runs it for an instant in DIRECTORY/probe. Stops with Exit::subject if it is no program,
 /// no fuzz target, not instrumented, of another version, or cannot start.

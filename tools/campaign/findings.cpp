@@ -29,9 +29,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 std::vector<std::uint8_t> bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 
 std::expected<std::optional<Failure>, std::string> run_here(const Trace& trace, const SubjectEntry& subject) {
@@ -86,7 +83,7 @@ Findings::Findings(const Common& common, const SubjectEntry& subject, const std:
 
 Findings::~Findings() = default;
 
-std::string Findings::in(std::string_view name) const { return (fs::path(directory_) / name).string(); }
+std::string Findings::in(std::string_view name) const { return path_in(directory_, name); }
 
 // ---- What has ended a worker
 
@@ -106,22 +103,15 @@ Digested Findings::digest(std::string_view input, const Witness& witness, Moment
     if (!failure) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject_.name, failure.error())};
     if (!*failure) continue;
     const std::string what = signature(**failure);
-    FoundFailure* found = named(what);
-    if (found == nullptr) {
-      found = &add(what, input, witness.log, now);
-      found->ops_found = trace.ops.size();
-      found->by_sanitizer = (*failure)->kind == FailureKind::sanitizer;
-    } else {
-      ++times_before_[static_cast<std::size_t>(found - state_.findings.data())];
-      ++found->times;
-    }
-    if (found->status == FindingStatus::flaky || found->status == FindingStatus::fixed)
-      found->status = FindingStatus::fresh;  // it does fail
-    if (found->status == FindingStatus::fresh && found->trace.empty()) keep_as_found(*found, trace, **failure);
-    learn(*found, what);
+    const auto [found, is_new] = meet(what, input, witness.log, now);
+    if (is_new) found.by_sanitizer = (*failure)->kind == FailureKind::sanitizer;
+    if (found.status == FindingStatus::flaky || found.status == FindingStatus::fixed)
+      found.status = FindingStatus::fresh;  // it does fail
+    if (found.status == FindingStatus::fresh && found.trace.empty()) keep_as_found(found, trace, **failure);
+    learn(found, what);
     if (!target_says.empty() && target_says != what) {
-      if (std::ranges::find(found->aliases, target_says) == found->aliases.end()) found->aliases.push_back(target_says);
-      learn(*found, target_says);
+      if (std::ranges::find(found.aliases, target_says) == found.aliases.end()) found.aliases.push_back(target_says);
+      learn(found, target_says);
     }
     return Digested::failure;
   }
@@ -130,20 +120,13 @@ Digested Findings::digest(std::string_view input, const Witness& witness, Moment
   const std::string what = !target_says.empty() ? target_says : witness.kind;
   if (what.starts_with("oracle "))
     throw Stop{Exit::oracle, fmt::format("vmapcheck is at fault, not the subject: {}; please report this", what)};
-  FoundFailure* found = named(what);
-  if (found == nullptr) {
-    found = &add(what, input, witness.log, now);
-    found->ops_found = trace.ops.size();
-    if (found->status == FindingStatus::fresh) {
-      found->status = FindingStatus::flaky;
-      tell(*found, fmt::format("it ended a worker, and does not fail again; the input is {}\n",
-                               one_line(in("findings/bytes/" + found->input))));
-    }
-  } else {
-    ++times_before_[static_cast<std::size_t>(found - state_.findings.data())];
-    ++found->times;
+  const auto [found, is_new] = meet(what, input, witness.log, now);
+  if (is_new && found.status == FindingStatus::fresh) {
+    found.status = FindingStatus::flaky;
+    tell(found, fmt::format("it ended a worker, and does not fail again; the input is {}\n",
+                            one_line(in("findings/bytes/" + found.input))));
   }
-  if (!target_says.empty()) learn(*found, target_says);
+  if (!target_says.empty()) learn(found, target_says);
   return Digested::failure;
 }
 
@@ -155,10 +138,17 @@ FoundFailure* Findings::named(const std::string& signature) {
   return found == state_.findings.end() ? nullptr : &*found;
 }
 
-/// The input is kept before anything else is done with it.
-FoundFailure& Findings::add(const std::string& signature, std::string_view input, std::string_view log, Moment now) {
+/// The input of a new one is kept before anything else is done with it.
+std::pair<FoundFailure&, bool> Findings::meet(const std::string& signature, std::string_view input,
+                                              std::string_view log, Moment now) {
+  if (FoundFailure* const met = named(signature)) {
+    ++times_before_[static_cast<std::size_t>(met - state_.findings.data())];
+    ++met->times;
+    return {*met, false};
+  }
   FoundFailure found;
   found.signature = signature;
+  found.ops_found = decode(bytes_of(input)).ops.size();
   found.seconds = now.seconds;
   found.executions = now.executions;
   if (std::ranges::find(not_news_, signature) != not_news_.end()) found.status = FindingStatus::known;
@@ -166,8 +156,7 @@ FoundFailure& Findings::add(const std::string& signature, std::string_view input
   write_file(in("findings/bytes/" + found.input), input);
   write_file(in("findings/bytes/" + found.input + ".log"), log);
   times_before_.push_back(1);
-  state_.findings.push_back(std::move(found));
-  return state_.findings.back();
+  return {state_.findings.emplace_back(std::move(found)), true};
 }
 
 /// Saves the trace as it was found, so that it can be replayed from now on.

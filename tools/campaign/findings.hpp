@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "harness/isolate/failure.hpp"
@@ -83,7 +84,9 @@ class Findings {
   struct Minimizing;
 
   FoundFailure* named(const std::string& signature);
-  FoundFailure& add(const std::string& signature, std::string_view input, std::string_view log, Moment now);
+  /// What has that signature, met once more; or, and true, a new one.
+  std::pair<FoundFailure&, bool> meet(const std::string& signature, std::string_view input, std::string_view log,
+                                      Moment now);
   void keep_as_found(FoundFailure& found, const Trace& trace, const Failure& failure);
   [[nodiscard]] std::optional<Trace> as_found(const FoundFailure& found) const;
   void learn(FoundFailure& found, const std::string& line);

@@ -22,9 +22,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 /// Findings that are run again and drawn, at most: nobody would read a page of more.
 constexpr std::size_t findings_drawn_max = 200;
 /// Steps of a page of `show`, at most: the last ones.
@@ -113,8 +110,8 @@ std::string drawing_of(const Shown& shown, const SubjectEntry& subject, const Ve
   TextShow text(shown, {.columns = 100, .coloured = true, .always_draws = true, .tree_lines = 60},
                 [&](std::string_view lines) { written += lines; });
   const RecordOptions recording{.from = step, .to = step};
-  Ran ran = record_with(shown.trace, subject, recording, [&](const Piece& piece, Beacon& beacon) {
-    text(piece);
+  Ran ran = record_with(shown.trace, subject, recording, [&](const RunEvent& event, Beacon& beacon) {
+    text(event);
     beacon.tell(written);
     written.clear();
   });

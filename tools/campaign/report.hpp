@@ -60,9 +60,9 @@ enum class ReportFormat : std::uint8_t { html, json, sarif, junit, text };
 [[nodiscard]] std::string written_as(ReportFormat format, const CampaignReport& report, const std::string& path);
 
 [[nodiscard]] std::string html_of(const CampaignReport& report, const std::string& path);
-[[nodiscard]] nlohmann::ordered_json sarif_of(const CampaignReport& report);
+[[nodiscard]] ordered_json sarif_of(const CampaignReport& report);
 [[nodiscard]] std::string junit_of(const CampaignReport& report);
-[[nodiscard]] nlohmann::ordered_json json_of(const CampaignReport& report);
+[[nodiscard]] ordered_json json_of(const CampaignReport& report);
 [[nodiscard]] std::string text_of(const CampaignReport& report);
 /// Its notes, its trace, how it fails, how to replay it, and the failing step drawn: what the forms of text say of it.
 [[nodiscard]] std::string text_of(const ReportedFinding& one);

@@ -22,9 +22,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 /// Characters of a signature in a heading, and bytes of a trace; the files have all of it.
 constexpr std::size_t heading_max = 160;
 constexpr std::size_t trace_bytes_shown_max = std::size_t{64} << 10;
@@ -36,7 +33,6 @@ std::string coverage_of(const State& state);
 std::string summary_of(const CampaignReport& report);
 std::string article_of(const ReportedFinding& one, std::size_t number, const std::string& from);
 std::string samples_of(const CampaignReport& report);
-void fill(std::string& text, std::string_view mark, std::string_view value);
 
 }  // namespace
 
@@ -64,10 +60,6 @@ std::string html_of(const CampaignReport& report, const std::string& path) {
 }
 
 namespace {
-
-void fill(std::string& text, std::string_view mark, std::string_view value) {
-  text.replace(text.find(mark), mark.size(), value);
-}
 
 std::string header_of(const Standing& standing) {
   const State& state = standing.state;
@@ -249,23 +241,19 @@ std::string count_cell(std::uint64_t number, bool matters = true) {
 }
 
 std::string ops_table(const Coverage& coverage) {
-  constexpr vmap::Error errors[] = {vmap::Error::invalid_argument, vmap::Error::no_space, vmap::Error::not_busy,
-                                    vmap::Error::out_of_memory};
+  std::vector<OpColumn> columns{{"performed", performed_of(coverage)}, {"skipped", coverage.skipped}};
+  add_columns(columns, error_names, coverage.errors);
   std::string text =
-      "<div class=\"scroll\"><table class=\"list\" id=\"ops\"><caption>Ops by outcome</caption><thead><tr><th>op</th>"
-      "<th class=\"n\">performed</th><th class=\"n\">skipped</th>";
-  for (const vmap::Error error : errors) text += fmt::format("<th class=\"n\">{}</th>", name(error));
+      "<div class=\"scroll\"><table class=\"list\" id=\"ops\"><caption>Ops by outcome</caption><thead><tr><th>op</th>";
+  for (const OpColumn& column : columns) text += fmt::format("<th class=\"n\">{}</th>", column.name);
   text += "</tr></thead><tbody>\n";
-  for (std::size_t i = 0; i < op_kind_count; ++i) {
-    text += fmt::format("<tr><th scope=\"row\">{}</th>", op_names[i]);
-    text += count_cell(coverage.ops[i] - std::min(coverage.ops[i], coverage.skipped[i]));
-    text += count_cell(coverage.skipped[i], false);
-    for (const vmap::Error error : errors)
-      text += count_cell(coverage.errors[i][static_cast<std::size_t>(error)], false);
+  for (std::size_t op = 0; op < op_kind_count; ++op) {
+    text += fmt::format("<tr><th scope=\"row\">{}</th>", op_names[op]);
+    for (const OpColumn& column : columns) text += count_cell(column.counters[op], column.name == "performed");
     text += "</tr>\n";
   }
   text += "<tr class=\"sum\"><th scope=\"row\">all</th><td></td><td></td>";
-  for (const vmap::Error error : errors) text += count_cell(coverage.errors_of(error));
+  for (const std::uint64_t number : errors_of(coverage)) text += count_cell(number);
   return text + "</tr>\n</tbody></table></div>\n";
 }
 
@@ -274,20 +262,17 @@ std::string coverage_of(const State& state) {
   if (!is_counted(state))
     return text + "<p class=\"note\">This target does not count what it exercises.</p></section>\n";
   text += "<div class=\"tables\">\n" + ops_table(state.now.coverage);
-  const std::vector<Exercised> all = exercised(state.now.coverage);
-  for (auto one = all.begin(); one != all.end();) {
-    const std::string_view kind = one->kind;
-    const bool is_shown = kind != "ops" && kind != "errors";  // those are in the table above
-    std::string rows;
-    for (; one != all.end() && one->kind == kind; ++one) {
-      const std::string hint =
-          kind == "invariants" ? fmt::format(" title=\"{}\"", escaped(meaning_of(*vmap::invariant_named(one->name))))
-                               : "";
-      rows += fmt::format("<tr><th scope=\"row\"{}>{}</th>{}</tr>\n", hint, one->name, count_cell(one->times));
-    }
-    if (is_shown)
-      text += fmt::format("<table class=\"list\"><caption>{}</caption><tbody>\n{}</tbody></table>\n",
-                          kind == "invariants" ? "invariants, times checked" : kind, rows);
+  for (const auto& [kind, names, counters] : exercised(state.now.coverage)) {
+    if (kind == "ops" || kind == "errors") continue;  // those are in the table above
+    const bool are_invariants = kind == "invariants";
+    text += fmt::format("<table class=\"list\"><caption>{}</caption><tbody>\n",
+                        are_invariants ? "invariants, times checked" : kind);
+    for (std::size_t i = 0; i < names.size(); ++i)
+      text += fmt::format(
+          "<tr><th scope=\"row\"{}>{}</th>{}</tr>\n",
+          are_invariants ? fmt::format(" title=\"{}\"", escaped(meaning_of(static_cast<vmap::Invariant>(i)))) : "",
+          names[i], count_cell(counters[i]));
+    text += "</tbody></table>\n";
   }
   return text + "</div></section>\n";
 }

@@ -30,7 +30,7 @@ struct Case {
 };
 
 std::vector<Case> cases_of(const CampaignReport& report);
-Case invariant_case(const Exercised& invariant, const CampaignReport& report);
+Case invariant_case(vmap::Invariant invariant, bool is_exercised, const CampaignReport& report);
 Case finding_case(const ReportedFinding& one);
 void add_properties(pugi::xml_node suite, const CampaignReport& report);
 void add_case(pugi::xml_node suite, const Case& one);
@@ -96,31 +96,31 @@ void add_properties(pugi::xml_node suite, const CampaignReport& report) {
 
 std::vector<Case> cases_of(const CampaignReport& report) {
   std::vector<Case> cases;
-  for (const Exercised& one : exercised(report.standing.state.now.coverage))
-    if (one.kind == "invariants") cases.push_back(invariant_case(one, report));
+  const auto checks = checks_of(report.standing.state.now.coverage);
+  for (std::size_t i = 0; i < checks.size(); ++i)
+    cases.push_back(invariant_case(static_cast<vmap::Invariant>(i), checks[i] != 0, report));
   for (const ReportedFinding& one : report.findings) cases.push_back(finding_case(one));
   return cases;
 }
 
-Case invariant_case(const Exercised& invariant, const CampaignReport& report) {
-  const std::string meaning = meaning_of(*vmap::invariant_named(invariant.name));
-  Case one{.group = "invariants", .title = fmt::format("{}: {}", invariant.name, meaning)};
+Case invariant_case(vmap::Invariant invariant, bool is_exercised, const CampaignReport& report) {
+  Case one{.group = "invariants", .title = fmt::format("{}: {}", name(invariant), meaning_of(invariant))};
   bool is_known = false;
   for (const ReportedFinding& finding : report.findings) {
-    if (finding.kind != invariant.name || finding.found.status == FindingStatus::fixed) continue;
+    if (finding.kind != name(invariant) || finding.found.status == FindingStatus::fixed) continue;
     if (finding.found.status == FindingStatus::known) {
       is_known = true;
       continue;
     }
     one.outcome = Outcome::failed;
     one.type = name(finding.found.status);
-    one.message = fmt::format("{} was broken", invariant.name);
+    one.message = fmt::format("{} was broken", name(invariant));
     one.text += fmt::format("{}\n", finding.path.empty() ? finding.found.input : finding.path);
   }
   if (one.outcome == Outcome::failed) return one;
   if (is_known)
     one.message = "what breaks it is known";
-  else if (report.standing.state.now.executions == 0 || (is_counted(report.standing.state) && invariant.times == 0))
+  else if (report.standing.state.now.executions == 0 || (is_counted(report.standing.state) && !is_exercised))
     one.message = "it was never exercised";
   if (!one.message.empty()) one.outcome = Outcome::skipped;
   return one;

@@ -21,8 +21,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-using nlohmann::ordered_json;
-
 /// Indices of rules by their name.
 using Rules = std::map<std::string, std::size_t, std::less<>>;
 

@@ -10,7 +10,6 @@
 #include <bit>
 #include <cerrno>
 #include <concepts>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -26,12 +25,7 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 constexpr std::array<std::string_view, 4> status_names{"new", "known", "flaky", "fixed"};
-
-std::string in(const std::string& directory, std::string_view name) { return (fs::path(directory) / name).string(); }
 
 // ---- What is written and read
 
@@ -241,7 +235,7 @@ void add_last_session(State& state, const std::string& directory) {
   Totals counted = state.before;
   std::string damaged;
   for (std::uint64_t k = 0;; ++k) {
-    const std::string name = fmt::format("tally-{}", k), path = in(directory, name);
+    const std::string name = fmt::format("tally-{}", k), path = path_in(directory, name);
     std::error_code error;
     if (!fs::exists(path, error)) break;
     const ReadTally tally = read_tally(path);
@@ -262,7 +256,7 @@ void add_last_session(State& state, const std::string& directory) {
 }  // namespace
 
 std::optional<State> load_state(const std::string& directory) {
-  const std::string path = in(directory, "campaign.json");
+  const std::string path = path_in(directory, "campaign.json");
   std::error_code error;
   if (!fs::exists(path, error)) return std::nullopt;
   const std::string text = read_file(path, std::size_t{1} << 26);
@@ -291,17 +285,10 @@ std::optional<State> load_state(const std::string& directory) {
 }
 
 void save_state(const State& state, const std::string& directory, bool durably) {
-  const std::string path = in(directory, "campaign.json");
+  const std::string path = path_in(directory, "campaign.json");
   ordered_json json = json_of(state);
   json["checksum"] = sum_of(json);
-  write_file(path, json.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
-  if (!durably) return;
-  for (const std::string& name : {path, directory}) {
-    const int file = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) continue;
-    ::fsync(file);
-    ::close(file);
-  }
+  (durably ? write_durably : write_file)(path, json.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
 }
 
 namespace {
@@ -323,7 +310,7 @@ std::optional<Sample> sample_of(const std::string& line) {
 std::vector<Sample> load_samples(const std::string& directory, std::vector<std::string>& losses) {
   std::vector<Sample> samples;
   std::size_t damaged = 0;
-  std::ifstream file(in(directory, "samples.jsonl"));
+  std::ifstream file(path_in(directory, "samples.jsonl"));
   for (std::string line; std::getline(file, line);) {
     if (line.empty()) continue;
     if (const auto sample = sample_of(line))
@@ -338,16 +325,16 @@ std::vector<Sample> load_samples(const std::string& directory, std::vector<std::
 }
 
 void append_sample(const Sample& sample, const std::string& directory) {
-  const std::string path = in(directory, "samples.jsonl");
+  const std::string path = path_in(directory, "samples.jsonl");
   std::string line = fmt::format("[{:.1f},{},{},{},{},{},{}", sample.seconds, sample.executions, sample.ops,
                                  sample.edges, sample.features, sample.corpus, sample.findings);
   // The newline in front ends a line that was cut off.
   line = fmt::format("\n{},\"{}\"]\n", line, sum_of_line(line));
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   const bool whole = file >= 0 && ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size());
-  const int why = errno;
+  const std::error_code why{errno, std::generic_category()};
   if (file >= 0) ::close(file);
-  if (!whole) throw Stop{Exit::io, fmt::format("cannot write {}: {}", one_line(path), std::strerror(why))};
+  if (!whole) cannot("write", path, why);
 }
 
 void add(Totals& totals, const Counts& counts) {

@@ -24,9 +24,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 bool is_locked(const std::string& directory);
 std::string exercised_text(const State& state);
 
@@ -75,34 +72,16 @@ Exit verdict_of(const State& state) {
 
 // ---- What was exercised
 
-namespace {
-
-constexpr std::array<vmap::Error, vmap::error_count> all_errors{vmap::Error::invalid_argument, vmap::Error::no_space,
-                                                                vmap::Error::not_busy, vmap::Error::out_of_memory};
-
-/// How often it was checked: after all ops, and at the begin and the end of runs.
-std::uint64_t checks_of(std::size_t invariant, const Coverage& coverage) {
-  std::uint64_t all = 0;
-  for (const auto& of_op : coverage.checks) all += of_op[invariant];
-  return all;
-}
-
-}  // namespace
-
-std::vector<Exercised> exercised(const Coverage& coverage) {
-  std::vector<Exercised> all;
-  for (std::size_t i = 0; i < vmap::invariant_count; ++i)
-    all.push_back({"invariants", vmap::invariant_names[i], checks_of(i, coverage)});
-  for (std::size_t i = 0; i < op_kind_count; ++i)
-    all.push_back({"ops", op_names[i], coverage.ops[i] - std::min(coverage.ops[i], coverage.skipped[i])});
-  for (const vmap::Error error : all_errors) all.push_back({"errors", name(error), coverage.errors_of(error)});
-  for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
-    all.push_back({"fit types", name(static_cast<vmap::FitType>(i)), coverage.fits[i]});
-  for (std::size_t i = 0; i < vmap::coalescing_count; ++i)
-    all.push_back({"coalescings", vmap::coalescing_names[i], coverage.coalescings[i]});
-  for (std::size_t i = 0; i < vmap::tree_case_count; ++i)
-    all.push_back({"tree cases", vmap::tree_case_names[i], coverage.tree_cases[i]});
-  return all;
+std::vector<CounterGroup> exercised(const Coverage& coverage) {
+  const auto group = [](std::string_view kind, Names names, Counters counters) {
+    return CounterGroup{kind, names, {counters.begin(), counters.end()}};
+  };
+  return {group("invariants", vmap::invariant_names, checks_of(coverage)),
+          group("ops", op_names, performed_of(coverage)),
+          group("errors", error_names, errors_of(coverage)),
+          group("fit types", fit_names, coverage.fits),
+          group("coalescings", vmap::coalescing_names, coverage.coalescings),
+          group("tree cases", vmap::tree_case_names, coverage.tree_cases)};
 }
 
 bool is_counted(const State& state) { return state.now.coverage.steps() > 0 || state.now.executions == 0; }
@@ -133,8 +112,8 @@ std::string text_of(const Standing& standing) {
   text += fmt::format("campaign in {}: {}\n", one_line(standing.directory), condition_of(standing));
   row("subject", fmt::format("{}; {} with {}, {}, seed {}", one_line(state.subject), one_line(state.target),
                              one_line(state.engine), count_of(state.workers, "worker"), state.seed));
-  row("time", fmt::format("{} in {} session{}{}; began {}, written {}", duration_text(state.now.seconds),
-                          std::max<std::uint64_t>(state.session, 1), state.session > 1 ? "s" : "",
+  row("time", fmt::format("{} in {}{}; began {}, written {}", duration_text(state.now.seconds),
+                          count_of(std::max<std::uint64_t>(state.session, 1), "session"),
                           state.budget ? fmt::format(", {} wanted of the last", duration_text(*state.budget)) : "",
                           time_text(state.began), time_text(state.written)));
   row("executions", fmt::format("{}, {:.0f} per second lately; {} ended by a known failure; {} restarts of workers",
@@ -168,25 +147,18 @@ namespace {
 /// "exercised   invariants 10 of 10, ops 11 of 11, ...", and what never was.
 std::string exercised_text(const State& state) {
   if (!is_counted(state)) return "";
-  const std::vector<Exercised> all = exercised(state.now.coverage);
   std::string text, never;
-  for (auto one = all.begin(); one != all.end();) {
-    const std::string_view kind = one->kind;
-    std::size_t count = 0, moved = 0;
-    std::string names;
-    for (; one != all.end() && one->kind == kind; ++one) {
-      ++count;
-      if (one->times != 0) {
+  for (const auto& [kind, names, counters] : exercised(state.now.coverage)) {
+    std::size_t moved = 0;
+    std::string zeros;
+    for (std::size_t i = 0; i < names.size(); ++i)
+      if (counters[i] != 0)
         ++moved;
-        continue;
-      }
-      names += fmt::format(" {}", one->name);
-    }
-    text += fmt::format("{}{} {} of {}", text.empty() ? "" : ", ", kind, moved, count);
-    if (moved == 0)
-      never += fmt::format("  {:<11} {}: none\n", never.empty() ? "never" : "", kind);
-    else if (!names.empty())
-      never += fmt::format("  {:<11} {}:{}\n", never.empty() ? "never" : "", kind, names);
+      else
+        zeros += fmt::format(" {}", names[i]);
+    text += fmt::format("{}{} {} of {}", text.empty() ? "" : ", ", kind, moved, names.size());
+    if (moved != names.size())
+      never += fmt::format("  {:<11} {}:{}\n", never.empty() ? "never" : "", kind, moved == 0 ? " none" : zeros);
   }
   return fmt::format("  {:<11} {}\n{}", "exercised", text, never);
 }
@@ -202,7 +174,8 @@ ordered_json json_of(const Standing& standing) {
   for (const auto& [key, value] : state.items()) json[key] = value;
   json["losses"] = standing.state.losses;
   json["counted"] = is_counted(standing.state);
-  for (const Exercised& one : exercised(standing.state.now.coverage)) json["exercised"][one.kind][one.name] = one.times;
+  for (const auto& [kind, names, counters] : exercised(standing.state.now.coverage))
+    json["exercised"][kind] = named(names, counters);
   return json;
 }
 
@@ -244,8 +217,7 @@ std::string killed_text(std::uint64_t count) {
 
 std::string minimality_text(const FoundFailure& found) {
   if (found.minimality.empty()) return found.status == FindingStatus::fresh ? "not yet minimized" : "not minimized";
-  const std::string length =
-      fmt::format("minimized from {} to {} op{}", found.ops_found, found.ops, found.ops == 1 ? "" : "s");
+  const std::string length = fmt::format("minimized from {} to {}", found.ops_found, count_of(found.ops, "op"));
   if (found.minimality == "proved") return length + ": no trace of fewer ops fails so";
   if (found.minimality == "proved_visible")
     return length + ": no trace of fewer ops fails so, by states that look different";
@@ -302,13 +274,10 @@ std::string progress_block(const State& state, const std::string& directory, std
   if (state.now.skipped != 0) text += fmt::format("; known ones met {} times", grouped(state.now.skipped));
   text += "\n  fits       ";
   for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
-    text += fmt::format(" {} {}", vmap::name(static_cast<vmap::FitType>(i)), grouped(coverage.fits[i]));
-  const auto all = exercised(coverage);
-  const auto is_invariant = [](const Exercised& one) { return one.kind == "invariants"; };
-  text +=
-      fmt::format("\n  invariants  {} of {} checked; the whole state {} times; up to {} free blocks",
-                  std::ranges::count_if(all, [&](const Exercised& one) { return is_invariant(one) && one.times != 0; }),
-                  std::ranges::count_if(all, is_invariant), grouped(coverage.full_checks), coverage.free_blocks_max);
+    text += fmt::format(" {} {}", fit_names[i], grouped(coverage.fits[i]));
+  text += fmt::format("\n  invariants  {} of {} checked; the whole state {} times; up to {} free blocks",
+                      vmap::invariant_count - static_cast<std::size_t>(std::ranges::count(checks_of(coverage), 0u)),
+                      vmap::invariant_count, grouped(coverage.full_checks), coverage.free_blocks_max);
   return text;
 }
 

@@ -12,6 +12,7 @@
 
 #include "tools/amounts.hpp"
 #include "tools/campaign/state.hpp"
+#include "tools/counters.hpp"
 #include "tools/exit_status.hpp"
 
 namespace vmapcheck::tool {
@@ -35,14 +36,14 @@ struct Standing {
 /// Of what was found: Exit::violation if there is something new, flaky if nothing else failed, known, ok.
 [[nodiscard]] Exit verdict_of(const State& state);
 
-/// Something that a campaign should exercise, and how often it did.
-struct Exercised {
+/// What a campaign should exercise, and how often it did.
+struct CounterGroup {
   std::string_view kind;  ///< "invariants", "ops", "errors", "fit types", "coalescings", "tree cases"
-  std::string_view name;
-  std::uint64_t times = 0;
+  Names names;
+  std::vector<std::uint64_t> counters;
 };
 /// In this order of kinds. An invariant counts each time that it was checked.
-[[nodiscard]] std::vector<Exercised> exercised(const Coverage& coverage);
+[[nodiscard]] std::vector<CounterGroup> exercised(const Coverage& coverage);
 /// False: the target does not say what it exercises, so that zeros mean nothing.
 [[nodiscard]] bool is_counted(const State& state);
 

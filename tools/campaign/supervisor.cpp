@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -32,9 +31,7 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-using nlohmann::ordered_json;
 
 /// With less free space than this the disk counts as full, so that findings and state can still be written.
 constexpr std::uint64_t disk_reserve = std::uint64_t{8} << 20;
@@ -171,7 +168,7 @@ Exit Supervisor::run() {
   return conclude();
 }
 
-std::string Supervisor::in(std::string_view name) const { return (fs::path(options_.directory) / name).string(); }
+std::string Supervisor::in(std::string_view name) const { return path_in(options_.directory, name); }
 
 double Supervisor::seconds() const { return state_.before.seconds + seconds_of(Clock::now() - began_); }
 
@@ -181,7 +178,7 @@ void Supervisor::take_directory() {
   for (const std::string_view name : {"seeds", "corpus", "crashes", "findings"}) make_directory(in(name));
   // Held until this process ends.
   const int lock = ::open(in("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock < 0) throw Stop{Exit::io, fmt::format("cannot write {}: {}", one_line(in("lock")), std::strerror(errno))};
+  if (lock < 0) cannot("write", in("lock"), {errno, std::generic_category()});
   // `status` takes a shared lock for a moment to see whether it is held.
   int attempts = 0;
   while (::flock(lock, LOCK_EX | LOCK_NB) != 0 && ++attempts < 5) std::this_thread::sleep_for(20ms);
@@ -230,7 +227,7 @@ void Supervisor::encode_seeds() {
   for (const std::string& name : traces_below(corpus)) {
     std::vector<std::uint8_t> bytes;
     try {
-      bytes = encode(read_trace((fs::path(corpus) / name).string()));
+      bytes = encode(read_trace(path_in(corpus, name)));
     } catch (const Stop& stop) {
       if (stop.status != Exit::usage) throw;
       report(stop);
@@ -478,9 +475,7 @@ void Supervisor::look_at_end(Lane& lane, bool found, bool was_killed) {
   std::string how = lane.worker->end();
   if (lane.kills == kills_max)
     how += fmt::format(", {} times in a row within {}", kills_max, duration_text(seconds_of(begun)));
-  throw Stop{Exit::subject, fmt::format("{} {}{} (see {})", one_line(target_.path), how,
-                                        lane.worker->last_line().empty() ? "" : ": " + lane.worker->last_line(),
-                                        one_line(lane.worker->log()))};
+  throw bad_end(*lane.worker, one_line(target_.path), how);
 }
 
 /// The totals as they are now.

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <memory>
 #include <string>
 
 #include "harness/verify/isolated.hpp"
@@ -19,8 +18,6 @@
 
 namespace vmapcheck::tool {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct Options {
   std::string file;
@@ -66,7 +63,7 @@ Exit add_trace(const Common& common, const Options& options) {
   std::error_code ignored;
   if (fs::is_directory(directory, ignored))
     for (const std::string& name : traces_below(directory)) {
-      const std::string path = (fs::path(directory) / name).string();
+      const std::string path = path_in(directory, name);
       const auto other = parse_trace(read_file(path, trace_bytes_max));
       if (other && print(Trace{{}, other->space, other->ops}) == text)
         throw Stop{Exit::usage, fmt::format("{} holds the same ops", one_line(path))};

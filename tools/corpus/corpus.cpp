@@ -24,8 +24,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-using nlohmann::ordered_json;
-
 constexpr std::initializer_list<Exit> corpus_statuses{Exit::ok, Exit::usage, Exit::io, Exit::interrupted};
 constexpr std::initializer_list<Exit> all_corpus_statuses{Exit::ok,          Exit::usage,     Exit::subject, Exit::io,
                                                           Exit::interrupted, Exit::violation, Exit::flaky};
@@ -97,7 +95,7 @@ Exit list_traces(const Common& common, const std::string& directory) {
   for (const std::string& name : names) width = std::max(width, std::min<std::size_t>(name.size(), 50));
   for (const std::string& name : names) {
     try {
-      const Trace trace = read_trace((std::filesystem::path(directory) / name).string());
+      const Trace trace = read_trace(path_in(directory, name));
       const std::string comment = trace.comments.empty() ? "" : trace.comments.front();
       if (common.json)
         list.push_back(ordered_json{{"name", name}, {"ops", trace.ops.size()}, {"comment", comment}});

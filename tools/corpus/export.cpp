@@ -7,7 +7,6 @@
 #include <cctype>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -24,9 +23,6 @@
 
 namespace vmapcheck::tool {
 namespace {
-
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
 
 struct Options {
   std::string directory;
@@ -161,15 +157,14 @@ void write_folder(const std::string& directory, const std::vector<ArchiveEntry>&
   make_directory(directory);
   std::vector<const ArchiveEntry*> missing;
   for (const ArchiveEntry& entry : entries) {
-    const std::string path = (fs::path(directory) / entry.name).string();
+    const std::string path = path_in(directory, entry.name);
     std::error_code ignored;
     if (!fs::exists(fs::symlink_status(path, ignored)))
       missing.push_back(&entry);
     else if (!fs::is_regular_file(path, ignored) || read_file(path, trace_bytes_max) != entry.contents)
       throw Stop{Exit::usage, fmt::format("{} is there already, and is another", one_line(path))};
   }
-  for (const ArchiveEntry* const entry : missing)
-    write_file((fs::path(directory) / entry->name).string(), entry->contents);
+  for (const ArchiveEntry* const entry : missing) write_file(path_in(directory, entry->name), entry->contents);
 }
 
 }  // namespace

@@ -19,9 +19,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 class Import {
  public:
   Import(const Common& common, const std::string& directory) : common_(common), directory_(directory) {}

@@ -19,7 +19,6 @@
 namespace vmapcheck::tool {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace std::string_view_literals;
 
 constexpr std::size_t archive_bytes_max = std::size_t{1} << 30;  ///< that are read of one archive, and of those in it
@@ -62,10 +61,6 @@ bool is_passed_by(std::string_view name) {
   return name.starts_with('.') || name.starts_with("README") || name.ends_with(".md");
 }
 
-[[noreturn]] void cannot_read(const fs::path& path, const std::error_code& error) {
-  throw Stop{Exit::io, fmt::format("cannot read {}: {}", one_line(path.string()), error.message())};
-}
-
 class Finder {
  public:
   explicit Finder(InputFiles& found) : found_(found) {}
@@ -76,7 +71,7 @@ class Finder {
     if (name == "-") return take(name, "");
     const fs::file_status status = fs::status(name, error);
     if (!fs::exists(status))
-      cannot_read(name, error ? error : std::make_error_code(std::errc::no_such_file_or_directory));
+      cannot("read", name, error ? error : std::make_error_code(std::errc::no_such_file_or_directory));
     if (!fs::is_directory(status)) return take(name, "");
     directory(is_campaign(name) ? fs::path(name) / "corpus" : fs::path(name));
   }
@@ -126,7 +121,7 @@ class Finder {
     std::error_code error;
     fs::directory_iterator entry(path, error);
     for (; !error && entry != fs::directory_iterator(); entry.increment(error)) entries.push_back(*entry);
-    if (error) cannot_read(path, error);
+    if (error) cannot("read", path, error);
     std::ranges::sort(entries, {}, [](const fs::directory_entry& e) { return e.path().string(); });
     return entries;
   }
@@ -147,11 +142,7 @@ Trace trace_of(std::string_view shown, bool is_text, std::string_view bytes) {
     const auto* const first = reinterpret_cast<const std::uint8_t*>(bytes.data());
     return decode({first, bytes.size()});
   }
-  auto trace = parse_trace(bytes);
-  if (trace) return *std::move(trace);
-  const ParseError& error = trace.error();
-  throw Stop{Exit::usage,
-             fmt::format("{}:{}:{}: {}", one_line(shown), error.line, error.column, one_line(error.expected))};
+  return trace_from(bytes, shown);
 }
 
 struct Bytes {
@@ -206,7 +197,7 @@ InputFiles find_inputs(const std::vector<std::string>& named) {
 }
 
 std::string corpus_of(const std::string& directory) {
-  return is_campaign(directory) ? (fs::path(directory) / "corpus").string() : directory;
+  return is_campaign(directory) ? path_in(directory, "corpus") : directory;
 }
 
 bool is_afl_instance(const fs::path& directory) {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -25,9 +24,6 @@
 
 namespace vmapcheck::tool {
 namespace {
-
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
 
 struct Options {
   std::string directory;
@@ -87,10 +83,6 @@ class Minimizer {
   std::vector<std::string> aside_;
   std::size_t duplicates_ = 0;
 };
-
-[[noreturn]] void cannot(std::string_view what, const fs::path& path, const std::error_code& error) {
-  throw Stop{Exit::io, fmt::format("cannot {} {}: {}", what, one_line(path.string()), error.message())};
-}
 
 Listing list(const fs::path& directory) {
   Listing listing;

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -16,13 +16,12 @@
 #include "tools/commands.hpp"
 #include "tools/corpus/exercise.hpp"
 #include "tools/corpus/set_cover.hpp"
+#include "tools/counters.hpp"
 #include "tools/files.hpp"
 #include "tools/report.hpp"
 
 namespace vmapcheck::tool {
 namespace {
-
-using nlohmann::ordered_json;
 
 constexpr std::size_t traces_named_max = 5;  ///< of those that have a rare feature
 
@@ -45,7 +44,7 @@ struct Summary {
   std::size_t ops_median = 0;
   std::size_t ops_max = 0;
   std::vector<std::size_t> histogram;  ///< [0]: no op; [k]: from 2^(k-1) ops up
-  std::vector<std::size_t> ops_by_kind = std::vector<std::size_t>(op_kind_count);
+  std::array<std::uint64_t, op_kind_count> ops_by_kind{};
   Coverage coverage;
   Outcomes outcomes;
   std::size_t features = 0;
@@ -178,25 +177,12 @@ std::string text_of(const Corpus& corpus, const Summary& summary, const std::str
 
 /// A row for each op, a column for each way in which it can come out.
 std::string matrix_of(const Summary& summary) {
-  std::string text = fmt::format("{:<15}{:>9}{:>8}", "op", "performed", "skipped");
-  for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
-    text += fmt::format("{:>11}", name(static_cast<vmap::FitType>(i)));
-  for (const std::string_view coalescing : vmap::coalescing_names) text += fmt::format("{:>9}", coalescing);
-  for (std::size_t i = 0; i < vmap::error_count; ++i) text += fmt::format("{:>17}", name(static_cast<vmap::Error>(i)));
-  text += '\n';
-  const auto cell = [](std::uint64_t n, int width) {
-    return n == 0 ? fmt::format("{:>{}}", ".", width) : fmt::format("{:>{}}", n, width);
-  };
-  for (std::size_t op = 0; op < op_kind_count; ++op) {
-    const Coverage& coverage = summary.coverage;
-    text += fmt::format("{:<15}", op_names[op]) + cell(coverage.ops[op] - coverage.skipped[op], 9) +
-            cell(coverage.skipped[op], 8);
-    for (const std::uint64_t n : summary.outcomes.fits[op]) text += cell(n, 11);
-    for (const std::uint64_t n : summary.outcomes.coalescings[op]) text += cell(n, 9);
-    for (const std::uint64_t n : coverage.errors[op]) text += cell(n, 17);
-    text += '\n';
-  }
-  return text;
+  const Coverage& coverage = summary.coverage;
+  std::vector<OpColumn> columns{{"performed", performed_of(coverage), 9}, {"skipped", coverage.skipped, 8}};
+  add_columns(columns, fit_names, summary.outcomes.fits, 11);
+  add_columns(columns, vmap::coalescing_names, summary.outcomes.coalescings, 9);
+  add_columns(columns, error_names, coverage.errors, 17);
+  return tool::text_of(columns, ".");
 }
 
 ordered_json json_of(const Corpus& corpus, const Summary& summary, const std::string& subject) {
@@ -209,21 +195,16 @@ ordered_json json_of(const Corpus& corpus, const Summary& summary, const std::st
   json["bytes"] = summary.bytes;
   json["ops"] = {{"sum", summary.ops}, {"median", summary.ops_median}, {"most", summary.ops_max}};
   json["ops"]["histogram"] = summary.histogram;
-  for (std::size_t k = 0; k < op_kind_count; ++k) json["ops"]["by_kind"][op_names[k]] = summary.ops_by_kind[k];
+  json["ops"]["by_kind"] = named(op_names, summary.ops_by_kind);
   json["features"]["sum"] = summary.features;
   for (const auto& [kind, number] : summary.features_by_kind) json["features"][kind] = number;
-  for (std::size_t op = 0; op < op_kind_count; ++op) {
-    ordered_json row;
-    row["performed"] = summary.coverage.ops[op] - summary.coverage.skipped[op];
-    row["skipped"] = summary.coverage.skipped[op];
-    for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
-      row["fits"][name(static_cast<vmap::FitType>(i))] = summary.outcomes.fits[op][i];
-    for (std::size_t i = 0; i < vmap::coalescing_count; ++i)
-      row["coalescings"][vmap::coalescing_names[i]] = summary.outcomes.coalescings[op][i];
-    for (std::size_t i = 0; i < vmap::error_count; ++i)
-      row["errors"][name(static_cast<vmap::Error>(i))] = summary.coverage.errors[op][i];
-    json["outcomes"][op_names[op]] = std::move(row);
-  }
+  const auto performed = performed_of(summary.coverage);
+  for (std::size_t op = 0; op < op_kind_count; ++op)
+    json["outcomes"][op_names[op]] = {{"performed", performed[op]},
+                                      {"skipped", summary.coverage.skipped[op]},
+                                      {"fits", named(fit_names, summary.outcomes.fits[op])},
+                                      {"coalescings", named(vmap::coalescing_names, summary.outcomes.coalescings[op])},
+                                      {"errors", named(error_names, summary.coverage.errors[op])}};
   json["coverage"] = tool::json_of(summary.coverage);
   json["not_exercised"] = missing_from(summary.coverage);
   json["irreplaceable"] = summary.irreplaceable;

@@ -6,13 +6,13 @@
 #include <bit>
 #include <cstring>
 #include <limits>
-#include <memory>
 #include <type_traits>
 #include <variant>
 
 #include "harness/verify/executor.hpp"
 #include "harness/verify/isolated.hpp"
 #include "model/op_kinds.hpp"
+#include "tools/counters.hpp"
 
 namespace vmapcheck {
 namespace {
@@ -26,10 +26,13 @@ enum class Kind : std::uint8_t { op, outcome, fit, coalescing, tree_case, event,
 constexpr std::array<std::string_view, 10> kind_names{"op",    "outcome", "fit",     "coalescing",  "tree case",
                                                       "event", "shape",   "request", "free blocks", "space"};
 
-enum class Event : std::uint8_t { purge_on_limit, purge_on_exhaustion, hook_called, rescued, metadata_failed };
-
 constexpr std::array<std::string_view, 5> event_names{"purge on the limit", "purge on exhaustion", "hook called",
                                                       "allocation rescued", "metadata request failed"};
+
+std::array<std::uint64_t, event_names.size()> events_of(const Coverage& coverage) {
+  return {coverage.purges_on_limit, coverage.purges_on_exhaustion, coverage.hooks_called, coverage.rescued,
+          coverage.faults_fired};
+}
 
 /// What a `request` or a `space` feature is about.
 enum class Aspect : std::uint8_t { size, align, window, blocks, begin, end, granule, lazy_limit, busy };
@@ -159,24 +162,19 @@ void FeatureCollector::take_counts(const Coverage& coverage, const vmap::TreeCas
   const auto count = [&](Kind kind, std::size_t a, std::size_t b, std::uint64_t times) {
     if (times != 0) add(kind, a, b, range_of(times));
   };
+  const auto count_each = [&](Kind kind, std::size_t op, Counters counters) {
+    for (std::size_t i = 0; i < counters.size(); ++i) count(kind, op, i, counters[i]);
+  };
+  const auto performed = performed_of(coverage);
   for (std::size_t op = 0; op < op_kind_count; ++op) {
-    count(Kind::op, op, 0, coverage.ops[op] - coverage.skipped[op]);
-    count(Kind::op, op, 1, coverage.skipped[op]);
-    for (std::size_t error = 0; error < vmap::error_count; ++error)
-      count(Kind::outcome, op, error, coverage.errors[op][error]);
-    for (std::size_t fit = 0; fit < vmap::fit_type_count; ++fit) count(Kind::fit, op, fit, outcomes_.fits[op][fit]);
-    for (std::size_t c = 0; c < vmap::coalescing_count; ++c)
-      count(Kind::coalescing, op, c, outcomes_.coalescings[op][c]);
+    count_each(Kind::op, op, std::array{performed[op], coverage.skipped[op]});
+    count_each(Kind::outcome, op, coverage.errors[op]);
+    count_each(Kind::fit, op, outcomes_.fits[op]);
+    count_each(Kind::coalescing, op, outcomes_.coalescings[op]);
   }
   for (std::size_t t = 0; t < vmap::tree_case_count; ++t) count(Kind::tree_case, t, 0, tree[t]);
-  const auto event = [&](Event which, std::uint64_t times) {
-    count(Kind::event, static_cast<std::size_t>(which), 0, times);
-  };
-  event(Event::purge_on_limit, coverage.purges_on_limit);
-  event(Event::purge_on_exhaustion, coverage.purges_on_exhaustion);
-  event(Event::hook_called, coverage.hooks_called);
-  event(Event::rescued, coverage.rescued);
-  event(Event::metadata_failed, coverage.faults_fired);
+  const auto events = events_of(coverage);
+  for (std::size_t e = 0; e < events.size(); ++e) count(Kind::event, e, 0, events[e]);
   add(Kind::free_blocks, 0, magnitude(coverage.free_blocks_max));
 }
 
@@ -333,25 +331,22 @@ std::vector<std::string> missing_from(const Coverage& coverage) {
   const auto need = [&](std::uint64_t times, std::string what) {
     if (times == 0) missing.push_back(std::move(what));
   };
+  const auto need_each = [&](std::string_view what, Names names, Counters counters) {
+    for (std::size_t i = 0; i < names.size(); ++i) need(counters[i], std::string(what) + std::string(names[i]));
+  };
+  const auto performed = performed_of(coverage);
   for (std::size_t op = 0; op < op_kind_count; ++op) {
     const std::string of_op(op_names[op]);
-    need(coverage.ops[op] - coverage.skipped[op], of_op);
+    need(performed[op], of_op);
     for (std::size_t error = 0; error < vmap::error_count; ++error)
       if (can_end_with(op, static_cast<Error>(error)))
-        need(coverage.errors[op][error], of_op + ": " + std::string(name(static_cast<Error>(error))));
+        need(coverage.errors[op][error], of_op + ": " + std::string(error_names[error]));
   }
-  for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
-    need(coverage.fits[i], "fit " + std::string(name(static_cast<vmap::FitType>(i))));
-  for (std::size_t i = 0; i < vmap::coalescing_count; ++i)
-    need(coverage.coalescings[i], "coalescing " + std::string(vmap::coalescing_names[i]));
-  need(coverage.purges_on_limit, std::string(event_names[0]));
-  need(coverage.purges_on_exhaustion, std::string(event_names[1]));
-  need(coverage.hooks_called, std::string(event_names[2]));
-  need(coverage.rescued, std::string(event_names[3]));
-  need(coverage.faults_fired, std::string(event_names[4]));
+  need_each("fit ", fit_names, coverage.fits);
+  need_each("coalescing ", vmap::coalescing_names, coverage.coalescings);
+  need_each("", event_names, events_of(coverage));
   if (std::ranges::any_of(coverage.tree_cases, [](std::uint64_t n) { return n != 0; }))
-    for (std::size_t i = 0; i < vmap::tree_case_count; ++i)
-      need(coverage.tree_cases[i], "tree case " + std::string(vmap::tree_case_names[i]));
+    need_each("tree case ", vmap::tree_case_names, coverage.tree_cases);
   return missing;
 }
 
@@ -359,25 +354,23 @@ std::string describe(Feature f) {
   const std::size_t a = f >> 16 & 0xff, b = f >> 8 & 0xff, c = f & 0xff;
   const auto op = [&] { return std::string(op_names[std::min(a, op_kind_count - 1)]); };
   const auto times = [&] { return ", " + range_name(c) + (c == 1 ? " time" : " times"); };
+  const auto named = [](std::string_view what, Names names, std::size_t i) {
+    return std::string(what) + std::string(names[std::min(i, names.size() - 1)]);
+  };
   const auto placed = [&](std::size_t i) {
-    return i < vmap::fit_type_count
-               ? "fit " + std::string(name(static_cast<vmap::FitType>(i)))
-               : "coalescing " +
-                     std::string(
-                         vmap::coalescing_names[std::min(i - vmap::fit_type_count, vmap::coalescing_count - 1)]);
+    return i < vmap::fit_type_count ? named("fit ", fit_names, i)
+                                    : named("coalescing ", vmap::coalescing_names, i - vmap::fit_type_count);
   };
   switch (static_cast<Kind>(f >> 24)) {
     case Kind::op: return op() + (b == 0 ? " performed" : " skipped") + times();
-    case Kind::outcome: return op() + ": " + std::string(name(static_cast<Error>(b))) + times();
+    case Kind::outcome: return op() + ": " + named("", error_names, b) + times();
     case Kind::fit: return op() + ": " + placed(b) + times();
     case Kind::coalescing: return op() + ": " + placed(b + vmap::fit_type_count) + times();
-    case Kind::tree_case:
-      return "tree case " + std::string(vmap::tree_case_names[std::min(a, vmap::tree_case_count - 1)]) + times();
-    case Kind::event: return std::string(event_names[std::min(a, event_names.size() - 1)]) + times();
+    case Kind::tree_case: return named("tree case ", vmap::tree_case_names, a) + times();
+    case Kind::event: return named("", event_names, a) + times();
     case Kind::shape:
       return op() + ": " + placed(b) +
-             (c < vmap::tree_case_count ? " with tree case " + std::string(vmap::tree_case_names[c])
-                                        : " without a tree case");
+             (c < vmap::tree_case_count ? named(" with tree case ", vmap::tree_case_names, c) : " without a tree case");
     case Kind::request: return "request: " + describe_aspect(a, b);
     case Kind::free_blocks:
       return b == 0 ? "no free block ever" : "at most from " + power(b - 1) + " free blocks up at once";
