@@ -188,7 +188,8 @@ std::vector<Frame> look_up(std::uintptr_t address) {
 
 /// Whose code it is.
 enum class Owner {
-  library,  ///< the standard library, which anybody calls; or the harness, where it is called like one
+  library,     ///< the standard library, which anybody calls; or the harness, where it is called like one
+  vocabulary,  ///< types that the harness and subjects have in common: whose doing it is, is said by who called
   subject,
   border,   ///< through it the harness calls a subject
   judge,    ///< the executor, which predicts and judges
@@ -215,8 +216,14 @@ constexpr Room rooms[] = {
     {"/harness/reduce/", Owner::harness},
     {"/harness/picture/", Owner::harness},
     {"/harness/explore/", Owner::harness},
-    {"/model/reference_model.", Owner::harness},
-    {"/model/placement.hpp", Owner::harness},
+    {"/model/", Owner::harness},
+    {"/model/ops/", Owner::harness},
+    {"/vmap/error.hpp", Owner::vocabulary},
+    {"/vmap/range.hpp", Owner::vocabulary},
+    {"/vmap/request.hpp", Owner::vocabulary},
+    {"/vmap/stats.hpp", Owner::vocabulary},
+    {"/vmap/tree_case.hpp", Owner::vocabulary},
+    {"/vmap/violation.hpp", Owner::vocabulary},
 };
 
 Owner owner_of(const Frame& frame) {
@@ -231,6 +238,12 @@ Owner owner_of(const Frame& frame) {
     if (at != std::string::npos && file.find('/', at + files.size()) == std::string::npos) return owner;
   }
   return Owner::subject;
+}
+
+/// True where the address lies in the same program or shared object as the harness.
+bool is_in_module_of_harness(std::uintptr_t address) {
+  static const std::string own = place_of(reinterpret_cast<std::uintptr_t>(&frames_at)).module;
+  return place_of(address).module == own;
 }
 
 /// T, if the function is one of Erased<T>, through which the harness calls a subject.
@@ -288,8 +301,12 @@ Blame blame_for(std::span<const std::uintptr_t> stack) {
     // A return address is behind the call; only the innermost may be the instruction itself.
     for (const Frame& frame : frames_at(i == 0 ? stack[i] : stack[i] - 1)) {
       const std::string name = function_name(frame.function);
-      switch (owner_of(frame)) {
+      Owner owner = owner_of(frame);
+      if ((owner == Owner::judge || owner == Owner::harness) && !is_in_module_of_harness(stack[i]))
+        owner = Owner::subject;
+      switch (owner) {
         case Owner::library: continue;
+        case Owner::vocabulary: break;
         case Owner::death:
           if (frames.empty()) continue;  // it notes this death
           return ended(false);

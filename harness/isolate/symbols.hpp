@@ -13,7 +13,8 @@
 //    runs is, too: who called, decides (see Blame).
 //  - Without debug information (release builds of this project have it), or without a symbolizer, nothing is the
 //    harness's.
-//  - A subject's own file in a folder harness/verify/, or another room's name, is taken for the harness's.
+//  - Where a subject is compiled into this program, its own file in a folder harness/verify/, or of another room's
+//    name, is taken for the harness's. In a shared object of its own, nothing is.
 //  - A subject shares its memory with the harness. What it has overwritten may make the harness die. Code cannot tell
 //    that apart; run the trace on the model instead of the subject (failure_of() in harness/verify/isolated.hpp).
 #pragma once

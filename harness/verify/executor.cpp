@@ -364,14 +364,16 @@ void Executor::demand_same(const Result<T>& by_model, const Result<T>& by_index)
 
 /// Before the subject is convicted: of what the index predicts, the model says the same.
 void Executor::confirm_index(const Op& op) const {
+  if (!gap_index_) return;
+  const GapIndex& index = *gap_index_;
+  const Space& space = model_.space();
   const auto same = [&](const auto& request) {
-    if (gap_index_ && model_.is_valid(request))
-      demand_same(model_.predict(request), gap_index_->predict(model_.space(), request));
+    if (model_.is_valid(request)) demand_same(model_.predict(request), index.predict(space, request));
   };
   std::visit(
       [&](const auto& one) {
         if constexpr (requires { one.request; }) same(one.request);
-        if constexpr (requires { gap_index_->predict(model_.space(), one); }) same(one);
+        if constexpr (requires { index.predict(space, one); }) same(one);
       },
       op);
 }
@@ -573,6 +575,8 @@ std::optional<Violation> Executor::check_verify() {
   beacon_.aside(false);
   const auto violation = ask([](const AnySubject& s) { return s.verify(); });
   if (!violation) return std::nullopt;
+  if (static_cast<std::size_t>(violation->invariant) >= vmap::invariant_count)
+    return broken(Invariant::answer, "verify() names an invariant that there is not");
   return broken(Invariant::answer,
                 "verify(): " + expected_actual("nothing wrong",
                                                std::string(name(violation->invariant)) + ": " + violation->detail));

@@ -5,6 +5,8 @@
 #include <array>
 #include <iterator>
 #include <numeric>
+#include <stdexcept>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -114,8 +116,9 @@ CheckResult memory(const ReferenceModel&, const Observation& seen, const Step& s
   return Checked::yes;
 }
 
-/// See CostBound::visits().
-std::uint64_t misfits_of(const ReferenceModel& model, const Observation& seen, const Step& step) {
+/// See CostBound::visits(). Without an index of gaps they are counted in the model.
+std::uint64_t misfits_of(const ReferenceModel& model, const GapIndex* gap_index, const Observation& seen,
+                         const Step& step) {
   const std::uint64_t everything = step.free_blocks_max() + 1;
   const auto* const alloc = std::get_if<Alloc>(step.op);
   if (alloc == nullptr || step.attempts > 1) return everything;
@@ -123,12 +126,12 @@ std::uint64_t misfits_of(const ReferenceModel& model, const Observation& seen, c
   const auto* const placed = std::get_if<vmap::Allocation>(&seen.answer);
   const Address before = placed != nullptr ? placed->range.begin : vmap::address_max;
   std::uint64_t misfits = 0;
-  if (step.gap_index == nullptr) {
+  if (gap_index == nullptr) {
     for (const Range gap : model.gaps())
       if (gap.begin < before && gap.size() >= request.size && gap.overlaps(request.within)) ++misfits;
     return misfits;
   }
-  const auto next = [&](Address from) { return step.gap_index->first_above(from, request.size); };
+  const auto next = [&](Address from) { return gap_index->first_above(from, request.size); };
   for (auto gap = next(request.within.begin); gap && gap->begin < before && gap->overlaps(request.within);
        gap = next(gap->end))
     ++misfits;
@@ -143,8 +146,13 @@ CheckResult cost(const ReferenceModel& model, const Observation& seen, const Ste
     return std::unexpected(std::to_string(visited) + " nodes visited, which must be at least " +
                            std::to_string(allowed.min) + ": they are not counted");
   if (visited <= allowed.max) return Checked::yes;
-  allowed = seen.cost->visits(step, seen, misfits_of(model, seen, step));
+  const std::uint64_t misfits = misfits_of(model, step.gap_index, seen, step);
+  allowed = seen.cost->visits(step, seen, misfits);
   if (visited <= allowed.max) return Checked::yes;
+  // Before the subject is convicted: an index that counts wrongly is vmapcheck's own failure.
+  if (const std::uint64_t in_model = misfits_of(model, nullptr, seen, step); in_model != misfits)
+    throw std::logic_error("the index of gaps counts " + std::to_string(misfits) +
+                           " free blocks that do not hold the request, the reference model " + std::to_string(in_model));
   return std::unexpected(std::to_string(visited) + " nodes visited among " + std::to_string(step.free_blocks_before) +
                          " free blocks, at most " + std::to_string(allowed.max) + " allowed");
 }

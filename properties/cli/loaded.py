@@ -9,9 +9,11 @@ import tempfile
 import cli
 
 # It refuses whatever is asked of it. SUBJECT_IS=picky: sound, but for spaces without granules, which it refuses; never: it
-# refuses all spaces; tired: it serves 50 times in a process, whatever spaces it is made for.
-REFUSES = """
+# refuses all spaces; broken: it throws when it is made; tired: it serves 50 times in a process, whatever spaces it is
+# made for. Its file has the name of a room of the harness.
+REFUSES = """#line 1 "/mine/harness/verify/refuses.cpp"
 #include <cstdlib>
+#include <stdexcept>
 #include <string_view>
 
 #include "harness/verify/model_subject.hpp"
@@ -36,6 +38,7 @@ struct Refuses {
 static std::expected<std::unique_ptr<AnySubject>, std::string> make(const SubjectConfig& config) {
   const char* const text = std::getenv("SUBJECT_IS");
   const std::string_view is = text != nullptr ? text : "";
+  if (is == "broken") throw std::runtime_error("no arena");
   if (is == "never" || (is == "picky" && config.space.granule == 1)) return std::unexpected("granules are too small");
   if (is == "picky") return model_subject()(config);
   if (is == "tired") return factory([](const SubjectConfig& its) { return Tired(its); })(config);
@@ -61,9 +64,8 @@ NONE_OF_THIS_BUILD = [
 def compile_subject(source, output):
     """With the compiler that g++ is, against the build of the command line."""
     build = os.path.dirname(os.path.dirname(cli.Cli.binary))
-    return subprocess.run(["g++", "-std=c++23", "-w", "-fPIC", "-fvisibility=hidden", "-shared", "-Wl,-Bsymbolic", "-I",
-                           cli.SOURCE,
-                           "-I", f"{cli.SOURCE}/allocator", "-I", build, "-x", "c++", "-", "-o", output],
+    return subprocess.run(["g++", "-std=c++23", "-w", "-fPIC", "-fvisibility=hidden", "-shared", "-Wl,-Bsymbolic", "-g",
+                           "-I", cli.SOURCE, "-I", f"{cli.SOURCE}/allocator", "-I", build, "-x", "c++", "-", "-o", output],
                           input=source.encode(), check=True)
 
 
@@ -126,6 +128,10 @@ class Loaded(cli.Cli):
             self.refuses(3,
                          {f"check --subject ../so/refuses.so {option}": r"subject ../so/refuses.so: granules are too small$"},
                          SUBJECT_IS="never")
+
+    def test_what_it_throws_is_its_own_whatever_its_files_are_called(self):
+        self.ends(10, "replay --subject ../so/refuses.so ../found.trace",
+                  ["^exception std::runtime_error in make while the subject was made$"], SUBJECT_IS="broken")
 
     def test_a_saved_trace_in_a_space_refused(self):
         self.write("picky/a.trace", cli.HEADER + "# of no subject\nspace 0..4\nbusy 2..3\nalloc a0 size=2 align=2\n")

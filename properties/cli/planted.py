@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """vmapcheck with errors in copies of its own files. A sound subject is not convicted of them: the command ends with 15,
-says who is at fault, and neither minimizes nor saves anything."""
+says who is at fault, and neither minimizes nor saves anything as a failure."""
 import pathlib
 
 import cli
@@ -22,6 +22,15 @@ class Planted(cli.Cli):
             self.own(f"{place} assert", f"SIGABRT in {function}", "replay --json two.trace")
             self.own(f"{place} crash", f"SIGSEGV in {function}", "check --cases 2")
             self.own(f"{place} crash", f"SIGSEGV in {function}", "minimize two.trace -o small.trace")
+
+    def test_each_command_says_so(self):
+        self.write("some/one.trace", pathlib.Path("two.trace").read_bytes())
+        for command in ("show two.trace", "explore --granules 3", "corpus stats some", "corpus minimize some -o fewer",
+                        "corpus add two.trace --dir kept --because why", "replay -n 2 two.trace",
+                        "replay --gdb two.trace"):
+            for what, signature in (("throw", "std::logic_error"), ("crash", "SIGSEGV")):
+                self.own(f"executor {what}", f"{signature} in {PLACES['executor']}", command)
+        self.files("fewer", 0)
 
     def test_in_the_index(self):
         self.own("index throw", "std::logic_error in vmapcheck::GapIndex::predict", SOAK)
