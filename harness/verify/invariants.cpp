@@ -152,7 +152,8 @@ CheckResult cost(const ReferenceModel& model, const Observation& seen, const Ste
   // Before the subject is convicted: an index that counts wrongly is vmapcheck's own failure.
   if (const std::uint64_t in_model = misfits_of(model, nullptr, seen, step); in_model != misfits)
     throw std::logic_error("the index of gaps counts " + std::to_string(misfits) +
-                           " free blocks that do not hold the request, the reference model " + std::to_string(in_model));
+                           " free blocks that do not hold the request, the reference model " +
+                           std::to_string(in_model));
   return std::unexpected(std::to_string(visited) + " nodes visited among " + std::to_string(step.free_blocks_before) +
                          " free blocks, at most " + std::to_string(allowed.max) + " allowed");
 }
