@@ -185,45 +185,63 @@ struct HandMade {
   }
 };
 
-TEST(VerifyLayout, FindsNothingWhereNothingIsWrong) {
-  EXPECT_EQ(HandMade({{0, 64}}, {}).verify(), std::nullopt);
-  EXPECT_EQ(HandMade({}, {{0, 64}}).verify(), std::nullopt);
-  EXPECT_EQ(HandMade({}, {}, {{0, 64}}).verify(), std::nullopt);
-  EXPECT_EQ(HandMade({{0, 4}, {8, 12}}, {{4, 8}, {12, 16}, {16, 24}}, {{24, 64}}).verify(), std::nullopt);
-}
-
-TEST(VerifyLayout, NamesWhatOverlapsLeavesTheSpaceOrIsOffTheGranule) {
-  const HandMade layouts[] = {
-      {{{0, 16}}, {{12, 64}}},
-      {{{0, 64}}, {{4, 8}}},
-      {{}, {{0, 32}}, {{28, 64}}},
-      {{{0, 64}}, {}, {{0, 64}}},
-      {{{0, 68}}, {}},
-      {{{0, 2}}, {{2, 64}}},
-      {{{0, 6}, {6, 64}}, {}},
-      {{{0, 4}}, {{4, 4}, {4, 64}}},
-      {{{0, 64}}, {{8, 4}}},
-      {{{0, 4}, {4, 8}, {4, 64}}, {}},
-      {{{0, 62}}, {}},
-      {{{2, 64}}, {}},
+TEST(VerifyLayout, NamesTheFirstInvariantThatIsBrokenAlsoWithoutMemoryForADetail) {
+  using enum Invariant;
+  struct {
+    std::optional<Invariant> invariant;
+    HandMade layout;
+    std::size_t nodes = 0;
+    Size busy_bytes = 0;
+    Size lazy_bytes = 0;
+  } table[] = {
+      {{}, {{{0, 64}}, {}}},
+      {{}, {{}, {{0, 64}}}},
+      {{}, {{}, {}, {{0, 64}}}},
+      {{}, {{{0, 4}, {8, 12}}, {{4, 8}, {12, 16}, {16, 24}}, {{24, 64}}}},
+      {{}, {{{0, 8}, {56, 64}}, {{8, 32}, {32, 56}}}},
+      // What overlaps, leaves the space or is off the granule.
+      {overlap, {{{0, 16}}, {{12, 64}}}},
+      {overlap, {{{0, 64}}, {{4, 8}}}},
+      {overlap, {{}, {{0, 32}}, {{28, 64}}}},
+      {overlap, {{{0, 64}}, {}, {{0, 64}}}},
+      {overlap, {{{0, 68}}, {}}},
+      {overlap, {{{0, 2}}, {{2, 64}}}},
+      {overlap, {{{0, 6}, {6, 64}}, {}}},
+      {overlap, {{{0, 4}}, {{4, 4}, {4, 64}}}},
+      {overlap, {{{0, 64}}, {{8, 4}}}},
+      {overlap, {{{0, 4}, {4, 8}, {4, 64}}, {}}},
+      {overlap, {{{0, 62}}, {}}},
+      {overlap, {{{2, 64}}, {}}},
+      // What is neither free nor an area.
+      {partition, {{}, {}}},
+      {partition, {{{4, 64}}, {}}},
+      {partition, {{{0, 60}}, {}}},
+      {partition, {{{0, 8}}, {{12, 60}}, {{60, 64}}}},
+      // Free blocks that touch.
+      {coalescing, {{{0, 8}, {8, 16}}, {{16, 64}}}},
+      {coalescing, {{{0, 8}, {56, 60}, {60, 64}}, {{8, 56}}}},
+      // Nodes and bytes that are miscounted.
+      {memory, {{{0, 64}}, {}}, 1},
+      {memory, {{{0, 4}}, {{4, 8}}, {{8, 64}}}, 1},
+      {memory, {{{0, 4}}, {{4, 8}}, {{8, 64}}}, 0, 4},
+      {memory, {{{0, 4}}, {{4, 8}}, {{8, 64}}}, 0, 0, 4},
+      // More than one of these: overlap before partition before coalescing before the rest.
+      {overlap, {{{0, 8}, {8, 16}, {20, 40}}, {{36, 64}}}, 1},
+      {partition, {{{0, 8}, {8, 16}, {20, 64}}, {}}, 1},
+      {coalescing, {{{0, 8}, {8, 64}}, {}}, 1},
   };
-  for (const HandMade& layout : layouts) {
-    auto& mutable_layout = const_cast<HandMade&>(layout);
-    EXPECT_EQ(broken(mutable_layout.verify()), Invariant::overlap) << &layout - layouts;
+  int row = 0;
+  for (auto& [invariant, layout, nodes, busy_bytes, lazy_bytes] : table) {
+    SCOPED_TRACE("row " + std::to_string(row++));
+    EXPECT_EQ(broken(layout.verify(nodes, busy_bytes, lazy_bytes)), invariant);
+    std::optional<Violation> violation;
+    {
+      const RefusedNew refused;
+      violation = layout.verify(nodes, busy_bytes, lazy_bytes);
+    }
+    EXPECT_EQ(broken(violation), invariant);
+    EXPECT_EQ(violation ? violation->detail : "", "");
   }
-}
-
-TEST(VerifyLayout, NamesWhatIsNeitherFreeNorAnArea) {
-  EXPECT_EQ(broken(HandMade({}, {}).verify()), Invariant::partition);
-  EXPECT_EQ(broken(HandMade({{4, 64}}, {}).verify()), Invariant::partition);
-  EXPECT_EQ(broken(HandMade({{0, 60}}, {}).verify()), Invariant::partition);
-  EXPECT_EQ(broken(HandMade({{0, 8}}, {{12, 60}}, {{60, 64}}).verify()), Invariant::partition);
-}
-
-TEST(VerifyLayout, NamesFreeBlocksThatTouch) {
-  EXPECT_EQ(broken(HandMade({{0, 8}, {8, 16}}, {{16, 64}}).verify()), Invariant::coalescing);
-  EXPECT_EQ(broken(HandMade({{0, 8}, {56, 60}, {60, 64}}, {{8, 56}}).verify()), Invariant::coalescing);
-  EXPECT_EQ(HandMade({{0, 8}, {56, 64}}, {{8, 32}, {32, 56}}).verify(), std::nullopt) << "areas may touch";
 }
 
 TEST(VerifyLayout, NamesTheFirstOfSeveralFreeBlocksThatTouch) {
@@ -265,59 +283,40 @@ void expect_too_deep(const std::optional<Violation>& violation) {
   EXPECT_NE(violation->detail.find("is deeper than a red-black tree can be"), std::string::npos) << violation->detail;
 }
 
-/// All blocks behind the root in one line, to the right, all black, and the list as it should be: of 20 nodes none can
-/// be deeper than 10.
-TEST(VerifyLayout, NamesANodeThatIsTooDeep) {
-  Ranges free_blocks;
-  Ranges areas;
-  for (Address begin = 0; begin < 40; begin += 2) {
-    free_blocks.push_back({begin, begin + 1});
-    areas.push_back({begin + 1, begin + 2});
-  }
-  areas.back().end = 64;
-  HandMade layout(free_blocks, areas);
-  layout.granule = 1;
-  EXPECT_EQ(layout.verify(), std::nullopt);
-  Node* parent = layout.free.root();
-  for (Node* node = parent->next(); node != nullptr; node = node->next()) {
-    hang(*parent, Side::right, *node);
-    parent = node;
-  }
-  expect_too_deep(layout.verify());
-}
-
-/// The blocks before the root in one line to the left, all black, and the list as it should be.
-TEST(VerifyLayout, NamesANodeThatIsTooDeepOnTheLeft) {
+/// A block of one byte at each even address, and areas of one byte between them. The blocks are linked one after
+/// another from the side `from` on: the root stays near that side.
+HandMade many_blocks(Side from) {
   HandMade layout({}, {});
   layout.granule = 1;
-  for (Address begin = 62; begin != 0; begin -= 2) {  // inserted from the right, the root stays far right
+  for (Address i = 0; i < 32; ++i) {
     Node& node = layout.storage.emplace_back();
-    node.range = {begin, begin + 1};
-    layout.free.link(layout.free.outermost(Side::left), Side::left, node);
+    node.range.begin = 2 * (from == Side::left ? i : 31 - i);
+    node.range.end = node.range.begin + 1;
+    layout.free.link(layout.free.outermost(opposite(from)), opposite(from), node);
+    layout.append(layout.busy, {2 * i + 1, 2 * i + 2});
   }
-  for (Address begin = 1; begin < 64; begin += 2) layout.append(layout.busy, {begin, begin + 1});
-  layout.append(layout.lazy, {0, 1});
-  EXPECT_EQ(layout.verify(), std::nullopt);
-  Node* parent = layout.free.root();
-  int links = 0;
-  for (Node* node = parent->previous(); node != nullptr; node = node->previous(), ++links) {
-    hang(*parent, Side::left, *node);
-    parent = node;
+  return layout;
+}
+
+/// The blocks on one side of the root in one line, all black, and the list as it should be.
+TEST(VerifyLayout, NamesANodeThatIsTooDeep) {
+  for (const Side side : {Side::right, Side::left}) {
+    HandMade layout = many_blocks(opposite(side));
+    EXPECT_EQ(layout.verify(), std::nullopt);
+    Node* parent = layout.free.root();
+    int links = 0;
+    for (Node* node = parent->neighbour(side); node != nullptr; node = node->neighbour(side), ++links) {
+      hang(*parent, side, *node);
+      parent = node;
+    }
+    ASSERT_GT(links, 13) << "the limit for 32 nodes is 12";
+    expect_too_deep(layout.verify());
   }
-  ASSERT_GT(links, 13) << "the limit for 31 nodes is 12";
-  expect_too_deep(layout.verify());
 }
 
 /// The blocks behind the root in a line that turns at every node, so that no side alone is long.
 TEST(VerifyLayout, NamesANodeThatIsTooDeepOnALineThatTurns) {
-  Ranges free_blocks;
-  Ranges areas;
-  for (Address begin = 0; begin < 64; begin += 2) {
-    free_blocks.push_back({begin, begin + 1});
-    areas.push_back({begin + 1, begin + 2});
-  }
-  HandMade layout(free_blocks, areas);
-  layout.granule = 1;
+  HandMade layout = many_blocks(Side::left);
   std::deque<Node*> behind;
   for (Node* node = layout.free.root()->next(); node != nullptr; node = node->next()) behind.push_back(node);
   ASSERT_GT(behind.size(), 13u) << "the limit for 32 nodes is 12";
@@ -331,44 +330,12 @@ TEST(VerifyLayout, NamesANodeThatIsTooDeepOnALineThatTurns) {
   expect_too_deep(layout.verify());
 }
 
-TEST(VerifyLayout, ReportsOverlapBeforePartitionBeforeCoalescingBeforeTheRest) {
-  EXPECT_EQ(broken(HandMade({{0, 8}, {8, 16}, {20, 40}}, {{36, 64}}).verify()), Invariant::overlap);
-  EXPECT_EQ(broken(HandMade({{0, 8}, {8, 16}, {20, 64}}, {}).verify()), Invariant::partition);
-  EXPECT_EQ(broken(HandMade({{0, 8}, {8, 64}}, {}).verify(1)), Invariant::coalescing);
+TEST(VerifyLayout, NamesAnAugmentOrATreeBeforeAMiscount) {
   HandMade augment({{0, 64}}, {});
   augment.free.root()->subtree_max_size = 1;
   EXPECT_EQ(broken(augment.verify(1)), Invariant::augment);
   BreakableFreeTree::set_red(*augment.free.root(), true);
   EXPECT_EQ(broken(augment.verify(1)), Invariant::tree);
-}
-
-TEST(VerifyLayout, NamesNodesAndBytesThatAreMiscounted) {
-  HandMade layout({{0, 4}}, {{4, 8}}, {{8, 64}});
-  EXPECT_EQ(layout.verify(), std::nullopt);
-  EXPECT_EQ(broken(layout.verify(1)), Invariant::memory);
-  EXPECT_EQ(broken(layout.verify(0, 4)), Invariant::memory);
-  EXPECT_EQ(broken(layout.verify(0, 0, 4)), Invariant::memory);
-}
-
-TEST(VerifyLayout, NamesTheFirstInvariantWhereThereIsNoMemoryForADetail) {
-  struct {
-    HandMade layout;
-    Invariant invariant;
-  } broken_layouts[] = {
-      {HandMade({{0, 8}, {8, 16}, {20, 40}}, {{36, 64}}), Invariant::overlap},
-      {HandMade({{0, 8}, {8, 16}, {20, 64}}, {}), Invariant::partition},
-      {HandMade({{0, 8}, {8, 64}}, {}), Invariant::coalescing},
-      {HandMade({{0, 64}}, {}), Invariant::memory},
-  };
-  for (auto& [layout, invariant] : broken_layouts) {
-    std::optional<Violation> violation;
-    {
-      const RefusedNew refused;
-      violation = layout.verify(1);
-    }
-    EXPECT_EQ(broken(violation), invariant);
-    EXPECT_EQ(violation.value().detail, "");
-  }
 }
 
 /// A page between two that may not be touched.
@@ -416,7 +383,7 @@ TEST(OverlapWithin, IsSaidOfWhatIsGivenAndNothingBesideItIsRead) {
   for (const auto& [ranges, overlap] : cases)
     for (const bool at_end : {false, true}) {
       EXPECT_EQ(overlap_within(page.copy(ranges, at_end)), overlap);
-      std::vector<Block> blocks;
+      Blocks blocks;
       for (const Range range : ranges) blocks.push_back({range.begin, range.size()});
       EXPECT_EQ(overlap_within(page.copy(blocks, at_end)), overlap);
     }
@@ -425,7 +392,7 @@ TEST(OverlapWithin, IsSaidOfWhatIsGivenAndNothingBesideItIsRead) {
 /// A comparison of each with each would take hours.
 TEST(OverlapWithin, WalksOnceOverWhatAscends) {
   Ranges ranges;
-  std::vector<Block> blocks;
+  Blocks blocks;
   for (Address begin = 0; begin < 2'000'000; ++begin) {
     ranges.push_back({begin, begin + 1});
     blocks.push_back({begin, 1});
