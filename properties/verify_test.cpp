@@ -29,9 +29,16 @@ std::optional<Invariant> broken(const std::optional<Violation>& violation) {
   return violation ? std::optional(violation->invariant) : std::nullopt;
 }
 
+template <class Verify>
+std::optional<Violation> without_memory(Verify verify) {
+  const RefusedNew refused;
+  return verify();
+}
+
 // ---- verify() names what is broken
 
-struct BreakableFreeTree : FreeTree {
+/// What can break a tree.
+struct Links : FreeTree {
   using FreeTree::set_child;
   using FreeTree::set_neighbour;
   using FreeTree::set_parent;
@@ -39,7 +46,7 @@ struct BreakableFreeTree : FreeTree {
 };
 
 /// Its nodes are where a tree can be broken.
-class BreakableIndex : public FreeSpace {
+class Index : public FreeSpace {
  public:
   [[nodiscard]] Node& root() const { return *tree_.root(); }
   [[nodiscard]] Node& first() const { return *tree_.outermost(Side::left); }
@@ -47,13 +54,13 @@ class BreakableIndex : public FreeSpace {
 };
 
 /// Eight free blocks of one byte, at 0, 2, ... 14, and the last one of 87, at 16; areas of one byte between them.
-BasicAddressSpace<BreakableIndex> breakable_space() {
-  auto space = BasicAddressSpace<BreakableIndex>::create({.range = {0, 103}});
+BasicAddressSpace<Index> breakable_space() {
+  auto space = BasicAddressSpace<Index>::create({.range = {0, 103}});
   for (Address address = 1; address < 17; address += 2) (void)space->allocate_at({address, address + 1});
   return std::move(*space);
 }
 
-using Breaker = void (*)(const BreakableIndex& index);
+using Breaker = void (*)(const Index& index);
 
 struct Damage {
   const char* name;
@@ -65,82 +72,62 @@ void PrintTo(const Damage& damage, std::ostream* os) { *os << damage.name; }
 
 const std::vector<Damage> damages{
     {"FreeBlockOverAnArea", Invariant::overlap, "busy area [0x1, 0x2) begins below 0x2",
-     [](const BreakableIndex& index) { index.first().range.end = 2; }},
+     [](const Index& index) { index.first().range.end = 2; }},
     {"EmptyFreeBlock", Invariant::overlap, "free block [0x0, 0x0) is empty or leaves the space [0x0, 0x67)",
-     [](const BreakableIndex& index) { index.first().range.end = 0; }},
+     [](const Index& index) { index.first().range.end = 0; }},
     {"FreeBlockBeyondTheSpace", Invariant::overlap, "free block [0x10, 0x68) is empty or leaves the space [0x0, 0x67)",
-     [](const BreakableIndex& index) { ++index.last().range.end; }},
+     [](const Index& index) { ++index.last().range.end; }},
     {"NeitherFreeNorBusyAtTheEnd", Invariant::partition, "[0x66, 0x67) is neither free nor an area",
-     [](const BreakableIndex& index) { --index.last().range.end; }},
+     [](const Index& index) { --index.last().range.end; }},
     {"NeitherFreeNorBusyInside", Invariant::partition, "[0x10, 0x11) is neither free nor an area",
-     [](const BreakableIndex& index) { ++index.last().range.begin; }},
+     [](const Index& index) { ++index.last().range.begin; }},
     {"BlockNotInTheList", Invariant::partition, "[0x10, 0x67) is neither free nor an area",
-     [](const BreakableIndex& index) {
-       BreakableFreeTree::set_neighbour(*index.last().previous(), Side::right, nullptr);
-     }},
+     [](const Index& index) { Links::set_neighbour(*index.last().previous(), Side::right, nullptr); }},
     {"ListThatMissesABlockBackwards", Invariant::tree, "the list does not thread the order of the tree",
-     [](const BreakableIndex& index) {
-       BreakableFreeTree::set_neighbour(index.last(), Side::left, index.last().previous()->previous());
-     }},
+     [](const Index& index) { Links::set_neighbour(index.last(), Side::left, index.last().previous()->previous()); }},
     {"ListThatGoesOnAfterTheLast", Invariant::tree, "the list goes on after the last",
-     [](const BreakableIndex& index) { BreakableFreeTree::set_neighbour(index.last(), Side::right, &index.first()); }},
-    {"RedRoot", Invariant::tree, "the root is red",
-     [](const BreakableIndex& index) { BreakableFreeTree::set_red(index.root(), true); }},
+     [](const Index& index) { Links::set_neighbour(index.last(), Side::right, &index.first()); }},
+    {"RedRoot", Invariant::tree, "the root is red", [](const Index& index) { Links::set_red(index.root(), true); }},
     {"RedBelowRed", Invariant::tree, "red below a red parent",
-     [](const BreakableIndex& index) {
-       for (Node* node = &index.last(); node != &index.root(); node = node->parent())
-         BreakableFreeTree::set_red(*node, true);
+     [](const Index& index) {
+       for (Node* node = &index.last(); node != &index.root(); node = node->parent()) Links::set_red(*node, true);
      }},
     {"BlackHeight", Invariant::tree, "black heights differ",
-     [](const BreakableIndex& index) { BreakableFreeTree::set_red(index.last(), !index.last().is_red()); }},
+     [](const Index& index) { Links::set_red(index.last(), !index.last().is_red()); }},
     {"ParentLink", Invariant::tree, "its parent link is wrong",
-     [](const BreakableIndex& index) { BreakableFreeTree::set_parent(index.first(), &index.last()); }},
+     [](const Index& index) { Links::set_parent(index.first(), &index.last()); }},
     {"RootWithAParent", Invariant::tree, "its parent link is wrong",
-     [](const BreakableIndex& index) { BreakableFreeTree::set_parent(index.root(), &index.first()); }},
+     [](const Index& index) { Links::set_parent(index.root(), &index.first()); }},
     {"LostChild", Invariant::tree, "the list does not thread the order of the tree",
-     [](const BreakableIndex& index) {
-       BreakableFreeTree::set_child(*index.root().child(Side::right), Side::left, nullptr);
-     }},
+     [](const Index& index) { Links::set_child(*index.root().child(Side::right), Side::left, nullptr); }},
     {"OrderOfTheTree", Invariant::tree, "the list does not thread the order of the tree",
-     [](const BreakableIndex& index) {
+     [](const Index& index) {
        Node& parent = *index.root().child(Side::right);
        Node* const left = parent.child(Side::left);
-       BreakableFreeTree::set_child(parent, Side::left, parent.child(Side::right));
-       BreakableFreeTree::set_child(parent, Side::right, left);
+       Links::set_child(parent, Side::left, parent.child(Side::right));
+       Links::set_child(parent, Side::right, left);
      }},
     {"CycleOnTheRight", Invariant::tree, "its parent link is wrong",
-     [](const BreakableIndex& index) { BreakableFreeTree::set_child(index.last(), Side::right, &index.last()); }},
+     [](const Index& index) { Links::set_child(index.last(), Side::right, &index.last()); }},
     {"CycleOnTheLeft", Invariant::partition, "[0x0, 0x1) is neither free nor an area",
-     [](const BreakableIndex& index) { BreakableFreeTree::set_child(index.first(), Side::left, &index.first()); }},
+     [](const Index& index) { Links::set_child(index.first(), Side::left, &index.first()); }},
     {"MaximumOfALeaf", Invariant::augment, "node [0x0, 0x1): subtree_max_size is 0x2, expected 0x1",
-     [](const BreakableIndex& index) { index.first().subtree_max_size = 2; }},
+     [](const Index& index) { index.first().subtree_max_size = 2; }},
     {"MaximumOfTheRoot", Invariant::augment, "subtree_max_size is 0x1, expected 0x57",
-     [](const BreakableIndex& index) { index.root().subtree_max_size = 1; }},
+     [](const Index& index) { index.root().subtree_max_size = 1; }},
 };
 
 class Verify : public testing::TestWithParam<Damage> {};
 
-TEST_P(Verify, NamesTheInvariantThatIsBroken) {
-  const BasicAddressSpace<BreakableIndex> space = breakable_space();
+TEST_P(Verify, NamesTheInvariantThatIsBrokenAlsoWithoutMemoryForADetail) {
+  const BasicAddressSpace<Index> space = breakable_space();
   ASSERT_EQ(space.verify(), std::nullopt);
   GetParam().inflict(space.index());
   const std::optional<Violation> violation = space.verify();
   ASSERT_TRUE(violation.has_value());
   EXPECT_EQ(name(violation->invariant), name(GetParam().invariant)) << violation->detail;
   EXPECT_NE(violation->detail.find(GetParam().detail), std::string::npos) << violation->detail;
-}
-
-TEST_P(Verify, NamesTheInvariantWhereThereIsNoMemoryForADetail) {
-  const BasicAddressSpace<BreakableIndex> space = breakable_space();
-  GetParam().inflict(space.index());
-  std::optional<Violation> violation;
-  {
-    const RefusedNew refused;
-    violation = space.verify();
-  }
-  ASSERT_TRUE(violation.has_value());
-  EXPECT_EQ(name(violation->invariant), name(GetParam().invariant));
-  EXPECT_EQ(violation->detail, "");
+  EXPECT_EQ(without_memory([&] { return space.verify(); }), (Violation{GetParam().invariant, ""}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, Verify, testing::ValuesIn(damages),
@@ -234,11 +221,7 @@ TEST(VerifyLayout, NamesTheFirstInvariantThatIsBrokenAlsoWithoutMemoryForADetail
   for (auto& [invariant, layout, nodes, busy_bytes, lazy_bytes] : table) {
     SCOPED_TRACE("row " + std::to_string(row++));
     EXPECT_EQ(broken(layout.verify(nodes, busy_bytes, lazy_bytes)), invariant);
-    std::optional<Violation> violation;
-    {
-      const RefusedNew refused;
-      violation = layout.verify(nodes, busy_bytes, lazy_bytes);
-    }
+    const auto violation = without_memory([&] { return layout.verify(nodes, busy_bytes, lazy_bytes); });
     EXPECT_EQ(broken(violation), invariant);
     EXPECT_EQ(violation ? violation->detail : "", "");
   }
@@ -252,30 +235,30 @@ TEST(VerifyLayout, NamesTheFirstOfSeveralFreeBlocksThatTouch) {
 /// The first free block is the root, the second its right child, and the areas are where the second one should be.
 TEST(VerifyLayout, NamesABlockThatIsCountedAndNotInTheTree) {
   HandMade layout({{0, 8}, {16, 24}}, {{8, 64}});
-  BreakableFreeTree::set_child(*layout.free.root(), Side::right, nullptr);
-  BreakableFreeTree::set_neighbour(*layout.free.root(), Side::right, nullptr);
+  Links::set_child(*layout.free.root(), Side::right, nullptr);
+  Links::set_neighbour(*layout.free.root(), Side::right, nullptr);
   EXPECT_EQ(layout.verify(), (Violation{Invariant::tree, "1 nodes, counted as 2"}));
 }
 
 TEST(VerifyLayout, NamesABlockInTheTreeThatTheListForwardsMisses) {
   HandMade layout({{0, 8}, {16, 24}}, {{8, 64}});
-  BreakableFreeTree::set_neighbour(*layout.free.root(), Side::right, nullptr);
+  Links::set_neighbour(*layout.free.root(), Side::right, nullptr);
   EXPECT_EQ(layout.verify(),
             (Violation{Invariant::tree, "node [0x10, 0x18): the list does not thread the order of the tree"}));
 }
 
 TEST(VerifyLayout, NamesABlockThatIsOutOfOrderInTheTreeAlone) {
   HandMade layout({{8, 16}, {0, 4}}, {{0, 8}, {16, 64}});
-  BreakableFreeTree::set_neighbour(*layout.free.root(), Side::right, nullptr);
+  Links::set_neighbour(*layout.free.root(), Side::right, nullptr);
   EXPECT_EQ(layout.verify(), (Violation{Invariant::tree, "node [0x0, 0x4): is out of order"}));
 }
 
 /// Hangs `node`, black and without children, below `parent`.
 void hang(Node& parent, Side side, Node& node) {
-  BreakableFreeTree::set_child(parent, side, &node);
-  BreakableFreeTree::set_parent(node, &parent);
-  BreakableFreeTree::set_red(node, false);
-  for (const Side below : {Side::left, Side::right}) BreakableFreeTree::set_child(node, below, nullptr);
+  Links::set_child(parent, side, &node);
+  Links::set_parent(node, &parent);
+  Links::set_red(node, false);
+  for (const Side below : {Side::left, Side::right}) Links::set_child(node, below, nullptr);
 }
 
 void expect_too_deep(const std::optional<Violation>& violation) {
@@ -334,7 +317,7 @@ TEST(VerifyLayout, NamesAnAugmentOrATreeBeforeAMiscount) {
   HandMade augment({{0, 64}}, {});
   augment.free.root()->subtree_max_size = 1;
   EXPECT_EQ(broken(augment.verify(1)), Invariant::augment);
-  BreakableFreeTree::set_red(*augment.free.root(), true);
+  Links::set_red(*augment.free.root(), true);
   EXPECT_EQ(broken(augment.verify(1)), Invariant::tree);
 }
 
@@ -401,7 +384,7 @@ TEST(OverlapWithin, WalksOnceOverWhatAscends) {
   EXPECT_FALSE(overlap_within(blocks));
 }
 
-struct BreakableAreaTree : AreaTree {
+struct AreaLinks : AreaTree {
   using AreaTree::set_parent;
   using AreaTree::set_red;
 };
@@ -409,10 +392,10 @@ struct BreakableAreaTree : AreaTree {
 TEST(VerifyLayout, LooksAtTheTreesOfAreasToo) {
   const Ranges areas{{0, 8}, {8, 16}, {16, 64}};
   HandMade busy({}, areas);
-  BreakableAreaTree::set_red(*busy.busy.outermost(Side::left), false);
+  AreaLinks::set_red(*busy.busy.outermost(Side::left), false);
   EXPECT_EQ(broken(busy.verify()), Invariant::tree);
   HandMade lazy({}, {}, areas);
-  BreakableAreaTree::set_parent(*lazy.lazy.outermost(Side::left), nullptr);
+  AreaLinks::set_parent(*lazy.lazy.outermost(Side::left), nullptr);
   EXPECT_EQ(broken(lazy.verify()), Invariant::tree);
 }
 
