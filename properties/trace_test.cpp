@@ -33,6 +33,7 @@ using vmap::everywhere;
 using vmap::Request;
 
 constexpr std::string_view preamble = "vmapcheck-trace 1\nspace 0x0..0x10000\n";
+const Space plain{{0, 0x10000}, 1, std::nullopt, {}};  ///< of the preamble
 
 std::string with_preamble(std::string_view lines) { return std::string(preamble).append(lines); }
 
@@ -46,6 +47,13 @@ void expect_read(std::string_view text, const Trace& expected) {
   const auto trace = parse_trace(text);
   ASSERT_TRUE(trace.has_value()) << text << shown(trace.error());
   EXPECT_TRUE(*trace == expected) << print(*trace);
+}
+
+/// Expects `text` to be read, and the result to print as `canonical`.
+void expect_canonical(std::string_view text, std::string_view canonical) {
+  const auto trace = parse_trace(text);
+  ASSERT_TRUE(trace.has_value()) << text << shown(trace.error());
+  EXPECT_EQ(print(*trace), canonical);
 }
 
 /// An error can be shown next to the text: its place exists, and its message is one line of printable ASCII.
@@ -260,24 +268,15 @@ TEST(Trace, WhiteSpaceAndCommentsDoNotChangeWhatIsRead) {
 TEST(Trace, AByteOrderMarkAtTheBeginningIsNoPartOfTheText) {
   for (const std::string_view text :
        {"vmapcheck-trace 1\nspace 0x0..0x10\npurge\n", "# why\nvmapcheck-trace 1\nspace 0x0..0x10\n",
-        "\n\nvmapcheck-trace 1\nspace 0x0..0x10\n"}) {
-    const auto read = parse_trace("\xef\xbb\xbf" + std::string(text));
-    ASSERT_TRUE(read.has_value()) << read.error().expected;
-    EXPECT_EQ(print(*read), print(parse_trace(text).value())) << "the canonical text has none";
-  }
+        "\n\nvmapcheck-trace 1\nspace 0x0..0x10\n"})
+    expect_canonical("\xef\xbb\xbf" + std::string(text), print(parse_trace(text).value()));
 }
 
 TEST(Trace, NamesOfOtherFormsAreNumberedBehindTheNumbers) {
-  const auto trace = parse_trace(
-      "vmapcheck-trace 1\nspace 0x0..0x10\nalloc buffer size=1\nalloc a7 size=1\ncongruent cpu blocks=0x0+0x1\n"
-      "free buffer\nfree cpu.0\nfree other\n");
-  ASSERT_TRUE(trace) << trace.error().expected;
-  EXPECT_EQ(print(*trace),
-            "vmapcheck-trace 1\nspace 0x0..0x10\nalloc a8 size=0x1\nalloc a7 size=0x1\ncongruent a9 blocks=0x0+0x1\n"
-            "free a8\nfree a9.0\nfree a10\n");
-  const auto twice = parse_trace("vmapcheck-trace 1\nspace 0x0..0x10\nalloc b size=1\nalloc b size=1\n");
-  ASSERT_FALSE(twice);
-  EXPECT_EQ(twice.error().expected, "expected a label that no earlier op binds, found 'b'");
+  expect_canonical(with_preamble("alloc buffer size=1\nalloc a7 size=1\ncongruent cpu blocks=0x0+0x1\n"
+                                 "free buffer\nfree cpu.0\nfree other\n"),
+                   with_preamble("alloc a8 size=0x1\nalloc a7 size=0x1\ncongruent a9 blocks=0x0+0x1\n"
+                                 "free a8\nfree a9.0\nfree a10\n"));
 }
 
 TEST(Trace, EachFormOfANumberIsAccepted) {
@@ -305,9 +304,7 @@ TEST(Trace, EachFormOfANumberIsAccepted) {
       {"0k", 0},
   };
   for (const auto& [text, number] : table) {
-    const auto trace = parse_trace(with_preamble("find ").append(text));
-    ASSERT_TRUE(trace.has_value()) << text << ": " << shown(trace.error());
-    EXPECT_TRUE(trace->ops == std::vector<Op>{Find{number}}) << text;
+    expect_read(with_preamble("find ").append(text), {{}, plain, {Find{number}}});
   }
 }
 
@@ -344,26 +341,21 @@ TEST(Trace, AnOpHasOneCanonicalForm) {
        "congruent a0 blocks=0x0+0x0,0x0+0x0"},
   };
   for (const auto& [text, op, canonical] : table) {
-    const auto trace = parse_trace(with_preamble(text));
-    ASSERT_TRUE(trace.has_value()) << text << ": " << shown(trace.error());
-    EXPECT_TRUE(trace->ops == std::vector<Op>{op}) << text;
+    expect_read(with_preamble(text), {{}, plain, {op}});
     EXPECT_EQ(print(op), canonical);
-    EXPECT_EQ(print(*trace), with_preamble(canonical).append("\n"));
+    expect_canonical(with_preamble(text), with_preamble(canonical).append("\n"));
   }
 }
 
 TEST(Trace, ASpaceHasOneCanonicalForm) {
-  const auto trace = parse_trace("vmapcheck-trace 1\n#\n#why\nspace 0..64k lazy-limit=0 granule=4k\nbusy 8k..12k\n");
-  ASSERT_TRUE(trace.has_value());
-  EXPECT_EQ(print(*trace),
-            "vmapcheck-trace 1\n#\n# why\nspace 0x0..0x10000 granule=0x1000 lazy-limit=0x0\nbusy 0x2000..0x3000\n");
-  const auto plain = parse_trace("vmapcheck-trace 1\nspace 0..64k granule=1");
-  ASSERT_TRUE(plain.has_value());
-  EXPECT_EQ(print(*plain), preamble);
+  expect_canonical(
+      "vmapcheck-trace 1\n#\n#why\nspace 0..64k lazy-limit=0 granule=4k\nbusy 8k..12k\n",
+      "vmapcheck-trace 1\n#\n# why\nspace 0x0..0x10000 granule=0x1000 lazy-limit=0x0\nbusy 0x2000..0x3000\n");
+  expect_canonical("vmapcheck-trace 1\nspace 0..64k granule=1", preamble);
 }
 
 TEST(Trace, WhatACommentHoldsIsNeverAnOp) {
-  const Trace trace{{"one\npurge", "two\n"}, {{0, 0x10000}, 1, std::nullopt, {}}, {}};
+  const Trace trace{{"one\npurge", "two\n"}, plain, {}};
   const auto read = parse_trace(print(trace));
   ASSERT_TRUE(read.has_value());
   EXPECT_TRUE(read->ops.empty());
@@ -553,6 +545,7 @@ TEST(Trace, ALabelIsBoundByOneOpOnly) {
                     // The first of several, also where something else is wrong further on.
                     {"alloc a7 size=1\nalloc a5 size=1\nalloc a7 size=1\nalloc a5 size=1\nalloc a7 size=1\nfrob",
                      "5:7: expected a label that no earlier op binds, found 'a7'"},
+                    {"alloc b size=1\nalloc b size=1", "4:7: expected a label that no earlier op binds, found 'b'"},
                     {"alloc a0 size=1\nalloc a0 size=x", "4:7: expected a label that no earlier op binds, found 'a0'"},
                 });
 }
@@ -583,7 +576,7 @@ TEST(Trace, RelabellingNumbersInOrderOfBinding) {
 TEST(Trace, ALongLineIsReadAsAShortOne) {
   Congruent op{{0}, 1, everywhere, {}};
   for (Size i = 0; i < 100'000; ++i) op.blocks.push_back({2 * i, 1});
-  const Trace trace{{std::string(1'000'000, 'x')}, {{0, 0x10000}, 1, std::nullopt, {}}, {op}};
+  const Trace trace{{std::string(1'000'000, 'x')}, plain, {op}};
   expect_read(print(trace), trace);
 }
 
