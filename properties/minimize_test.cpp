@@ -100,7 +100,7 @@ bool has_simpler(std::string_view text, std::string_view expected) {
   return std::ranges::find(all, trace_of(expected)) != all.end();
 }
 
-TEST(Simpler, TracesAreAlsoThese) {
+TEST(Simpler, TracesIncludeEachOfThese) {
   const struct {
     std::string_view why, text, expected;
   } table[] = {
