@@ -36,13 +36,17 @@ using vmap::Node;
 std::uint64_t pick(std::uint64_t from, std::uint64_t to) { return *rc::gen::inRange(from, to + 1); }
 bool one_in(std::uint64_t n) { return pick(1, n) == 1; }
 
+std::optional<Range> range_of(const Node* block) {
+  return block != nullptr ? std::optional(block->range) : std::nullopt;
+}
+
 struct Search {
   Size size = 1;
   Size align = 1;
   Range window = vmap::everywhere;
 };
 
-int height_of(const Node* node) {
+std::uint64_t height_of(const Node* node) {
   if (node == nullptr) return 0;
   return 1 + std::max(height_of(node->child(vmap::Side::left)), height_of(node->child(vmap::Side::right)));
 }
@@ -85,17 +89,10 @@ class NaiveBlocks {
     }));
   }
 
-  [[nodiscard]] std::optional<Range> last_at_or_below(Address address) const {
+  [[nodiscard]] std::optional<Range> last_at_or_below(Address address, Size size_min = 0) const {
     std::optional<Range> last;
     for (const Range block : blocks_)
-      if (block.begin <= address) last = block;
-    return last;
-  }
-
-  [[nodiscard]] std::optional<Range> previous_at_least(Range before, Size size) const {
-    std::optional<Range> last;
-    for (const Range block : blocks_)
-      if (block.begin < before.begin && block.size() >= size) last = block;
+      if (block.begin <= address && block.size() >= size_min) last = block;
     return last;
   }
 
@@ -207,16 +204,20 @@ Search any_search(Range whole) {
   return search;
 }
 
-/// Splits `pair.space` in many blocks; mostly small areas in random places.
-void fragment(Pair& pair, Range whole, std::size_t steps) {
-  for (std::size_t step = 0; step < steps; ++step) {
-    const std::optional<Range> block = pair.naive.last_at_or_below(any_address(whole));
-    if (!block) continue;
-    const Size size = std::min(block->size(), one_in(4) ? pick(1, 60) : pick(1, 5));
-    const Address begin = block->begin + (one_in(4) ? 0 : pick(0, block->size() - size));
-    pair.carve({begin, begin + size});
+/// Somewhere, and split in many blocks in up to `steps_max` steps; mostly small areas in random places.
+struct Fragmented : Pair {
+  Range whole;
+
+  explicit Fragmented(std::size_t steps_max, Range in = any_whole()) : Pair(in), whole(in) {
+    for (std::size_t steps = pick(0, steps_max); steps > 0; --steps) {
+      const std::optional<Range> block = naive.last_at_or_below(any_address(whole));
+      if (!block) continue;
+      const Size size = std::min(block->size(), one_in(4) ? pick(1, 60) : pick(1, 5));
+      const Address begin = block->begin + (one_in(4) ? 0 : pick(0, block->size() - size));
+      carve({begin, begin + size});
+    }
   }
-}
+};
 
 void demand_exact_and_cheap(const Pair& pair, const Search& search) {
   const std::optional<Address> expected = pair.naive.lowest_fit(search);
@@ -226,22 +227,18 @@ void demand_exact_and_cheap(const Pair& pair, const Search& search) {
   RC_LOG() << "size " << search.size << " align " << search.align << " within " << describe(search.window) << '\n';
   RC_ASSERT((actual ? std::optional(actual->begin) : std::nullopt) == expected);
   if (actual) RC_ASSERT(actual->block->range.contains({actual->begin, actual->begin + search.size}));
-  const auto height = static_cast<std::uint64_t>(height_of(pair.space.tree().root()));
+  const std::uint64_t height = height_of(pair.space.tree().root());
   RC_ASSERT(visited <= (2 * pair.naive.misfits(search) + 3) * height);
 }
 
 RC_GTEST_PROP(FreeSpaceSearch, IsExactAndVisitsNoMoreNodesThanItsBound, ()) {
-  const Range whole = any_whole();
-  Pair pair(whole);
-  fragment(pair, whole, pick(0, 500));
-  for (int i = 0; i < 60; ++i) demand_exact_and_cheap(pair, any_search(whole));
+  Fragmented pair(500);
+  for (int i = 0; i < 60; ++i) demand_exact_and_cheap(pair, any_search(pair.whole));
 }
 
 RC_GTEST_PROP(FreeSpaceSearch, FindsThePreviousBlockThatIsLongEnough, ()) {
-  const Range whole = any_whole();
-  Pair pair(whole);
-  fragment(pair, whole, pick(0, 200));
-  const auto height = static_cast<std::uint64_t>(height_of(pair.space.tree().root()));
+  Fragmented pair(200);
+  const std::uint64_t height = height_of(pair.space.tree().root());
   for (const Range block : pair.naive.blocks()) {
     const Size size = pick(1, 40);
     Node& node = *pair.block_at(block.begin);
@@ -250,20 +247,17 @@ RC_GTEST_PROP(FreeSpaceSearch, FindsThePreviousBlockThatIsLongEnough, ()) {
     const std::uint64_t visited = pair.space.visited() - before;
     RC_ASSERT(visited <= 2 * height);  // one climb and one descent
     RC_ASSERT(visited == distance(node, actual != nullptr ? *actual : *pair.space.tree().root()));
-    const std::optional<Range> expected = pair.naive.previous_at_least(block, size);
-    RC_ASSERT((actual != nullptr ? std::optional(actual->range) : std::nullopt) == expected);
+    const std::optional<Range> expected =
+        block.begin != 0 ? pair.naive.last_at_or_below(block.begin - 1, size) : std::nullopt;
+    RC_ASSERT(range_of(actual) == expected);
   }
 }
 
 RC_GTEST_PROP(FreeSpaceSearch, FindsTheLastBlockAtOrBelowAnAddress, ()) {
-  const Range whole = any_whole();
-  Pair pair(whole);
-  fragment(pair, whole, pick(0, 200));
+  Fragmented pair(200);
   for (int i = 0; i < 100; ++i) {
-    const Address address = any_address(whole);
-    const Node* const actual = pair.space.last_at_or_below(address);
-    const std::optional<Range> expected = pair.naive.last_at_or_below(address);
-    RC_ASSERT((actual != nullptr ? std::optional(actual->range) : std::nullopt) == expected);
+    const Address address = any_address(pair.whole);
+    RC_ASSERT(range_of(pair.space.last_at_or_below(address)) == pair.naive.last_at_or_below(address));
   }
 }
 
@@ -273,13 +267,11 @@ TEST(FreeSpaceChange, SplitsAndCoalescesLikeTheVectorInEveryWay) {
   std::array<std::uint64_t, vmap::fit_type_count> fits{};
   std::array<std::uint64_t, vmap::coalescing_count> coalescings{};
   EXPECT_TRUE(rc::check([&] {
-    const Range whole = any_whole();
-    Pair pair(whole);
-    fragment(pair, whole, pick(0, 200));
+    Fragmented pair(200);
     for (int step = 0; step < 150; ++step) {
       if (!pair.areas.empty() && one_in(2)) {
         ++coalescings[static_cast<std::size_t>(pair.free(pick(0, pair.areas.size() - 1)))];
-      } else if (const auto block = pair.naive.last_at_or_below(any_address(whole))) {
+      } else if (const auto block = pair.naive.last_at_or_below(any_address(pair.whole))) {
         const Address begin = one_in(2) ? block->begin : block->begin + pick(0, block->size() - 1);
         const Address end = one_in(2) ? block->end : begin + pick(1, block->end - begin);
         ++fits[static_cast<std::size_t>(pair.carve({begin, end}))];
@@ -323,7 +315,7 @@ struct ManyBlocks {
 TEST(FreeSpaceCost, OfASearchWithoutAlignmentIsLogarithmic) {
   for (const std::uint64_t n : {100u, 1000u, 10'000u, 100'000u}) {
     const ManyBlocks blocks(n);
-    const auto height = static_cast<std::uint64_t>(height_of(blocks.space.tree().root()));
+    const std::uint64_t height = height_of(blocks.space.tree().root());
     ASSERT_LE(height, static_cast<std::uint64_t>(2 * std::log2(n + 1)));
     for (std::uint64_t i = 0; i < 1000; ++i) {
       const Address between = i * n / 1000 * 16 + 15;
@@ -404,7 +396,7 @@ TEST(FreeSpaceCost, OfAnAlignedSearchGrowsOnlyWithTheMisfits) {
   Node last;
   last.range = {16 * n + 512, 16 * n + 2048};
   blocks.space.add(last);
-  const auto height = static_cast<std::uint64_t>(height_of(blocks.space.tree().root()));
+  const std::uint64_t height = height_of(blocks.space.tree().root());
   EXPECT_LE(blocks.visits(10, 1024, vmap::everywhere), 3 * height) << "the others are too short to be looked at";
   const std::uint64_t misfits = n / 8 + 1;  // each eighth is long enough and not on a multiple of 4096
   EXPECT_GE(blocks.visits(8, 4096, {1, vmap::address_max}), n / 8) << "an exact search cannot do without";
