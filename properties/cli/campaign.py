@@ -298,7 +298,7 @@ class Damaged(Campaign):
         process = self.start("campaign --target ./target --time 20s -j 2 --dir counts")
         time.sleep(1)
         self.end(process, signal.SIGKILL)
-        self.write("counts/tally-1", os.urandom(os.path.getsize("counts/tally-1")))
+        self.write("counts/tally-1", cli.rubbish(os.path.getsize("counts/tally-1")))
         samples = pathlib.Path("counts/samples.jsonl").read_text()
         self.write("counts/samples.jsonl",
                    re.sub(r"^\[([0-9.]*),[0-9]*", r"[\1,77", samples, count=1, flags=re.MULTILINE))

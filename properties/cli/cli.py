@@ -11,6 +11,7 @@ import functools
 import json
 import os
 import pathlib
+import random
 import re
 import shlex
 import shutil
@@ -234,6 +235,11 @@ def needs(*commands):
     """For a test that cannot be run where one of the commands is missing."""
     missing = [command for command in commands if shutil.which(command) is None]
     return unittest.skipIf(missing, f"not found: {' '.join(missing)}")
+
+
+def rubbish(size):
+    """Bytes that are no trace, from the first on; the same in each run."""
+    return b"\xff" + random.Random(size).randbytes(size - 1)
 
 
 def snapshot(folder):

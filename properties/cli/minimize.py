@@ -71,7 +71,7 @@ space"""))
     def test_what_does_not_fail(self):
         self.write("empty.trace", cli.HEADER + "space 0..0x10\n")
         self.write("cut.trace", pathlib.Path("fault.trace").read_bytes()[:90])
-        self.write("rubbish", os.urandom(1000))
+        self.write("rubbish", cli.rubbish(1000))
         self.refuses(13, {"minimize fault.trace -o none": "fault.trace does not fail on vmap",
                           "minimize empty.trace -o none": "empty.trace does not fail"})
         self.refuses(12,

@@ -67,7 +67,7 @@ class Replay(cli.Cli):
             r"^ +actual +0x103000\.\.0x104000", "replay( --sanitize)? --subject seed_2019 fault.trace$"])
 
     def test_bad_input(self):
-        self.write("rubbish", os.urandom(100000))
+        self.write("rubbish", cli.rubbish(100000))
         self.refuses(2, {"replay --json bad.trace": "^bad.trace:4:1: expected ",
                          "replay --json rubbish": "^rubbish:1:[0-9]+: expected "})
         self.ends(2, "replay bad.trace", None, "^bad.trace:4:1: expected ")
@@ -164,7 +164,7 @@ class Codec(cli.Cli):
         self.same_files("bytes", "piped")
 
     def test_any_bytes_are_a_trace(self):
-        self.write("rubbish", os.urandom(1000))
+        self.write("rubbish", cli.rubbish(1000))
         for file in ("rubbish", "/dev/null"):
             self.ok(f"decode {file}", ["^vmapcheck-trace 1$"])
 

@@ -123,7 +123,7 @@ class SavedBefore(cli.Cli):
                   ["^saved/a.trace, which was saved by an earlier run, still fails:$"])
 
     def test_what_else_lies_there(self):
-        self.write("deaths/a.trace", os.urandom(1000))
+        self.write("deaths/a.trace", cli.rubbish(1000))
         os.rename("fault.trace", "deaths/b.trace")
         pathlib.Path("deaths/c.trace").mkdir()
         self.write("deaths/originals/d.trace", pathlib.Path("rescue.trace").read_bytes())
