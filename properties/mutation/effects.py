@@ -3,9 +3,10 @@
 mutant at all.
 
 Two adjacent statements commute if neither writes what the other reads or writes, and, where one may leave (return,
-break), the other does no more than to compute a variable of its own, out of what is there in any case.  Places are told apart by the names of variables and fields alone: fields of different names never overlap, whose
-object they may be of; fields of one name may always be the same.  A call has the effects of all functions of that name in
-the sources, and of those that they call; what is called outside of them is known to only read, or may do anything.
+break), the other does no more than to compute a variable of its own, out of what is there in any case.  Places are told
+apart by the names of variables and fields alone: fields of different names never overlap, whatever object they belong to;
+fields of one name may always be the same.  A call has the effects of all functions of that name in the sources, and of
+those that they call; what is called outside of them is known to only read, or may do anything.
 
 A statement of a kind that is not known may do anything; so may a call of a lambda.  Two things are taken for granted, as
 they hold in the sources that this reads: a constructor only computes its object, and a reference to a number is not read
@@ -13,6 +14,7 @@ under its own name while the number is written under another.  Two statements th
 mutant is asked for a proof as any other.
 """
 
+import functools
 import re
 
 # Called with the sources' own objects, these read them and no more.
@@ -22,8 +24,8 @@ ONLY_READ = {
     "get_default_resource", "countr_zero", "bit_width", "has_single_bit", "data", "operator+", "operator-",
 }  # fmt: skip
 LEAVES = {"ReturnStmt", "BreakStmt", "ContinueStmt"}
-# Nothing of their own: what they do is in what is inside.
-TRANSPARENT = {
+# Nothing of their own, but for what visit() says: what they do is in what is inside.
+TRANSPARENT = LEAVES | {
     "CompoundStmt", "DeclStmt", "IfStmt", "WhileStmt", "ForStmt", "DoStmt", "SwitchStmt", "CaseStmt", "DefaultStmt", "NullStmt",
     "ImplicitCastExpr", "ParenExpr", "ExprWithCleanups", "MaterializeTemporaryExpr", "CXXBindTemporaryExpr",
     "ConstantExpr", "InitListExpr", "CXXConstructExpr", "CXXTemporaryObjectExpr", "ConditionalOperator", "CXXStaticCastExpr",
@@ -31,30 +33,24 @@ TRANSPARENT = {
     "IntegerLiteral", "FloatingLiteral", "CXXBoolLiteralExpr", "CXXNullPtrLiteralExpr", "StringLiteral", "CXXThisExpr",
     "CXXStdInitializerListExpr", "CXXDefaultArgExpr", "CXXDefaultInitExpr", "ImplicitValueInitExpr", "SubstNonTypeTemplateParmExpr",
     "CXXScalarValueInitExpr", "UnaryExprOrTypeTraitExpr", "LambdaExpr", "CXXForRangeStmt", "CXXRewrittenBinaryOperator",
-    "FullComment", "VarDecl", "CompoundLiteralExpr", "ArraySubscriptExpr",
+    "VarDecl", "CompoundLiteralExpr", "ArraySubscriptExpr", "BinaryOperator", "CompoundAssignOperator", "UnaryOperator",
 }  # fmt: skip
+NO_CODE = {"CXXRecordDecl", "FullComment", "TypedefDecl", "StaticAssertDecl"}  # of a lambda, the body stands beside it
+CALLS = {"CallExpr", "CXXMemberCallExpr", "CXXOperatorCallExpr"}
+PLACES = {"DeclRefExpr", "MemberExpr"}
 FUNCTIONS = {"FunctionDecl", "CXXMethodDecl"}
 DEPENDENT = ("Dependent", "Unresolved", "PackExpansion", "ParenListExpr", "CXXUnresolvedConstructExpr")
 
 
-class Effects:
-    """Of a statement: reads and writes, each a set of paths; a path is a tuple of names, the whole first."""
+def nodes_of(node):
+    """The node and all below it, in the order of the text."""
+    yield node
+    for child in node.get("inner", []):
+        yield from nodes_of(child)
 
-    def __init__(self):
-        self.reads, self.writes, self.calls = set(), set(), set()
-        self.anything = False  # may do anything
-        self.leaves = False
-        self.follows = False  # a pointer, or divides: what may not be done too early
-        self.dependent = False  # of a template that is not instantiated
 
-    def add(self, other):
-        self.reads |= other.reads
-        self.writes |= other.writes
-        self.calls |= other.calls
-        self.anything |= other.anything
-        self.leaves |= other.leaves
-        self.follows |= other.follows
-        self.dependent |= other.dependent
+def type_of(node):
+    return node.get("type", {}).get("qualType", "")
 
 
 class Knowledge:
@@ -62,195 +58,194 @@ class Knowledge:
 
     def __init__(self, trees):
         self.functions = {}  # by name: the effects on fields, of all that have the name
-        self.closed = {}
-        for tree in trees:
-            self.collect(tree)
-
-    def collect(self, node):
-        if node.get("kind") in FUNCTIONS and not node.get("isImplicit"):
-            for child in node.get("inner", []):
-                if child.get("kind") == "CompoundStmt":
-                    found = effects_of(child, inside=True)
-                    if not found.dependent:
+        for node in (node for tree in trees for node in nodes_of(tree)):
+            if node.get("kind") in FUNCTIONS and not node.get("isImplicit"):
+                for body in (child for child in node.get("inner", []) if child.get("kind") == "CompoundStmt"):
+                    found = Effects(body, inside=True)
+                    if "dependent" not in found.traits:
                         self.functions.setdefault(node.get("name", ""), Effects()).add(found)
-        for child in node.get("inner", []):
-            self.collect(child)
 
+    @functools.cache
     def of_call(self, name):
         """With what the function calls in its turn."""
-        if name in self.closed:
-            return self.closed[name]
-        whole, waiting, seen = Effects(), [name], set()
+        whole, waiting, seen = Effects(), {name}, set()
         while waiting:
             one = waiting.pop()
-            if one in seen:
-                continue
             seen.add(one)
             if one in self.functions:
-                found = self.functions[one]
-                whole.add(found)
-                waiting.extend(found.calls)
+                whole.add(self.functions[one])
+                waiting |= self.functions[one].calls - seen
             elif one not in ONLY_READ:
-                whole.anything = True
-        whole.calls = set()
-        self.closed[name] = whole
+                whole.traits.add("anything")
         return whole
 
     def of_statement(self, node):
-        found = effects_of(node, inside=False)
+        found = Effects(node)
         for name in list(found.calls):
-            called = self.of_call(name)
-            found.reads |= called.reads
-            found.writes |= called.writes
-            found.anything |= called.anything
-            found.follows |= called.follows
-        found.only_declares = node.get("kind") == "DeclStmt" and not found.follows and all(
-            path == (declared.get("name", ""),) for path in found.writes for declared in node.get("inner", [])
-        )  # fmt: skip
+            found.add(self.of_call(name))
+        if node.get("kind") == "DeclStmt" and "follows" not in found.traits:
+            if all(path == (declared.get("name", ""),) for path in found.writes for declared in node.get("inner", [])):
+                found.traits.add("declares")
         return found
 
     def commute(self, first, second):
         """True or False; None in a template that is not instantiated, where nothing can be said."""
         one, other = self.of_statement(first), self.of_statement(second)
-        if one.dependent or other.dependent:
+        if "dependent" in one.traits | other.traits:
             return None
-        if one.anything or other.anything:
+        if "anything" in one.traits | other.traits:
             return False
-        if one.leaves and not other.only_declares or other.leaves and not one.only_declares:
+        if any("leaves" in a.traits and "declares" not in b.traits for a, b in ((one, other), (other, one))):
             return False
-        return not (
-            meet(one.writes, other.writes) or meet(one.writes, other.reads) or meet(one.reads, other.writes)
-        )  # fmt: skip
+        return not (meet(one.writes, other.writes | other.reads) or meet(one.reads, other.writes))
 
 
 def meet(written, touched):
     return any(w[-1] in t or t[-1] in w for w in written for t in touched)
 
 
-def effects_of(node, inside):
-    """Of the statement itself.  `inside` a function that is called, its own variables are nobody else's."""
-    found = Effects()
-    visit(node, found, inside)
-    return found
+class Effects:
+    """Of a statement: what it reads and what it writes, as paths (tuples of names, the whole first), the names of the
+    functions that it calls, and traits:
 
+        anything   it may do anything
+        leaves     it may return, break or continue
+        follows    it follows a pointer, or divides, which may not be done too early
+        dependent  it is of a template that is not instantiated
+        declares   it does no more than to compute a variable of its own
 
-def visit(node, found, inside):
-    kind = node.get("kind", "")
-    children = [c for c in node.get("inner", []) if c.get("kind")]
-    if any(part in kind for part in DEPENDENT) or "<dependent type>" in node.get("type", {}).get("qualType", ""):
-        found.dependent = True
-    elif kind in LEAVES:
-        found.leaves |= not inside
-        visit_all(children, found, inside)
-    elif kind == "BinaryOperator" and node.get("opcode") == "=":
-        write(children[0], found, inside)
-        visit(children[1], found, inside)
-    elif kind == "BinaryOperator":
-        found.follows |= node.get("opcode") in ("/", "%")
-        visit_all(children, found, inside)
-    elif kind == "CompoundAssignOperator" or kind == "UnaryOperator" and node.get("opcode") in ("++", "--"):
-        write(children[0], found, inside)
-        visit_all(children, found, inside)
-    elif kind == "UnaryOperator":
-        found.follows |= node.get("opcode") == "*"
-        if node.get("opcode") == "*" and is_copied(node):
-            found.anything = True
-        visit_all(children, found, inside)
-    elif kind in ("DeclRefExpr", "MemberExpr"):
-        found.follows |= node.get("isArrow", False) and bare(node["inner"][0]).get("kind") != "CXXThisExpr"
-        if (path := path_of(node, inside)) is None:
-            visit_all(children, found, inside)
-        elif path:
-            found.reads.add(path)
-            visit_all(objects_of(node), found, inside)
-    elif kind in ("CallExpr", "CXXMemberCallExpr", "CXXOperatorCallExpr"):
-        call(node, children, found, inside)
-    elif kind == "VarDecl" or kind == "DeclStmt":
-        if kind == "VarDecl" and not inside:
-            found.writes.add((node.get("name", ""),))
-        visit_all(children, found, inside)
-    elif kind in ("CXXRecordDecl", "FullComment", "TypedefDecl", "StaticAssertDecl"):
-        pass  # no code; of a lambda, the body stands beside it
-    elif kind in TRANSPARENT:
-        visit_all(children, found, inside)
-    elif kind.endswith("Type") or kind.endswith("Attr"):
-        pass
-    else:
-        found.anything = True
+    `inside` a function that is called, its own variables are nobody else's."""
 
+    def __init__(self, node=None, inside=False):
+        self.reads, self.writes, self.calls, self.traits = set(), set(), set(), set()
+        self.inside = inside
+        if node:
+            self.visit(node)
 
-def visit_all(nodes, found, inside):
-    for node in nodes:
-        visit(node, found, inside)
+    def add(self, other):
+        self.reads |= other.reads
+        self.writes |= other.writes
+        self.calls |= other.calls
+        self.traits |= other.traits
 
+    def visit_all(self, nodes):
+        for node in nodes:
+            self.visit(node)
 
-def write(target, found, inside):
-    target = bare(target)
-    if target.get("kind") == "CXXOperatorCallExpr" and called(target) == "operator[]":  # of std::array: a part of it
-        write(target["inner"][1], found, inside)
-        visit_all(target["inner"][2:], found, inside)
-        return
-    if target.get("kind") == "ArraySubscriptExpr":
-        write(target["inner"][0], found, inside)
-        visit(target["inner"][1], found, inside)
-        return
-    path = path_of(target, inside)
-    if path is None or is_reference(target, inside):
-        found.anything = True
-        return
-    if path:
-        found.writes.add(path)
-    visit_all(objects_of(target), found, inside)
-
-
-def call(node, children, found, inside):
-    name = called(node)
-    if name is None:
-        found.anything = True
-        return
-    if name == "operator()":  # of a lambda, which may do anything to what it has captured
-        found.anything = True
-        return
-    if name in ("exchange", "move"):  # of a place
-        write(children[1], found, inside)
-        visit_all(children[1:], found, inside)
-        return
-    if name == "operator=":
-        assigned = children[1].get("type", {})
-        if "array<" in assigned.get("desugaredQualType", assigned.get("qualType", "")) or is_own_variable(children[1]):
-            write(children[1], found, inside)
+    def visit(self, node):
+        kind, opcode = node.get("kind", ""), node.get("opcode")
+        children = [c for c in node.get("inner", []) if c.get("kind")]
+        if any(part in kind for part in DEPENDENT) or "<dependent type>" in type_of(node):
+            self.traits.add("dependent")
+        elif kind in NO_CODE or kind.endswith(("Type", "Attr")):
+            pass
+        elif kind in CALLS:
+            self.call(node, children)
+        elif kind in PLACES:
+            self.read(node)
+        elif kind == "BinaryOperator" and opcode == "=":
+            self.write(children[0])
+            self.visit(children[1])
+        elif kind in TRANSPARENT:
+            if kind in LEAVES and not self.inside:
+                self.traits.add("leaves")
+            if kind == "VarDecl" and not self.inside:
+                self.writes.add((node.get("name", ""),))
+            if kind == "CompoundAssignOperator" or opcode in ("++", "--"):
+                self.write(children[0])
+            if (kind, opcode) in (("BinaryOperator", "/"), ("BinaryOperator", "%"), ("UnaryOperator", "*")):
+                self.traits.add("follows")
+            if (kind, opcode) == ("UnaryOperator", "*") and node.get("valueCategory") != "lvalue":
+                self.traits.add("anything")  # a whole object is copied: no place that is passed on, or has a member taken
+            self.visit_all(children)
         else:
-            found.anything = True  # all fields of a class
-        visit_all(children[2:], found, inside)
-        return
-    if name == "operator++":  # of an iterator
-        write(children[1], found, inside)
-        return
-    found.follows |= name in ("operator*", "operator->", "operator[]")
-    visit_all(children[1:], found, inside)
-    found.calls.add(name)
-    callee = bare(children[0])
-    if callee.get("kind") == "MemberExpr":
-        visit_all([c for c in callee.get("inner", []) if c.get("kind")], found, inside)
-    if name not in ONLY_READ:
-        for argument in children[1:]:  # what is passed by reference may be written; by its fields, the callee says
-            argument = bare(argument)
-            if argument.get("valueCategory") != "lvalue" or is_own_class(argument):
-                continue
-            if argument.get("kind") in ("DeclRefExpr", "MemberExpr"):
-                if path := path_of(argument, inside):
-                    found.writes.add(path)
+            self.traits.add("anything")
+
+    def read(self, node):
+        if node.get("isArrow") and bare(node["inner"][0]).get("kind") != "CXXThisExpr":
+            self.traits.add("follows")
+        if path := self.path_of(node):
+            self.reads.add(path)
+            self.visit_all(objects_of(node))
+
+    def write(self, target):
+        target = bare(target)
+        is_part = target.get("kind") == "CXXOperatorCallExpr" and called(target) == "operator[]"  # of a std::array
+        if is_part or target.get("kind") == "ArraySubscriptExpr":
+            array, index = target["inner"][-2:]
+            self.write(array)
+            self.visit(index)
+            return
+        path = self.path_of(target)
+        if path is None or self.is_reference(target):
+            self.traits.add("anything")
+            return
+        if path:
+            self.writes.add(path)
+        self.visit_all(objects_of(target))
+
+    def call(self, node, children):
+        name, arguments = called(node), children[1:]
+        if name is None or name == "operator()":  # of a lambda, which may do anything to what it has captured
+            self.traits.add("anything")
+        elif name in ("exchange", "move"):  # of a place
+            self.write(arguments[0])
+            self.visit_all(arguments)
+        elif name == "operator=":
+            assigned = arguments[0].get("type", {})
+            if "array<" in assigned.get("desugaredQualType", type_of(arguments[0])) or is_own_variable(arguments[0]):
+                self.write(arguments[0])
+            else:
+                self.traits.add("anything")  # all fields of a class
+            self.visit_all(arguments[1:])
+        elif name == "operator++":  # of an iterator
+            self.write(arguments[0])
+        else:
+            self.call_named(name, bare(children[0]), arguments)
+
+    def call_named(self, name, callee, arguments):
+        if name in ("operator*", "operator->", "operator[]"):
+            self.traits.add("follows")
+        self.visit_all(arguments)
+        self.calls.add(name)
+        if callee.get("kind") == "MemberExpr":
+            self.visit_all(c for c in callee.get("inner", []) if c.get("kind"))
+        if name in ONLY_READ:
+            return
+        for argument in map(bare, arguments):  # what is passed by reference may be written; by its fields, the callee says
+            if argument.get("valueCategory") == "lvalue" and argument.get("kind") in PLACES and not is_own_class(argument):
+                if path := self.path_of(argument):
+                    self.writes.add(path)
+
+    def path_of(self, node):
+        """Names, the whole first; () for what is nobody else's or no place; None for a place that has no name."""
+        node = bare(node)
+        if node.get("kind") == "DeclRefExpr":
+            declared = node.get("referencedDecl", {})
+            theirs = ("BindingDecl",) if self.inside else ("VarDecl", "ParmVarDecl", "BindingDecl", "DecompositionDecl")
+            return (declared.get("name", ""),) if declared.get("kind") in theirs else ()
+        if node.get("kind") == "MemberExpr":
+            if "bound member" in type_of(node):
+                return ()
+            whole = whole_of(node)
+            return (*(whole and self.path_of(whole) or ()), node.get("name", ""))
+        return None
+
+    def is_reference(self, node):
+        """A variable that stands for another place, whose name nobody knows here; what a parameter stands for, the call says."""
+        declared = bare(node).get("referencedDecl", {})
+        return type_of(declared).endswith("&") and not (self.inside and declared.get("kind") == "ParmVarDecl")
 
 
 def is_own_variable(node):
     """A local variable, which has a name and no other."""
     declared = bare(node).get("referencedDecl", {})
-    return declared.get("kind") == "VarDecl" and not declared.get("type", {}).get("qualType", "").endswith("&")
+    return declared.get("kind") == "VarDecl" and not type_of(declared).endswith("&")
 
 
 def is_own_class(node):
     """Passed by reference, it is written field by field, by functions whose effects are known."""
-    return re.search(r"\b(Node|AreaTree|FreeTree|AugmentedRbTree<.*>|TreeLinks<.*>)( const)?$", node.get("type", {}).get("qualType", "")) is not None
+    return re.search(r"\b(Node|AreaTree|FreeTree|AugmentedRbTree<.*>|TreeLinks<.*>)( const)?$", type_of(node)) is not None
 
 
 def called(node):
@@ -273,24 +268,10 @@ def bare(node):
     return node
 
 
-def path_of(node, inside):
-    """Names, the whole first; () for what is nobody else's or no place; None for a place that has no name."""
-    node = bare(node)
-    kind = node.get("kind")
-    if kind == "DeclRefExpr":
-        declared = node.get("referencedDecl", {})
-        if declared.get("kind") not in ("VarDecl", "ParmVarDecl", "BindingDecl", "DecompositionDecl"):
-            return ()
-        return () if inside and declared.get("kind") != "BindingDecl" else (declared.get("name", ""),)
-    if kind == "MemberExpr":
-        if "(" in node.get("type", {}).get("qualType", "") and "bound member" in node["type"]["qualType"]:
-            return ()
-        base = bare(node["inner"][0]) if node.get("inner") else {}
-        outer = ()
-        if not node.get("isArrow") and base.get("kind") in ("MemberExpr", "DeclRefExpr"):
-            outer = path_of(base, inside) or ()
-        return (*outer, node.get("name", ""))
-    return None
+def whole_of(member):
+    """The object that has it as a part; None behind a pointer, and for what is computed."""
+    base = bare(member["inner"][0]) if member.get("inner") else {}
+    return base if not member.get("isArrow") and base.get("kind") in PLACES else None
 
 
 def objects_of(node):
@@ -298,20 +279,7 @@ def objects_of(node):
     node = bare(node)
     if node.get("kind") != "MemberExpr" or not node.get("inner"):
         return []
+    if whole := whole_of(node):
+        return objects_of(whole)
     base = bare(node["inner"][0])
-    if not node.get("isArrow") and base.get("kind") in ("MemberExpr", "DeclRefExpr"):
-        return objects_of(base)
     return [] if base.get("kind") == "CXXThisExpr" else [base]
-
-
-def is_reference(node, inside):
-    """A variable that stands for another place, whose name nobody knows here; what a parameter stands for, the call says."""
-    declared = bare(node).get("referencedDecl", {})
-    if inside and declared.get("kind") == "ParmVarDecl":
-        return False
-    return declared.get("type", {}).get("qualType", "").endswith("&")
-
-
-def is_copied(node):
-    """`*node` as a value, and not as a place that is passed on or has a member taken."""
-    return node.get("valueCategory") != "lvalue"

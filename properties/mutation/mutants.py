@@ -34,19 +34,34 @@ import os
 import re
 import tempfile
 
-import effects
+from effects import Knowledge, nodes_of, type_of
 from processes import Broken, execute
 
 OPERATORS = tuple(line.split()[0] for line in __doc__.splitlines() if re.match(r"    (?!operators|-)[a-z]+  ", line))
 
-COMPARISONS = {"<": ("<=", ">="), "<=": ("<", ">"), ">": (">=", "<="), ">=": (">", "<"), "==": ("!=",), "!=": ("==",)}
-ARITHMETIC = {
-    "+": ("-",), "-": ("+",), "*": ("/",), "/": ("*",), "%": ("/",),
-    "&": ("|", "^"), "|": ("&", "^"), "^": ("&", "|"), "<<": (">>",), ">>": ("<<",),
+# What takes the place of an operator, by kind.
+EXCHANGES = {
+    "compare": {"<": ("<=", ">="), "<=": ("<", ">"), ">": (">=", "<="), ">=": (">", "<"), "==": ("!=",), "!=": ("==",)},
+    "logical": {"&&": ("||",), "||": ("&&",)},
+    "arithmetic": {
+        "+": ("-",), "-": ("+",), "*": ("/",), "/": ("*",), "%": ("/",),
+        "&": ("|", "^"), "|": ("&", "^"), "^": ("&", "|"), "<<": (">>",), ">>": ("<<",),
+    },
 }  # fmt: skip
-TWINS = {}
-for one, other in (("begin", "end"), ("previous", "next"), ("busy_", "lazy_"), ("busy_bytes_", "lazy_bytes_")):
-    TWINS[one], TWINS[other] = other, one
+ASSIGNMENTS = {f"{one}=": [f"{other}=" for other in (*others, "")] for one, others in EXCHANGES["arithmetic"].items()}
+TWINS = {"begin": "end", "previous": "next", "busy_": "lazy_", "busy_bytes_": "lazy_bytes_"}
+TWINS |= {other: one for one, other in TWINS.items()}
+# Of statements that hold others: where among what is inside the condition is, and where the statement.
+LOOPS_AND_CASES = {"WhileStmt": (-2, -1), "DoStmt": (-1, 0), "ForStmt": (-3, -1), "CXXForRangeStmt": (None, -1),
+                   "ConditionalOperator": (0, None), "CaseStmt": (None, -1)}  # fmt: skip
+# What is returned instead, by what the function returns; {} is what it returned.
+RETURNS = {
+    r"bool": ("true", "false"),
+    r".*\*": ("nullptr",),
+    r"(std::)?optional\b.*": ("std::nullopt",),
+    r"(vmap::)?Result\b.*": ("std::unexpected(Error::no_space)", "std::unexpected(Error::invalid_argument)"),
+    r"(vmap::)?(Size|Address)|std::size_t|std::uint64_t|int": ("0", "({}) + 1"),
+}
 
 FUNCTIONS = {"FunctionDecl", "CXXMethodDecl", "CXXConstructorDecl", "CXXDestructorDecl", "CXXConversionDecl"}
 # Evaluated to accept or refuse the text, or no code at all.
@@ -125,22 +140,19 @@ class Finder:
 
     def __init__(self, texts, trees):
         self.texts = texts
-        self.knowledge = effects.Knowledge(trees)
+        self.knowledge = Knowledge(trees)
         self.exchanges = collections.defaultdict(set)  # of two statements, by the change: what is known of them
         self.enumerators = {}  # name of a constant's enumeration: its constants
         self.enumeration_of = {}  # id of a constant: that name
         self.found = {}  # (file, changes): (operator, function, Body), in the order found
         self.bodies = collections.defaultdict(set)  # of each file
-        self.body = None
-
-    def collect_enumerations(self, node):
-        if node.get("kind") == "EnumDecl" and node.get("name"):
-            constants = [c for c in node.get("inner", []) if c.get("kind") == "EnumConstantDecl"]
-            self.enumerators[node["name"]] = [c["name"] for c in constants]
-            for constant in constants:
-                self.enumeration_of[constant["id"]] = node["name"]
-        for child in node.get("inner", []):
-            self.collect_enumerations(child)
+        # Of what is walked through: the outermost function's Body, the name of the function, and what it returns.
+        self.body, self.function, self.returns = None, "", ""
+        for node in (node for tree in trees for node in nodes_of(tree)):
+            if node.get("kind") == "EnumDecl" and node.get("name"):
+                constants = [c for c in node.get("inner", []) if c.get("kind") == "EnumConstantDecl"]
+                self.enumerators[node["name"]] = [c["name"] for c in constants]
+                self.enumeration_of.update((c["id"], node["name"]) for c in constants)
 
     # -- what is noted
 
@@ -148,7 +160,7 @@ class Finder:
         file, begin, end = node["span"]
         return self.texts[file][begin:end]
 
-    def note(self, operator, node, function, *changes):
+    def note(self, operator, node, *changes):
         """`changes`: (begin, end, text), which do not overlap."""
         file = node["span"][0]
         if all(self.texts[file][begin:end] == text for begin, end, text in changes):
@@ -156,53 +168,54 @@ class Finder:
         body = self.body
         if body and not all(body.begin < begin and end < body.end for begin, end, _ in changes):
             body = None
-        self.found.setdefault((file, tuple(sorted(changes))), (operator, function, body))
+        self.found.setdefault((file, tuple(sorted(changes))), (operator, self.function, body))
 
-    def replace(self, operator, node, function, text):
-        self.note(operator, node, function, (*node["span"][1:], text))
+    def replace(self, operator, node, *texts):
+        """The whole node, by each of the texts."""
+        for text in texts:
+            self.note(operator, node, (*node["span"][1:], text))
+
+    def replace_end(self, operator, node, length, text):
+        end = node["span"][2]
+        self.note(operator, node, (end - length, end, text))
 
     # -- the walk
 
-    def walk(self, node, function="", returns=""):
-        kind = node.get("kind", "")
+    def walk(self, node):
+        kind, name = node.get("kind", ""), node.get("name", "")
         if kind in NOT_CODE or node.get("isImplicit") and kind not in ("CXXRecordDecl", "CXXMethodDecl"):
             return
-        if kind == "VarDecl" and LAYOUT.search(node.get("name", "")):
+        if kind == "VarDecl" and LAYOUT.search(name) or kind in FUNCTIONS and node.get("explicitlyDefaulted"):
             return
+        outer = self.body, self.function, self.returns
         if kind in FUNCTIONS:
-            if node.get("explicitlyDefaulted"):
-                return
-            returns = returned_type(node)
-            if not node.get("name", "").startswith("operator()"):
-                function = re.sub(r"<.*>", "", node.get("name", "")) or function
+            self.returns = returned_type(node)
+            if not name.startswith("operator()"):
+                self.function = re.sub(r"<.*>", "", name) or self.function
         elif kind in ("CXXRecordDecl", "ClassTemplateSpecializationDecl", "ClassTemplatePartialSpecializationDecl"):
-            if not is_lambda(node):
-                function = node.get("name", "")
-        elif not function and kind == "VarDecl":
-            function = node.get("name", "")
-        span = node.get("span")
-        outer = self.body
-        if span and span[0] in self.texts:
-            if kind in FUNCTIONS and outer is None:
-                self.body = body_of(node, returns)
-                self.bodies[span[0]].add(self.body)
-            visit = getattr(self, "at_" + kind, None)
-            if visit:
-                visit(node, function, returns)
+            if not node.get("definitionData", {}).get("isLambda"):
+                self.function = name
+        elif not self.function and kind == "VarDecl":
+            self.function = name
+        if self.is_in_sources(node):
+            if kind in FUNCTIONS and self.body is None:
+                self.body = body_of(node, self.returns)
+                self.bodies[node["span"][0]].add(self.body)
+            if kind in LOOPS_AND_CASES:
+                condition, statement = LOOPS_AND_CASES[kind]
+                if condition is not None and not node.get("hasVar"):
+                    self.force(node["inner"][condition])
+                if statement is not None:
+                    self.statement(node["inner"][statement])
+            getattr(self, "at_" + kind, lambda node: None)(node)
         for child in node.get("inner", []):
             # A lambda's body is there twice; in its operator() it is known what it returns.
             if kind != "LambdaExpr" or child.get("kind") != "CompoundStmt":
-                self.walk(child, function, returns)
-        self.body = outer
+                self.walk(child)
+        self.body, self.function, self.returns = outer
 
-    def parts(self, node):
-        """Children that are spelled inside the node."""
-        inside = []
-        for child in node.get("inner", []):
-            span = child.get("span")
-            if span and span[0] == node["span"][0] and node["span"][1] <= span[1] and span[2] <= node["span"][2]:
-                inside.append(child)
-        return inside
+    def is_in_sources(self, node):
+        return "span" in node and node["span"][0] in self.texts
 
     def between(self, left, right):
         """The operator between two operands: (begin, end, text); nothing where there is more than an operator."""
@@ -213,108 +226,86 @@ class Finder:
 
     # -- operators
 
-    def at_BinaryOperator(self, node, function, returns):
-        self.binary(node, [c for c in node["inner"] if "span" in c], function)
-
-    at_CompoundAssignOperator = at_BinaryOperator
-
-    def at_CXXOperatorCallExpr(self, node, function, returns):
-        self.binary(node, [c for c in node["inner"][1:] if "span" in c], function)
-
-    def at_CXXRewrittenBinaryOperator(self, node, function, returns):
-        pass  # what it was rewritten to lies at the same place
-
-    def binary(self, node, operands, function):
+    def at_BinaryOperator(self, node, skipped=0):
+        operands = [c for c in node["inner"][skipped:] if "span" in c]
         if len(operands) != 2 or not (found := self.between(*operands)):
             return
         begin, end, operator = found
-        left, right = operands
-        if operator in COMPARISONS:
-            for other in COMPARISONS[operator]:
-                self.note("compare", node, function, (begin, end, other))
-        elif operator in ("&&", "||"):
-            self.note("logical", node, function, (begin, end, "||" if operator == "&&" else "&&"))
-            self.replace("logical", node, function, self.text(left))
-            self.replace("logical", node, function, self.text(right))
-        elif operator in ARITHMETIC and is_number(node):
-            for other in ARITHMETIC[operator]:
-                self.note("arithmetic", node, function, (begin, end, other))
-            self.replace("arithmetic", node, function, self.text(left))
-            self.replace("arithmetic", node, function, self.text(right))
+        left, right = map(self.text, operands)
+        for other in ASSIGNMENTS.get(operator, ()):
+            self.note("arithmetic", node, (begin, end, other))
+        for kind, table in EXCHANGES.items():
+            if operator not in table or kind == "arithmetic" and "string" in type_of(node):
+                continue
+            for other in table[operator]:
+                self.note(kind, node, (begin, end, other))
+            if kind != "compare":
+                self.replace(kind, node, left, right)
             if operator == "-":
-                self.replace("arithmetic", node, function, f"{self.text(right)} - {self.text(left)}")
-        elif operator[:-1] in ARITHMETIC and operator[-1] == "=":
-            for other in (*ARITHMETIC[operator[:-1]], ""):
-                self.note("arithmetic", node, function, (begin, end, other + "="))
+                self.replace(kind, node, f"{right} - {left}")
 
-    def at_UnaryOperator(self, node, function, returns):
+    at_CompoundAssignOperator = at_BinaryOperator
+
+    def at_CXXOperatorCallExpr(self, node):
+        self.at_BinaryOperator(node, skipped=1)
+
+    def at_UnaryOperator(self, node):
         operand = node["inner"][0]
         if "span" not in operand:
             return
         opcode, text = node.get("opcode"), self.text(operand)
-        begin, end = node["span"][1:]
         if opcode in ("!", "-", "~"):
-            self.replace("unary", node, function, text)
+            self.replace("unary", node, text)
         elif opcode in ("++", "--"):
             other = "--" if opcode == "++" else "++"
             after = node.get("isPostfix", False)
-            self.replace("step", node, function, text + other if after else other + text)
+            self.replace("step", node, text + other if after else other + text)
             if not node.get("unused"):
-                self.replace("step", node, function, opcode + text if after else text + opcode)
-                self.replace("step", node, function, text)
+                self.replace("step", node, opcode + text if after else text + opcode, text)
 
     # -- constants
 
-    def at_IntegerLiteral(self, node, function, returns):
+    def at_IntegerLiteral(self, node):
         if not re.fullmatch(r"[0-9]+", self.text(node)):
             return
         value = int(self.text(node))
         file, begin, _ = node["span"]
         divides = re.search(r"[/%]\s*$", self.texts[file][:begin]) is not None  # by 0: no program at all
-        for other in sorted({0, 1, value + 1, max(value - 1, 0)} - {value, 0 if divides else value}):
-            self.replace("constant", node, function, str(other))
+        self.replace("constant", node, *map(str, sorted({0, 1, value + 1, max(value - 1, 0)} - {value, 0 if divides else value})))
 
-    def at_CXXBoolLiteralExpr(self, node, function, returns):
-        self.replace("constant", node, function, "false" if node["value"] else "true")
+    def at_CXXBoolLiteralExpr(self, node):
+        self.replace("constant", node, "false" if node["value"] else "true")
 
-    def at_FloatingLiteral(self, node, function, returns):
-        for other in ("0.0", "1.0"):
-            self.replace("constant", node, function, other)
+    def at_FloatingLiteral(self, node):
+        self.replace("constant", node, "0.0", "1.0")
 
-    def at_DeclRefExpr(self, node, function, returns):
-        name = node.get("referencedDecl", {}).get("name") or node.get("name", "")
-        file, begin, end = node["span"]
-        if (enumeration := self.enumeration_of.get(node.get("referencedDecl", {}).get("id"))) is not None:
+    def at_DeclRefExpr(self, node):
+        declared, text = node.get("referencedDecl", {}), self.text(node)
+        name = declared.get("name") or node.get("name", "")
+        if enumeration := self.enumeration_of.get(declared.get("id")):
             constants = self.enumerators[enumeration]
-            if not self.text(node).endswith(name):
-                return
             other = constants[(constants.index(name) + 1) % len(constants)]
-            self.note("side" if enumeration == "Side" else "enum", node, function, (end - len(name), end, other))
+            if text.endswith(name):
+                self.replace_end("side" if enumeration == "Side" else "enum", node, len(name), other)
         elif name in ("min", "max"):
-            self.minmax(node, function)
-        elif name in TWINS and self.text(node) == name:
-            self.replace("member", node, function, TWINS[name])
+            self.at_UnresolvedLookupExpr(node)
+        elif name in TWINS and text == name:
+            self.replace("member", node, TWINS[name])
 
-    def at_UnresolvedLookupExpr(self, node, function, returns):
-        if node.get("name") in ("min", "max"):
-            self.minmax(node, function)
-
-    def minmax(self, node, function):
+    def at_UnresolvedLookupExpr(self, node):
         if match := re.search(r"\b(min|max)$", self.text(node)):
-            _, begin, end = node["span"]
-            self.note("minmax", node, function, (end - 3, end, "max" if match[1] == "min" else "min"))
+            self.replace_end("minmax", node, 3, "max" if match[1] == "min" else "min")
 
-    def at_MemberExpr(self, node, function, returns):
+    def at_MemberExpr(self, node):
         name = node.get("name", "").removeprefix("->").removeprefix(".") or node.get("member", "")
         if name in TWINS and re.search(rf"\b{name}$", self.text(node)):
-            _, begin, end = node["span"]
-            self.note("member", node, function, (end - len(name), end, TWINS[name]))
+            self.replace_end("member", node, len(name), TWINS[name])
 
     at_CXXDependentScopeMemberExpr = at_MemberExpr
 
     # -- conditions and statements
 
-    def at_IfStmt(self, node, function, returns):
+    def at_IfStmt(self, node):
         parts = node["inner"]
         branches = 2 if node.get("hasElse") else 1
         condition = parts[-branches - 1]
@@ -323,59 +314,38 @@ class Finder:
             begin, end = variable["span"][1:]
             end -= 1 if self.texts[variable["span"][0]][end - 1] == ";" else 0
             for value in ("true", "false"):
-                self.note("condition", node, function, (end, end, "; " + value))
+                self.note("condition", node, (end, end, "; " + value))
         else:
-            self.force(condition, function)
+            self.force(condition)
         for branch in parts[-branches:]:
-            self.statement(branch, function)
+            self.statement(branch)
 
-    def at_WhileStmt(self, node, function, returns):
-        if not node.get("hasVar"):
-            self.force(node["inner"][-2], function)
-        self.statement(node["inner"][-1], function)
-
-    def at_DoStmt(self, node, function, returns):
-        self.force(node["inner"][-1], function)
-        self.statement(node["inner"][0], function)
-
-    def at_ForStmt(self, node, function, returns):
-        condition, step, body = node["inner"][-3:]
-        self.force(condition, function)
+    def at_ForStmt(self, node):
+        step = node["inner"][-2]
         if "span" in step:
             unused(step)
-            self.replace("delete", step, function, "")
-        self.statement(body, function)
+            self.replace("delete", step, "")
 
-    def at_CXXForRangeStmt(self, node, function, returns):
-        self.statement(node["inner"][-1], function)
-
-    def at_ConditionalOperator(self, node, function, returns):
-        self.force(node["inner"][0], function)
-
-    def at_CaseStmt(self, node, function, returns):
-        self.statement(node["inner"][-1], function)
-
-    def force(self, condition, function):
+    def force(self, condition):
         if "span" in condition:
-            for value in ("true", "false"):
-                self.replace("condition", condition, function, value)
+            self.replace("condition", condition, "true", "false")
 
-    def statement(self, node, function):
+    def statement(self, node):
         """A statement in a place where the empty one may stand."""
         kind = node.get("kind", "")
-        if "span" not in node or node["span"][0] not in self.texts:
+        if not self.is_in_sources(node):
             return
         is_return = kind == "ReturnStmt" and not node.get("inner")
         if is_return or kind in ("BreakStmt", "ContinueStmt") or is_expression(kind):
             unused(node)
-            self.replace("delete", node, function, "")
+            self.replace("delete", node, "")
         elif kind in ("CXXForRangeStmt", "ForStmt", "WhileStmt", "DoStmt"):
-            self.replace("delete", node, function, "{}")
+            self.replace("delete", node, "{}")
 
-    def at_CompoundStmt(self, node, function, returns):
+    def at_CompoundStmt(self, node):
         statements = [s for s in node.get("inner", []) if "span" in s]
         for statement in statements:
-            self.statement(statement, function)
+            self.statement(statement)
         for first, second in zip(statements, statements[1:]):
             kinds = {first["kind"], second["kind"]}
             leaves = kinds & {"ReturnStmt", "BreakStmt", "ContinueStmt", "CaseStmt"}
@@ -386,7 +356,7 @@ class Finder:
                 text = self.texts[node["span"][0]]
                 changes = (*one, text[slice(*other)]), (*other, text[slice(*one)])
                 self.exchanges[(node["span"][0], changes)].add(self.knowledge.commute(first, second))
-                self.note("order", node, function, *changes)
+                self.note("order", node, *changes)
 
     def forget_exchanges_without_effect(self):
         for key, known in self.exchanges.items():
@@ -402,51 +372,36 @@ class Finder:
     def is_assertion(self, statement):
         return self.text(statement).startswith(("assert", "static_assert"))
 
-    def at_ReturnStmt(self, node, function, returns):
+    def at_ReturnStmt(self, node):
         if not node.get("inner") or "span" not in node["inner"][0]:
             return
         value = node["inner"][0]
-        text = self.text(value)
-        if returns == "bool":
-            others = ("true", "false")
-        elif returns.endswith("*"):
-            others = ("nullptr",)
-        elif re.match(r"(std::)?optional\b", returns):
-            others = ("std::nullopt",)
-        elif re.match(r"(vmap::)?Result\b", returns):
-            others = ("std::unexpected(Error::no_space)", "std::unexpected(Error::invalid_argument)")
-        elif re.fullmatch(r"((vmap::)?(Size|Address)|std::size_t|std::uint64_t|int)", returns):
-            others = ("0", f"({text}) + 1")
-        else:
-            return
-        for other in others:
-            if text != other:
-                self.replace("return", value, function, other)
+        for pattern, others in RETURNS.items():
+            if re.fullmatch(pattern, self.returns):
+                self.replace("return", value, *(other.format(self.text(value)) for other in others))
+                break
 
-    # -- arguments
+    # -- arguments; not of CXXStdInitializerListExpr, a list of equals: an operator of its own finds what is in it
 
-    def at_CallExpr(self, node, function, returns):
+    def at_CallExpr(self, node):
         callee = node["inner"][0]
         commutes = "span" in callee and re.search(r"\b(min|max)$", self.text(callee)) is not None
-        self.arguments(node["inner"][1:], function, commutes)
+        self.arguments(node["inner"][1:], commutes)
 
     at_CXXMemberCallExpr = at_CallExpr
 
-    def at_CXXConstructExpr(self, node, function, returns):
-        self.arguments(node.get("inner", []), function, False)
+    def at_CXXConstructExpr(self, node):
+        self.arguments(node.get("inner", []), False)
 
-    def at_InitListExpr(self, node, function, returns):
+    def at_InitListExpr(self, node):
         file, begin, _ = node["span"]
         commutes = re.search(r"\b(min|max)\($", self.texts[file][:begin]) is not None
-        self.arguments(node.get("inner", []), function, commutes)
+        self.arguments(node.get("inner", []), commutes)
 
-    def at_CXXStdInitializerListExpr(self, node, function, returns):
-        pass  # a list of equals: what is in it is commutative, or is found by an operator of its own
-
-    def arguments(self, arguments, function, commutes):
+    def arguments(self, arguments, commutes):
         # `.name = value` is as good as the value.
         arguments = [a["inner"][-1] if a.get("kind") == "DesignatedInitExpr" else a for a in arguments]
-        spelled = [a for a in arguments if "span" in a and a["span"][0] in self.texts]
+        spelled = [a for a in arguments if self.is_in_sources(a)]
         for i, first in enumerate(spelled):
             for second in spelled[i + 1 :]:
                 one, other = first["span"], second["span"]
@@ -454,10 +409,10 @@ class Finder:
                     continue
                 change_one, change_other = (*one[1:], self.text(second)), (*other[1:], self.text(first))
                 if not commutes:
-                    self.note("argument", first, function, change_one, change_other)
+                    self.note("argument", first, change_one, change_other)
                 if second is spelled[i + 1]:
-                    self.note("argument", first, function, change_one)
-                    self.note("argument", first, function, change_other)
+                    self.note("argument", first, change_one)
+                    self.note("argument", first, change_other)
 
 
 def body_of(function, returns):
@@ -467,10 +422,6 @@ def body_of(function, returns):
             falls_off = returns == "void" or function["kind"] in ("CXXConstructorDecl", "CXXDestructorDecl")
             return Body(begin, end, function.get("constexpr", False), falls_off)
     return None
-
-
-def is_lambda(node):
-    return node.get("definitionData", {}).get("isLambda", False)
 
 
 def is_expression(kind):
@@ -489,22 +440,15 @@ def unused(node):
 
 
 def returned_type(node):
-    text = node.get("type", {}).get("qualType", "")
-    if "->" in text:
-        return text.rsplit("->", 1)[1].strip()
-    return text.split("(", 1)[0].strip()
+    text = type_of(node)
+    return (text.rsplit("->", 1)[1] if "->" in text else text.split("(", 1)[0]).strip()
 
 
 def plain_type(node):
-    text = node.get("type", {}).get("qualType", "")
+    text = type_of(node)
     if not text or re.search(r"dependent|\(|lambda|string|char", text):
         return object()  # like no other
     return re.sub(r"\bconst\b|&|\s", "", text)
-
-
-def is_number(node):
-    text = node.get("type", {}).get("qualType", "")
-    return "basic_string" not in text and "string" not in text
 
 
 # ---------------------------------------------------------------------------------------------------- mutants
@@ -523,20 +467,17 @@ def in_one_line(text):
 
 def abbreviated(text):
     """Blocks of statements as {...}: what is done with them is seen from around them."""
-    parts, depth, begin = [], 0, 0
-    for at, character in enumerate(text):
+    parts, depth = [""], 0
+    for character in text:
         if character == "{":
             depth += 1
-            if depth == 1:
-                parts.append(text[begin:at])
-                begin = at
-        elif character == "}" and depth > 0:
+            parts += [""] if depth == 1 else []
+        parts[-1] += character
+        if character == "}" and depth > 0:
             depth -= 1
             if depth == 0:
-                block = text[begin : at + 1]
-                parts.append("{...}" if ";" in block else block)
-                begin = at + 1
-    return "".join(parts) + text[begin:]
+                parts[-1:] = ["{...}" if ";" in parts[-1] else parts[-1], ""]
+    return "".join(parts)
 
 
 def find_mutants(texts, trees):
@@ -545,8 +486,6 @@ def find_mutants(texts, trees):
     for tree in trees:
         place.settle(tree)
     finder = Finder(texts, trees)
-    for tree in trees:
-        finder.collect_enumerations(tree)
     for tree in trees:
         finder.walk(tree)
     finder.forget_exchanges_without_effect()
