@@ -51,8 +51,9 @@ class Drivers:
         self.minimize_time = minimize_time
         self.traces = sorted(glob.glob(os.path.join(ROOT, "corpus", "**", "*.trace"), recursive=True))
 
+    # Of each, `built` is the mutant, and `folder` is where the driver may leave things.
+
     def run(self, name, built, folder, ops):
-        """`built` is the mutant, `folder` is where the driver may leave things."""
         return getattr(self, name)(built, folder, ops)
 
     def random(self, built, folder, ops):
@@ -117,7 +118,7 @@ class Drivers:
         step = re.search(r"^step (\d+), ", done.stderr, re.M)
         what = re.search(r"^(?:ASSERTION FAILED: (\S+)|SUMMARY: (?:libFuzzer: (.+)|\w+Sanitizer: (\S+)))", done.stderr, re.M)
         if not os.path.exists(crash) or what is None:
-            raise Refused("not run", f"status {done.returncode}: {done.stderr.strip()[-300:]}")
+            raise Refused(f"status {done.returncode}: {done.stderr.strip()[-300:]}")
         trace = os.path.join(folder, "crash.trace")
         execute([self.tool, "decode", crash, "-o", trace], folder)
         return {"found": True, "ops": ran + (int(step[1]) + 1 if step else 0), "invariant": what[1] or what[2] or what[3],
@@ -151,7 +152,7 @@ def outcome_of(done, ops_of):
     if done.returncode == SUBJECT and "cannot construct" in done.stderr:
         return construction(0)
     if done.returncode not in (OK, VIOLATION, FLAKY):
-        raise Refused("not run", f"status {done.returncode}: {done.stderr.strip()[-300:]}")
+        raise Refused(f"status {done.returncode}: {done.stderr.strip()[-300:]}")
     answer = json.loads(done.stdout.splitlines()[-1])
     if done.returncode == OK and "cannot construct" in answer.get("skipped_because", ""):
         return construction(ops_of(answer))

@@ -29,25 +29,30 @@ from processes import WrongList
 CATALOGUE = "catalogue"  # instead of the operator that makes a systematic mutant
 
 
+def lines_of(path):
+    """(PATH:NUMBER, line) of those that are neither empty nor a comment."""
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip() and not line.lstrip().startswith("#"):
+                yield f"{path}:{number}", line.rstrip()
+
+
 def read_catalogue(path, sources):
     """Mutants whose id is their name, `function` what they break and `changes` None where they do not apply."""
     entries = []
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            text = line.strip()
-            if not text or text.startswith("#"):
-                continue
-            if match := re.fullmatch(r"(\w+)  (\w+\.[hc]pp)", line.rstrip()):
-                entries.append([*match.groups(), "", []])
-            elif not entries or not line.startswith("  "):
-                raise WrongList(f"{path}:{number}: expected NAME  FILE, and below it what it breaks and edits")
-            elif text[:2] in ("- ", "+ "):
-                edits = entries[-1][3]
-                if text[0] == "-" and (not edits or edits[-1][1]):
-                    edits.append(([], []))
-                edits[-1]["-+".index(text[0])].append(text[2:])
-            else:
-                entries[-1][2] += (" " if entries[-1][2] else "") + text
+    for where, line in lines_of(path):
+        text = line.strip()
+        if match := re.fullmatch(r"(\w+)  (\w+\.[hc]pp)", line):
+            entries.append([*match.groups(), "", []])
+        elif not entries or not line.startswith("  "):
+            raise WrongList(f"{where}: expected NAME  FILE, and below it what it breaks and edits")
+        elif text[:2] in ("- ", "+ "):
+            edits = entries[-1][3]
+            if text[0] == "-" and (not edits or edits[-1][1]):
+                edits.append(([], []))
+            edits[-1]["-+".index(text[0])].append(text[2:])
+        else:
+            entries[-1][2] += (" " if entries[-1][2] else "") + text
     return [mutant_of(name, file, breaks, edits, sources) for name, file, breaks, edits in entries]
 
 
@@ -72,19 +77,16 @@ def places_of(lines, text):
 def read_proofs(path):
     """{id: (where it is written, the mutant as it is described there, why it is no fault)}"""
     proofs, because, entries = {}, "", 0
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            text = line.strip()
-            if not text or text.startswith("#"):
-                continue
-            if not line[0].isspace():
-                because, entries = (text, 0) if entries else (f"{because} {text}".strip(), 0)
-                continue
-            match = re.fullmatch(r"([0-9a-f]{10})  (\S.*)", text)
-            if not match or not because or match[1] in proofs:
-                raise WrongList(f"{path}:{number}: expected a reason, and below it ID  FILE, FUNCTION: MUTANT, each once")
-            proofs[match[1]] = (f"{path}:{number}", match[2], because)
-            entries += 1
+    for where, line in lines_of(path):
+        text = line.strip()
+        if not line[0].isspace():
+            because, entries = (text, 0) if entries else (f"{because} {text}".strip(), 0)
+            continue
+        match = re.fullmatch(r"([0-9a-f]{10})  (\S.*)", text)
+        if not match or not because or match[1] in proofs:
+            raise WrongList(f"{where}: expected a reason, and below it ID  FILE, FUNCTION: MUTANT, each once")
+        proofs[match[1]] = (where, match[2], because)
+        entries += 1
     if because and not entries:
         raise WrongList(f"{path}: a reason without entries: {because}")
     return proofs

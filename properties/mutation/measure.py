@@ -16,16 +16,15 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True  # nothing is left in the sources
 
 import drivers
 import lists
 import mutants as mutation
 import workshop
+from options import SEED, OptionParser, positive
 from processes import INTERRUPTED, OK, VIOLATION, Interrupted, Refused, WrongList, progress, run_all, status_of, stop, tell
 
-SEED = 20240229
 GROUP = 60  # mutants in one compilation: few enough that all cores compile
 # Of these no op of a trace says anything: what verify() would say of a broken allocator, and what traces do not have.
 UNSEEN_FILES = {"verify.cpp", "verify.hpp", "violation.hpp", "error.hpp"}
@@ -44,14 +43,11 @@ def main(arguments=None):
 
 
 def parse_options(arguments):
-    parser = argparse.ArgumentParser(
-        prog="vmapcheck mutants", description="Faults of the allocator: which driver finds which?", add_help=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = OptionParser(
+        "vmapcheck mutants", description="Faults of the allocator: which driver finds which?",
         epilog="Exit status:\n   0  each of the catalogue was found, and each driver found what is demanded\n   2  usage\n"
                "   3  cannot compile or run\n   4  input or output\n   5  interrupted\n"
                "  10  no driver found a fault of the catalogue, or it does not apply; or a driver found too few")  # fmt: skip
-    # Not argparse's own, which would print it before it looks at what comes after.
-    parser.add_argument("-h", "--help", action="store_true", help="print this help")
     parser.add_argument("--driver", default="random,corpus,explore", metavar="LIST", type=drivers_of,
                         help=f"{', '.join(drivers.NAMES)}; several with commas between, or all (default: random,corpus,explore)")  # fmt: skip
     parser.add_argument("--until-found", action="store_true", help="leave out the drivers after the first that finds it")
@@ -69,16 +65,7 @@ def parse_options(arguments):
     parser.add_argument("--json", action="store_true", help="answer in JSON")
     parser.add_argument("--catalogue", default=os.path.join(workshop.HERE, "catalogue.txt"), metavar="FILE",
                         help="default: properties/mutation/catalogue.txt")  # fmt: skip
-    parser.add_argument("--allocator", default=os.path.join(workshop.ROOT, "allocator"), help=argparse.SUPPRESS)
-    parser.add_argument("--compiler", default="clang++-19", help=argparse.SUPPRESS)
-    parser.add_argument("--tool", default=os.path.join(workshop.ROOT, "build", "release", "tools", "vmapcheck"), help=argparse.SUPPRESS)
-    parser.add_argument("--fuzz-target", default=os.path.join(workshop.ROOT, "build", "fuzz", "fuzz", "allocator_fuzz"),
-                        help=argparse.SUPPRESS)  # fmt: skip
-    options = parser.parse_args(arguments)
-    if options.help:
-        parser.print_help()
-        sys.exit(OK)
-    return options
+    return parser.parse_args(arguments)
 
 
 def drivers_of(text):
@@ -94,13 +81,6 @@ def shares_of(text):
         return {drivers_of(name)[0]: int(share) for name, share in (part.split("=") for part in text.split(","))}
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is no list such as random=90,corpus=80")
-
-
-def positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("at least 1 is needed")
-    return value
 
 
 def sample_of(mutants, proofs, count):
@@ -136,9 +116,8 @@ class Measurement:
         chosen = [*entries, *sample_of(sources.mutants, proofs, options.sample)]
         if options.only:
             there = {mutant.id: mutant for mutant in (*entries, *sources.mutants)}
-            for name in options.only:
-                if name not in there:
-                    raise WrongList(f"there is no mutant '{name}'")
+            if strangers := [name for name in options.only if name not in there]:
+                raise WrongList(f"there is no mutant '{strangers[0]}'")
             chosen = [there[name] for name in options.only]
         chosen = chosen[options.third - 1 :: 3] if options.third else chosen
         if not chosen:
@@ -149,7 +128,7 @@ class Measurement:
         options = self.options
         for path in (options.tool, *([options.fuzz_target] if "fuzz" in options.driver else [])):
             if not os.access(path, os.X_OK):
-                raise Refused("not run", f"{path}: not there (./vmapcheck mutants, at the top of a checkout, builds it)")
+                raise Refused(f"{path}: not there (./vmapcheck mutants, at the top of a checkout, builds it)")
         tell(f"{len(chosen)} mutants: {', '.join(options.driver)}, {options.ops} ops each, seed {options.seed}")
         begin, results = time.monotonic(), []
         self.shop.compile_ahead()
@@ -158,13 +137,9 @@ class Measurement:
         groups = workshop.grouped([mutant for mutant in chosen if mutant.changes], GROUP)
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
             try:
-                for mutant in chosen:
-                    if not mutant.changes:
-                        self.note(results, self.result(mutant, state="does not apply"), chosen)
-                for built in run_all(pool, [lambda g=g: self.compile(g) for g in groups]):
+                for _ in run_all(pool, [lambda g=g: self.compile(g) for g in groups]):
                     pass
-                everything = [mutant for group in groups for mutant in group]
-                for result in run_all(pool, [lambda m=m: self.judge(m) for m in everything]):
+                for result in run_all(pool, [lambda m=m: self.judge(m) for m in chosen]):
                     self.note(results, result, chosen)
             except Interrupted:
                 return stop(INTERRUPTED, f"interrupted: {len(results)} of {len(chosen)} were run")
@@ -178,9 +153,12 @@ class Measurement:
         progress(f"compiled {len(self.built)}")
 
     def judge(self, mutant):
-        result, built = self.result(mutant), self.built.get(mutant.id)
+        built = self.built.get(mutant.id)
+        state = "lives" if built else "does not compile" if mutant.changes else "does not apply"
+        result = {"mutant": mutant.id, "of": "catalogue" if mutant.operator == lists.CATALOGUE else "sample",
+                  "breaks": lists.describe(mutant), "state": state, "drivers": {}}  # fmt: skip
         if not built:
-            return {**result, "state": "does not compile"}
+            return result
         folder = os.path.join(self.scratch, "runs", mutant.id)
         os.makedirs(folder)
         try:
@@ -197,14 +175,10 @@ class Measurement:
                     if self.options.until_found:
                         break
         except Refused as refused:
-            result["state"], result["why"] = refused.args
+            result.update(state="not run", why=str(refused))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return result
-
-    def result(self, mutant, state="lives"):
-        return {"mutant": mutant.id, "of": "catalogue" if mutant.operator == lists.CATALOGUE else "sample",
-                "breaks": lists.describe(mutant), "state": state, "drivers": {}}  # fmt: skip
 
     # -- what is said
 

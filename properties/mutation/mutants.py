@@ -29,8 +29,10 @@ import collections
 import functools
 import glob
 import hashlib
+import itertools
 import json
 import os
+import pathlib
 import re
 import tempfile
 
@@ -74,8 +76,7 @@ Mutant = collections.namedtuple("Mutant", "id operator file function line origin
 # Of the outermost function around a change: what lies between its braces, and with them; whether it may be evaluated by
 # the compiler, and whether it ends without a return.
 Body = collections.namedtuple("Body", "begin end is_constexpr falls_off")
-
-
+# {path: text}, the mutants in the order of the text, and {path: its Bodies}.
 Sources = collections.namedtuple("Sources", "texts mutants bodies")
 
 
@@ -113,10 +114,8 @@ class Place:
                 self.location(value)
             elif key == "range":
                 begin, end = self.location(value.get("begin", {})), self.location(value.get("end", {}))
-            elif isinstance(value, dict):
-                self.settle(value)
-            elif isinstance(value, list):
-                for item in value:
+            else:
+                for item in value if isinstance(value, list) else [value]:
                     if isinstance(item, dict):
                         self.settle(item)
         if begin and end and begin[0] == end[0] and begin[1] < end[2]:
@@ -271,7 +270,8 @@ class Finder:
         value = int(self.text(node))
         file, begin, _ = node["span"]
         divides = re.search(r"[/%]\s*$", self.texts[file][:begin]) is not None  # by 0: no program at all
-        self.replace("constant", node, *map(str, sorted({0, 1, value + 1, max(value - 1, 0)} - {value, 0 if divides else value})))
+        others = {0, 1, value + 1, max(value - 1, 0)} - {value, 0 if divides else value}
+        self.replace("constant", node, *map(str, sorted(others)))
 
     def at_CXXBoolLiteralExpr(self, node):
         self.replace("constant", node, "false" if node["value"] else "true")
@@ -306,18 +306,15 @@ class Finder:
     # -- conditions and statements
 
     def at_IfStmt(self, node):
-        parts = node["inner"]
         branches = 2 if node.get("hasElse") else 1
-        condition = parts[-branches - 1]
         if node.get("hasVar"):
-            variable = parts[1 if node.get("hasInit") else 0]
-            begin, end = variable["span"][1:]
-            end -= 1 if self.texts[variable["span"][0]][end - 1] == ";" else 0
+            variable = node["inner"][1 if node.get("hasInit") else 0]
+            end = variable["span"][2] - self.text(variable).endswith(";")
             for value in ("true", "false"):
                 self.note("condition", node, (end, end, "; " + value))
         else:
-            self.force(condition)
-        for branch in parts[-branches:]:
+            self.force(node["inner"][-branches - 1])
+        for branch in node["inner"][-branches:]:
             self.statement(branch)
 
     def at_ForStmt(self, node):
@@ -336,7 +333,7 @@ class Finder:
         if not self.is_in_sources(node):
             return
         is_return = kind == "ReturnStmt" and not node.get("inner")
-        if is_return or kind in ("BreakStmt", "ContinueStmt") or is_expression(kind):
+        if is_return or kind in ("BreakStmt", "ContinueStmt") or kind.endswith(("Expr", "Operator", "ExprWithCleanups")):
             unused(node)
             self.replace("delete", node, "")
         elif kind in ("CXXForRangeStmt", "ForStmt", "WhileStmt", "DoStmt"):
@@ -349,7 +346,8 @@ class Finder:
         for first, second in zip(statements, statements[1:]):
             kinds = {first["kind"], second["kind"]}
             leaves = kinds & {"ReturnStmt", "BreakStmt", "ContinueStmt", "CaseStmt"}
-            if leaves or kinds == {"DeclStmt"} or self.is_assertion(first) or self.is_assertion(second):
+            asserts = any(self.text(s).startswith(("assert", "static_assert")) for s in (first, second))
+            if leaves or asserts or kinds == {"DeclStmt"}:
                 continue
             one, other = self.whole(first), self.whole(second)
             if one[1] <= other[0]:
@@ -368,9 +366,6 @@ class Finder:
         file, begin, end = statement["span"]
         match = re.compile(r"\s*;").match(self.texts[file], end)
         return begin, match.end() if match else end
-
-    def is_assertion(self, statement):
-        return self.text(statement).startswith(("assert", "static_assert"))
 
     def at_ReturnStmt(self, node):
         if not node.get("inner") or "span" not in node["inner"][0]:
@@ -402,17 +397,17 @@ class Finder:
         # `.name = value` is as good as the value.
         arguments = [a["inner"][-1] if a.get("kind") == "DesignatedInitExpr" else a for a in arguments]
         spelled = [a for a in arguments if self.is_in_sources(a)]
-        for i, first in enumerate(spelled):
-            for second in spelled[i + 1 :]:
-                one, other = first["span"], second["span"]
-                if plain_type(first) != plain_type(second) or one[0] != other[0] or one[2] > other[1]:
-                    continue
-                change_one, change_other = (*one[1:], self.text(second)), (*other[1:], self.text(first))
-                if not commutes:
-                    self.note("argument", first, change_one, change_other)
-                if second is spelled[i + 1]:
-                    self.note("argument", first, change_one)
-                    self.note("argument", first, change_other)
+        for i, j in itertools.combinations(range(len(spelled)), 2):
+            first, second = spelled[i], spelled[j]
+            one, other = first["span"], second["span"]
+            if plain_type(first) != plain_type(second) or one[0] != other[0] or one[2] > other[1]:
+                continue
+            change_one, change_other = (*one[1:], self.text(second)), (*other[1:], self.text(first))
+            if not commutes:
+                self.note("argument", first, change_one, change_other)
+            if j == i + 1:
+                self.note("argument", first, change_one)
+                self.note("argument", first, change_other)
 
 
 def body_of(function, returns):
@@ -422,10 +417,6 @@ def body_of(function, returns):
             falls_off = returns == "void" or function["kind"] in ("CXXConstructorDecl", "CXXDestructorDecl")
             return Body(begin, end, function.get("constexpr", False), falls_off)
     return None
-
-
-def is_expression(kind):
-    return kind.endswith("Expr") or kind.endswith("Operator") or kind == "ExprWithCleanups"
 
 
 def unused(node):
@@ -514,10 +505,8 @@ def find_mutants(texts, trees):
 @functools.cache
 def mutants_of(allocator, compiler):
     """Of the sources in that folder."""
-    texts = {}
-    for path in sorted(glob.glob(os.path.join(allocator, "vmap", "*.[hc]pp"))):
-        with open(path, encoding="utf-8") as file:
-            texts[path] = file.read()
+    paths = sorted(glob.glob(os.path.join(allocator, "vmap", "*.[hc]pp")))
+    texts = {path: pathlib.Path(path).read_text(encoding="utf-8") for path in paths}
     with tempfile.NamedTemporaryFile("w", suffix=".cpp") as source:
         source.writelines(f'#include "{path}"\n' for path in texts)
         source.flush()

@@ -15,28 +15,26 @@ entry of equivalent.txt that is no longer true; 3 if something cannot be built; 
 5 if it was interrupted. docs/mutation.md says more.
 """
 
-import argparse
 import collections
 import concurrent.futures
 import hashlib
 import json
 import os
-import re
+import pathlib
 import shutil
 import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True  # nothing is left in the sources
 
 import drivers
 import lists
 import mutants as mutation
 import workshop
+from options import SEED, OptionParser, positive
 from processes import OK, VIOLATION, Broken, NoEnd, WrongList, run_all, status_of, stop
 
-SEED = 20240229
 FIRST_OPS = 40_000  # most mutants are found in far fewer; what is not is looked at before more is spent on it
 GROUP = 120  # mutants in one compilation
 STAGES = ("quick", "tests", "code", "random", "corpus")
@@ -57,41 +55,24 @@ def main(arguments=None):
 
 
 def read_options(arguments):
-    def count(text):
-        if not re.fullmatch(r"[0-9]+", text) or int(text) == 0:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-        return int(text)
-
-    parser = argparse.ArgumentParser(prog="vmapcheck mutation", description=__doc__, add_help=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    build = os.path.join(workshop.ROOT, "build")
-    # Not argparse's own, which would print it before it looks at what comes after.
-    parser.add_argument("-h", "--help", action="store_true", help="print this help")
+    parser = OptionParser("vmapcheck mutation", description=__doc__)
     parser.add_argument("--list", action="store_true", help="print the mutants, and judge none")
     parser.add_argument("--file", action="append", default=[], metavar="NAME", help="only of this file: free_space.hpp")
     parser.add_argument("--function", action="append", default=[], metavar="NAME", help="only of this function")
     parser.add_argument("--operator", action="append", default=[], metavar="NAME", choices=mutation.OPERATORS,
                         help="only of this kind: " + ", ".join(mutation.OPERATORS))  # fmt: skip
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="only this mutant")
-    parser.add_argument("-j", type=count, default=os.cpu_count(), metavar="N", help="jobs (default: one a processor)")
-    parser.add_argument("--ops", type=count, default=2_000_000, metavar="N", help="random ops, at most (default: 2000000)")
+    parser.add_argument("-j", type=positive, default=os.cpu_count(), metavar="N", help="jobs (default: one a processor)")
+    parser.add_argument("--ops", type=positive, default=2_000_000, metavar="N", help="random ops, at most (default: 2000000)")
     parser.add_argument("--until", default=STAGES[-1], choices=STAGES, help="the last stage (default: corpus)")
-    parser.add_argument("--seed", type=count, default=SEED, metavar="N", help=f"of the random traces (default: {SEED})")
+    parser.add_argument("--seed", type=positive, default=SEED, metavar="N", help=f"of the random traces (default: {SEED})")
     parser.add_argument("--json", metavar="FILE", help="write everything as one object; - is standard output")
     parser.add_argument("--fresh", action="store_true", help="believe nothing of what earlier runs found out")
-    parser.add_argument("--work", default=os.path.join(build, "mutation"), metavar="DIR",
+    parser.add_argument("--work", default=os.path.join(workshop.ROOT, "build", "mutation"), metavar="DIR",
                         help="where things are made and results kept (default: build/mutation)")  # fmt: skip
     parser.add_argument("--equivalent", default=os.path.join(workshop.HERE, "equivalent.txt"), metavar="FILE",
                         help="mutants that are equivalent, with the reasons")  # fmt: skip
-    parser.add_argument("--tool", default=os.path.join(build, "release", "tools", "vmapcheck"), help=argparse.SUPPRESS)
-    parser.add_argument("--fuzz-target", help=argparse.SUPPRESS)
-    parser.add_argument("--allocator", default=os.path.join(workshop.ROOT, "allocator"), help=argparse.SUPPRESS)
-    parser.add_argument("--compiler", default="clang++-19", help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
-    if options.help:
-        parser.print_help()
-        sys.exit(OK)
-    return options
+    return parser.parse_args(arguments)
 
 
 # ---------------------------------------------------------------------------------------------------- the run
@@ -130,33 +111,29 @@ class Run:
 
     def is_chosen(self, mutant):
         options = self.options
-        return (
-            (not options.file or os.path.basename(mutant.file) in options.file)
-            and (not options.function or mutant.function in options.function)
-            and (not options.operator or mutant.operator in options.operator)
-            and (not options.only or mutant.id in options.only)
-        )
+        wanted = ((options.file, os.path.basename(mutant.file)), (options.function, mutant.function),
+                  (options.operator, mutant.operator), (options.only, mutant.id))  # fmt: skip
+        return all(not names or name in names for names, name in wanted)
 
     # -- the stages
 
     def judge_all(self, chosen):
         self.pool = concurrent.futures.ThreadPoolExecutor(self.options.j)
+        fresh = [m for m in chosen if not self.results.of(m)]
+        stages = {
+            "quick": lambda: self.stage("quick", [lambda g=g: self.first(g) for g in workshop.grouped(fresh, GROUP)]),
+            "tests": lambda: self.test(chosen),
+            "code": lambda: self.stage("object code", self.comparisons(chosen)),
+            "random": lambda: self.deeper(chosen, "random", self.options.ops),
+            "corpus": lambda: self.deeper(chosen, "corpus", 0),
+        }
         try:
-            fresh = [m for m in chosen if not self.results.of(m)]
-            self.stage("quick", [lambda g=g: self.first(g) for g in workshop.grouped(fresh, GROUP)])
-            stages = {
-                "tests": lambda: self.test(chosen),
-                "code": lambda: self.stage("object code", self.comparisons(chosen)),
-                "random": lambda: self.deeper(chosen, "random", self.options.ops),
-                "corpus": lambda: self.deeper(chosen, "corpus", 0),
-            }
-            for name in STAGES[1 : STAGES.index(self.options.until) + 1]:
+            for name in STAGES[: STAGES.index(self.options.until) + 1]:
                 stages[name]()
         finally:
             self.pool.shutdown(wait=False, cancel_futures=True)
 
     def stage(self, name, works):
-        works = list(works)
         for done, _ in enumerate(run_all(self.pool, works), 1):
             self.progress(f"{name}: {done} of {len(works)} steps")
         if works:
@@ -189,7 +166,7 @@ class Run:
 
     def comparisons(self, chosen):
         """Survivors whose object code was not yet compared."""
-        waiting = [m for m in chosen if self.results.of(m)["state"] == LIVES and "code" not in self.results.of(m)]
+        waiting = [m for m in self.living(chosen) if "code" not in self.results.of(m)]
         if waiting:
             self.original = self.shop.object_code(waiting[0]._replace(id="original", changes=()))
         return [lambda m=m: self.compare(m) for m in waiting]
@@ -197,11 +174,8 @@ class Run:
     def compare(self, mutant):
         code = self.shop.object_code(mutant)
         if code is None:  # was taken with its group, where what it lacks was there
-            self.results.add(mutant, {"state": REJECTED})
-            return
-        state = LIVES
-        if code == self.original:
-            state = UNUSED if self.is_unused(mutant) else SAME
+            return self.results.add(mutant, {"state": REJECTED})
+        state = LIVES if code != self.original else UNUSED if self.is_unused(mutant) else SAME
         self.results.add(mutant, {**self.results.of(mutant), "state": state, "code": hashlib.sha256(code).hexdigest()})
 
     def is_unused(self, mutant):
@@ -218,11 +192,12 @@ class Run:
     def deeper(self, chosen, name, ops):
         """More of a driver for each survivor that is no twin of another."""
         self.find_twins(chosen)
-        waiting = [m for m in chosen if self.results.of(m)["state"] == LIVES and self.is_wanting(self.results.of(m), name, ops)]
-        self.stage(name, [lambda m=m: self.alone(m, name, ops) for m in waiting])
+        is_wanting = lambda result: result.get(f"{name}_by") != self.results.judge[name] or result["ops"] < ops
+        self.stage(name, [lambda m=m: self.alone(m, name, ops) for m in self.living(chosen) if is_wanting(self.results.of(m))])
 
-    def is_wanting(self, result, name, ops):
-        return result.get(f"{name}_by") != self.results.judge[name] or result["ops"] < ops
+    def living(self, chosen, *others):
+        """Those that live, or whose state is one of the others."""
+        return [m for m in chosen if self.results.of(m)["state"] in (LIVES, *others)]
 
     def find_twins(self, chosen):
         first = {}
@@ -244,7 +219,7 @@ class Run:
     # -- the allocator's own tests, for what no op reaches: construction that is refused, reserve(), verify()
 
     def test(self, chosen):
-        waiting = [m for m in chosen if self.results.of(m)["state"] in (LIVES, UNUSED) and "tests" not in self.results.of(m)]
+        waiting = [m for m in self.living(chosen, UNUSED) if "tests" not in self.results.of(m)]
         together, outside = [m for m in waiting if m.body], [m for m in waiting if not m.body]
         if together:
             self.progress(f"tests: compiling them with {len(together)} mutants", True)
@@ -254,13 +229,13 @@ class Run:
                                  for n, m in enumerate(together, 1) if m.id not in rejected])  # fmt: skip
         if outside:
             self.expect_to_pass(self.shop.compile_tests([], self.pool)[0])
-        for i, mutant in enumerate(outside):
+        for done, mutant in enumerate(outside, 1):
             try:
                 program, _ = self.shop.compile_tests([], self.pool, mutant)
                 self.tested(mutant, drivers.run_tests(program, 0))
             except mutation.DoesNotCompile:  # a static_assert of the tests, or of what they compile
                 self.tested(mutant, "does not compile")
-            self.progress(f"tests, outside of functions: {i + 1} of {len(outside)}")
+            self.progress(f"tests, outside of functions: {done} of {len(outside)}")
 
     def expect_to_pass(self, program):
         if (failed := drivers.run_tests(program, 0)) is not None:
@@ -328,20 +303,18 @@ class Results:
         self.sources = digest(*(f"{os.path.basename(path)}\0{text}" for path, text in texts.items()))
         tool = os.stat(judges.tool)
         program = f"{tool.st_size} {tool.st_mtime_ns}"
-        self.judge = {"random": digest(program, str(options.seed)), "corpus": digest(program, *map(text_of, judges.traces))}
+        self.judge = {"random": digest(program, str(options.seed)),
+                      "corpus": digest(program, *(pathlib.Path(path).read_text(encoding="utf-8") for path in judges.traces))}  # fmt: skip
         self.kept = {}
-        if options.fresh and os.path.exists(self.path):
-            os.remove(self.path)
-        if os.path.exists(self.path):
-            with open(self.path, encoding="utf-8") as file:
-                for line in file:
-                    try:
-                        record = json.loads(line)
-                    except ValueError:  # the last line of a run that was cut off
-                        continue
-                    if record["sources"] == self.sources:
-                        self.kept[record["id"]] = record
-        self.file = open(self.path, "a", encoding="utf-8")
+        if os.path.exists(self.path) and not options.fresh:
+            for line in pathlib.Path(self.path).read_text(encoding="utf-8").splitlines():
+                try:
+                    record = json.loads(line)
+                except ValueError:  # the last line of a run that was cut off
+                    continue
+                if record["sources"] == self.sources:
+                    self.kept[record["id"]] = record
+        self.file = open(self.path, "w" if options.fresh else "a", encoding="utf-8")
 
     def of(self, mutant):
         return self.kept.get(mutant.id)
@@ -361,11 +334,6 @@ class Results:
 
 def digest(*texts):
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
-
-
-def text_of(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read()
 
 
 # ---------------------------------------------------------------------------------------------------- what is said

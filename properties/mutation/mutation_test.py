@@ -16,8 +16,6 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
-
 sys.dont_write_bytecode = True
 
 import lists
@@ -149,9 +147,7 @@ class Tests:
 
     def write(self, name, text):
         path = os.path.join(self.folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        workshop.write(path, text)
         return path
 
     # -- the checks

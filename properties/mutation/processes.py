@@ -36,8 +36,8 @@ class Broken(Stopped):
     status = SUBJECT
 
 
-class Refused(Exception):
-    """The state and the reason of a mutant that could not be run."""
+class Refused(Broken):
+    """A mutant could not be run."""
 
 
 class NoEnd(Refused):
@@ -52,8 +52,6 @@ def status_of(work):
         return work()
     except Stopped as stopped:
         return stop(stopped.status, str(stopped))
-    except Refused as refused:
-        return stop(SUBJECT, refused.args[1])
     except Interrupted:
         return stop(INTERRUPTED, "interrupted")
     except BrokenPipeError:
@@ -85,14 +83,14 @@ def execute(command, cwd=None, environment={}, preexec=None):
                                    encoding="utf-8", errors="replace", start_new_session=True, preexec_fn=preexec,
                                    env={**os.environ, **environment})  # fmt: skip
     except OSError as error:
-        raise Refused("not run", f"{command[0]}: {error.strerror}")
+        raise Refused(f"{command[0]}: {error.strerror}")
     running.add(process)
     if interruption.is_set():
         kill(process, signal.SIGTERM)
     try:
         out, err = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise NoEnd("not run", f"{' '.join(command[:3])} took more than {TIMEOUT} s")
+        raise NoEnd(f"{' '.join(command[:3])} took more than {TIMEOUT} s")
     finally:
         if process.returncode is None:
             kill(process, signal.SIGKILL)

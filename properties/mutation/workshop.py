@@ -18,6 +18,7 @@ compiled alone.
 
 import collections
 import os
+import pathlib
 import re
 import shutil
 
@@ -171,8 +172,7 @@ class Workshop:
         write(os.path.join(overlay, "vmap", os.path.basename(mutant.file)), text)
         code = None
         if self.compile_subject(overlay, object_file).returncode == 0:
-            with open(object_file, "rb") as stream:
-                code = stream.read()
+            code = pathlib.Path(object_file).read_bytes()
             if shared:
                 os.makedirs(os.path.dirname(shared), exist_ok=True)
                 self.must("-shared", "-Wl,-Bsymbolic", "-o", shared, object_file)
@@ -186,17 +186,14 @@ def schema(text, mutants, numbered):
     bodies = collections.defaultdict(list)
     for mutant in mutants:
         bodies[mutant.body].append(mutant)
-    parts, at, lines = [DECLARATION], 0, {}
-    line = 1
+    parts, at, lines, line = [DECLARATION], 0, {}, 1
 
     def put(piece, mutant=None):
         nonlocal line
+        first, line = line, line + piece.count("\n")
         parts.append(piece)
-        for _ in range(piece.count("\n") + 1):
-            if mutant:
-                lines[line] = mutant.id
-            line += 1
-        line -= 1
+        if mutant:
+            lines.update(dict.fromkeys(range(first, line + 1), mutant.id))
 
     for body in sorted(bodies):
         original = text[body.begin : body.end]
@@ -219,9 +216,8 @@ def schema(text, mutants, numbered):
 def blame(messages, path, lines):
     """The mutants on whose lines there is an error; else those through which one was instantiated."""
     at = re.compile(rf"^{re.escape(path)}:(\d+):\d+: (fatal error|error|note):", re.M)
-    errors, others = set(), set()
+    blamed = collections.defaultdict(set)  # by whether it is only a note
     for match in at.finditer(messages):
-        mutant = lines.get(int(match[1]))
-        if mutant:
-            (others if match[2] == "note" else errors).add(mutant)
-    return errors or others
+        if mutant := lines.get(int(match[1])):
+            blamed[match[2] == "note"].add(mutant)
+    return blamed[False] or blamed[True]
