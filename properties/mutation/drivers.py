@@ -16,6 +16,7 @@ import json
 import os
 import re
 import resource
+import tempfile
 
 from processes import FLAKY, OK, SUBJECT, VIOLATION, Refused, execute
 from workshop import ROOT
@@ -43,18 +44,19 @@ EXPLORATIONS = (
 
 
 class Drivers:
-    """Without `minimize_time` nothing is minimized, and no length is known."""
+    """They work in folders of `scratch`, which are removed when they end. Without `minimize_time` nothing is minimized, and
+    no length is known."""
 
-    def __init__(self, tool, fuzz_target, seed, minimize_time=None):
-        self.tool, self.fuzz_target, self.seed = os.path.abspath(tool), fuzz_target, seed
+    def __init__(self, scratch, tool, fuzz_target, seed, minimize_time=None):
+        self.scratch, self.tool, self.fuzz_target, self.seed = scratch, os.path.abspath(tool), fuzz_target, seed
         self.build = os.path.dirname(os.path.dirname(self.tool))
         self.minimize_time = minimize_time
         self.traces = sorted(glob.glob(os.path.join(ROOT, "corpus", "**", "*.trace"), recursive=True))
 
-    # Of each, `built` is the mutant, and `folder` is where the driver may leave things.
-
-    def run(self, name, built, folder, ops):
-        return getattr(self, name)(built, folder, ops)
+    def run(self, name, built, ops, *more):
+        """`built` is the mutant."""
+        with tempfile.TemporaryDirectory(dir=self.scratch, ignore_cleanup_errors=True) as folder:
+            return getattr(self, name)(built, folder, ops, *more)
 
     def random(self, built, folder, ops):
         cases = -(-ops // OPS_OF_A_CASE)

@@ -232,7 +232,7 @@ class Effects:
         return None
 
     def is_reference(self, node):
-        """A variable that stands for another place, whose name nobody knows here; what a parameter stands for, the call says."""
+        """A variable that stands for another place, whose name is not known here. The call says what a parameter stands for."""
         declared = bare(node).get("referencedDecl", {})
         return type_of(declared).endswith("&") and not (self.inside and declared.get("kind") == "ParmVarDecl")
 

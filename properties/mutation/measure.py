@@ -11,7 +11,6 @@ import collections
 import concurrent.futures
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -105,7 +104,7 @@ class Measurement:
                 print(f"{mutant.id:<30} {lists.describe(mutant)}")
             return OK
         minimize_time = None if options.minimize_time == "0" else options.minimize_time
-        self.drivers = drivers.Drivers(options.tool, options.fuzz_target, options.seed, minimize_time)
+        self.drivers = drivers.Drivers(self.scratch, options.tool, options.fuzz_target, options.seed, minimize_time)
         self.shop = workshop.Workshop(self.scratch, options.compiler, sources.texts, self.drivers.build)
         self.fuzz_shop = workshop.Workshop(os.path.join(self.scratch, "fuzz"), options.compiler, sources.texts,
                                            self.drivers.build, workshop.FUZZ_FLAGS)  # fmt: skip
@@ -159,16 +158,14 @@ class Measurement:
                   "breaks": lists.describe(mutant), "state": state, "drivers": {}}  # fmt: skip
         if not built:
             return result
-        folder = os.path.join(self.scratch, "runs", mutant.id)
-        os.makedirs(folder)
         try:
             if self.options.keep:
                 self.shop.object_code(mutant, os.path.join(os.path.abspath(self.options.keep), mutant.id + ".so"))
             for name in self.options.driver:
                 if name == "fuzz":  # the engine learns from the coverage of what it runs
-                    found = self.drivers.fuzz(self.instrumented[mutant.id], folder, self.options.ops, built)
+                    found = self.drivers.run(name, self.instrumented[mutant.id], self.options.ops, built)
                 else:
-                    found = self.drivers.run(name, built, folder, self.options.ops)
+                    found = self.drivers.run(name, built, self.options.ops)
                 result["drivers"][name] = found
                 if found["found"]:
                     result["state"] = "found"
@@ -176,8 +173,6 @@ class Measurement:
                         break
         except Refused as refused:
             result.update(state="not run", why=str(refused))
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         return result
 
     # -- what is said

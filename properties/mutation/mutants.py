@@ -141,8 +141,7 @@ class Finder:
         self.texts = texts
         self.knowledge = Knowledge(trees)
         self.exchanges = collections.defaultdict(set)  # of two statements, by the change: what is known of them
-        self.enumerators = {}  # name of a constant's enumeration: its constants
-        self.enumeration_of = {}  # id of a constant: that name
+        self.constants = {}  # id of an enumeration's constant: the name of the enumeration, those of its constants
         self.found = {}  # (file, changes): (operator, function, Body), in the order found
         self.bodies = collections.defaultdict(set)  # of each file
         # Of what is walked through: the outermost function's Body, the name of the function, and what it returns.
@@ -150,8 +149,8 @@ class Finder:
         for node in (node for tree in trees for node in nodes_of(tree)):
             if node.get("kind") == "EnumDecl" and node.get("name"):
                 constants = [c for c in node.get("inner", []) if c.get("kind") == "EnumConstantDecl"]
-                self.enumerators[node["name"]] = [c["name"] for c in constants]
-                self.enumeration_of.update((c["id"], node["name"]) for c in constants)
+                names = [c["name"] for c in constants]
+                self.constants.update((c["id"], (node["name"], names)) for c in constants)
 
     # -- what is noted
 
@@ -282,9 +281,9 @@ class Finder:
     def at_DeclRefExpr(self, node):
         declared, text = node.get("referencedDecl", {}), self.text(node)
         name = declared.get("name") or node.get("name", "")
-        if enumeration := self.enumeration_of.get(declared.get("id")):
-            constants = self.enumerators[enumeration]
-            other = constants[(constants.index(name) + 1) % len(constants)]
+        if declared.get("id") in self.constants:
+            enumeration, names = self.constants[declared["id"]]
+            other = names[(names.index(name) + 1) % len(names)]
             if text.endswith(name):
                 self.replace_end("side" if enumeration == "Side" else "enum", node, len(name), other)
         elif name in ("min", "max"):

@@ -102,7 +102,7 @@ class Run:
         if not os.access(options.tool, os.X_OK):
             raise Broken(f"{options.tool}: not there (./vmapcheck mutation, at the top of a checkout, builds it)")
         os.makedirs(options.work, exist_ok=True)
-        self.drivers = drivers.Drivers(options.tool, None, options.seed)
+        self.drivers = drivers.Drivers(options.work, options.tool, None, options.seed)
         self.shop = workshop.Workshop(options.work, options.compiler, self.sources.texts, self.drivers.build)
         self.results = Results(options, self.sources.texts, self.drivers)
         self.shop.compile_ahead()
@@ -150,14 +150,10 @@ class Run:
         shutil.rmtree(os.path.join(self.options.work, "groups", group[0].id))
 
     def judge(self, mutant, built, name, ops):
-        folder = os.path.join(self.options.work, "runs", mutant.id)
-        os.makedirs(folder, exist_ok=True)
         try:
-            verdict = self.drivers.run(name, built, folder, ops)
+            verdict = self.drivers.run(name, built, ops)
         except NoEnd:
             verdict = {"found": True, "ops": 0, "invariant": "time"}
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         result = {**(self.results.of(mutant) or {}), f"{name}_by": self.results.judge[name]}
         if name == "random" or verdict["found"]:
             result.update(verdict, driver=name, state=FOUND if verdict["found"] else LIVES)
@@ -303,8 +299,8 @@ class Results:
         self.sources = digest(*(f"{os.path.basename(path)}\0{text}" for path, text in texts.items()))
         tool = os.stat(judges.tool)
         program = f"{tool.st_size} {tool.st_mtime_ns}"
-        self.judge = {"random": digest(program, str(options.seed)),
-                      "corpus": digest(program, *(pathlib.Path(path).read_text(encoding="utf-8") for path in judges.traces))}  # fmt: skip
+        traces = (pathlib.Path(path).read_text(encoding="utf-8") for path in judges.traces)
+        self.judge = {"random": digest(program, str(options.seed)), "corpus": digest(program, *traces)}
         self.kept = {}
         if os.path.exists(self.path) and not options.fresh:
             for line in pathlib.Path(self.path).read_text(encoding="utf-8").splitlines():

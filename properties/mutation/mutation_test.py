@@ -84,8 +84,8 @@ EXPECTED_LINES = (
     ("order", "...;", "count = n; size = count", "to.size = size; grow(n)"),
     ("compare", "static Side other(Side side) { return ... ? Side::right : Side::left; }", "side != Side::left"),
     ("condition", "static Side other(Side side) { return ... ? Side::right : Side::left; }", "true", "false"),
-    ("side", "static Side other(Side side) { return side == ...; }",
-     "Side::right ? Side::right : Side::left", "Side::left ? Side::left : Side::left", "Side::left ? Side::right : Side::right"),
+    ("side", "static Side other(Side side) { return side == Side::...; }",
+     "right ? Side::right : Side::left", "left ? Side::left : Side::left", "left ? Side::right : Side::right"),
     ("constant", "...;", "bool empty = false", "int size = 1", "int count = 1"),
     ("constant", "struct Range { int begin = ...; };", "1; int end = 0", "0; int end = 1"),
 )  # fmt: skip

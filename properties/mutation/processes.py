@@ -3,6 +3,7 @@
 has started; execute() then raises Interrupted. What is said meanwhile goes to standard error."""
 
 import concurrent.futures
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ running = set()
 
 
 class Interrupted(Exception):
-    pass
+    """Ctrl-C or SIGTERM came."""
 
 
 class Stopped(Exception):
@@ -68,10 +69,8 @@ def on_interrupt(number, frame):
 
 
 def kill(process, number):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def execute(command, cwd=None, environment={}, preexec=None):
