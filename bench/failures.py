@@ -48,7 +48,7 @@ def main():
     parser.add_argument("subjects", nargs="*")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     listed = json.loads(run(options.binary, "subjects", "--json")[1])
     known = {one["name"]: len(re.findall(r"^(?!vmapcheck-trace|#|space).", one["trace"], re.MULTILINE))
              for one in listed if "trace" in one}
