@@ -245,8 +245,8 @@ class Runs:
             parts.append(self.run_traces("corpus", "traces", *(["corpus", "stats", "--json", one] for one in corpora)))
         if self.options.parts != "corpus":
             failures = str(self.profiles / "failures")
-            parts += [self.run_traces("random", "cases", ["check", "--json", "--no-saved", "--save-dir", failures, "--seed", seed]),
-                      self.run_properties(seed)]
+            check = ["check", "--json", "--no-saved", "--save-dir", failures, "--seed", seed]
+            parts += [self.run_traces("random", "cases", check), self.run_properties(seed)]
         sources = []
         for name, what, coverage in parts:
             export = self.export(name)
