@@ -9,12 +9,16 @@ counts ops and ranges that are busy from the start. "known" is the shortest that
 of the trace in subjects/faulty.cpp, if it is shorter.
 """
 import argparse
+import itertools
 import json
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+LEFT_OUT = "five_faults", "flaky", "worn_out"  # more than one fault, or one that does not come each time
 
 
 def run(binary, *arguments):
@@ -39,43 +43,43 @@ def measure(binary, subject, seed, scratch):
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary")
     parser.add_argument("subjects", nargs="*")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     listed = json.loads(run(options.binary, "subjects", "--json")[1])
-    known = {s["name"]: sum(bool(line) and not line.startswith(("vmapcheck-trace", "#", "space")) for line in s["trace"].split("\n"))
-             for s in listed if "trace" in s}
-    names = options.subjects or [s["name"] for s in listed if s["kind"] != "sound" and s["name"] not in ("five_faults", "flaky", "worn_out")]
-    rows = []
+    known = {one["name"]: len(re.findall(r"^(?!vmapcheck-trace|#|space).", one["trace"], re.MULTILINE))
+             for one in listed if "trace" in one}
+    names = options.subjects or [one["name"] for one in listed if one["kind"] != "sound" and one["name"] not in LEFT_OUT]
+    found = []
     with tempfile.TemporaryDirectory() as scratch:
-        for name in names:
-            for seed in range(1, options.seeds + 1):
-                row = measure(options.binary, name, seed, scratch)
-                rows.append(row)
-                if options.json:
-                    print(json.dumps(row), flush=True)
-                elif row["status"] != 10:
-                    print(f"{name:28} NOT FOUND: status {row['status']} {row.get('error', '')}", flush=True)
-                else:
-                    length = row["ops"] + row["busy"]
-                    if row["minimality"] == "proved":
-                        known[name] = min(length, known.get(name, length))
-                    row["above"] = length - known[name] if name in known else None
-                    print(f"{name:28} {row['ops_found']:5} -> {length:3} known {known.get(name, '?'):>2}  {row['minimality']:14} "
-                          f"{row['seconds_to_best']:6.2f} s {row['seconds']:6.2f} s  "
-                          f"{'' if row['reproduced'] else 'NOT REPRODUCED '}{row['signature']}", flush=True)
-    found = [row for row in rows if row["status"] == 10]
+        tasks = list(itertools.product(names, range(1, options.seeds + 1)))
+        for name, seed in tasks:
+            row = measure(options.binary, name, seed, scratch)
+            if row["status"] == 10:
+                found.append(row)
+            if options.json:
+                print(json.dumps(row), flush=True)
+            elif row["status"] != 10:
+                print(f"{name:28} NOT FOUND: status {row['status']} {row['error']}", flush=True)
+            else:
+                length = row["ops"] + row["busy"]
+                if row["minimality"] == "proved":
+                    known[name] = min(length, known.get(name, length))
+                row["above"] = length - known[name] if name in known else None
+                print(f"{name:28} {row['ops_found']:5} -> {length:3} known {known.get(name, '?'):>2}  {row['minimality']:14} "
+                      f"{row['seconds_to_best']:6.2f} s {row['seconds']:6.2f} s  "
+                      f"{'' if row['reproduced'] else 'NOT REPRODUCED '}{row['signature']}", flush=True)
     if not options.json and found:
         above = [row["above"] for row in found if row["above"] is not None]
+        to_best, to_end = (statistics.median(row[what] for row in found) for what in ("seconds_to_best", "seconds"))
         print(f"\nlength: {sum(a <= 0 for a in above)} of {len(above)} are the shortest that is known, "
-              f"at most {max(above)} above; {len(found) - len(above)} of which no shortest is known")
-        print(f"\n{len(rows)} runs, {len(found)} found, {sum(row['reproduced'] for row in found)} reproduced; "
-              f"median time to the shortest {statistics.median(row['seconds_to_best'] for row in found):.2f} s, "
-              f"to the end of the search {statistics.median(row['seconds'] for row in found):.2f} s")
-    return 0 if len(found) == len(rows) else 1
+              f"at most {max(above)} above; {len(found) - len(above)} of which no shortest is known\n"
+              f"\n{len(tasks)} runs, {len(found)} found, {sum(row['reproduced'] for row in found)} reproduced; "
+              f"median time to the shortest {to_best:.2f} s, to the end of the search {to_end:.2f} s")
+    return 0 if len(found) == len(tasks) else 1
 
 
 if __name__ == "__main__":

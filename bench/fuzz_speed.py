@@ -47,33 +47,25 @@ def build(directory, variant, everywhere):
 
 
 def fuzz(program, corpus, runs):
+    """What the clock said of a run that grows the corpus."""
     return run([program, "-seed=20240229", f"-runs={runs}", f"-max_len={MAX_LEN}", f"-artifact_prefix={corpus}/", corpus])
-
-
-def measure(program, corpus, options, scratch):
-    target = json.loads(run([program, "--replay", corpus, str(options.seconds)]))
-    copy = os.path.join(scratch, "copy")
-    shutil.copytree(corpus, copy)
-    fuzzing = json.loads(fuzz(program, copy, options.runs).splitlines()[-1])
-    shutil.rmtree(copy)
-    return {"target": target, "fuzzing": fuzzing}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", metavar="DIR", help="where to build, to be kept; else a temporary folder")
-    parser.add_argument("--corpus", metavar="DIR")
-    parser.add_argument("--variants", default=",".join(VARIANTS))
-    parser.add_argument("--seconds", type=float, default=3, help="processor time for each measurement of the target")
-    parser.add_argument("--runs", type=int, default=20000, help="executions of a fuzzing run")
-    parser.add_argument("--everywhere", action="store_true")
-    parser.add_argument("--json", action="store_true")
+    add = parser.add_argument
+    add("--build", metavar="DIR", help="where to build, to be kept; else a temporary folder")
+    add("--corpus", metavar="DIR")
+    add("--variants", default=",".join(VARIANTS))
+    add("--seconds", type=float, default=3, help="processor time for each measurement of the target")
+    add("--runs", type=int, default=20000, help="executions of a fuzzing run")
+    add("--everywhere", action="store_true")
+    add("--json", action="store_true")
     options = parser.parse_args()
     variants = options.variants.split(",")
     if unknown := [v for v in variants if v not in VARIANTS]:
         parser.error(f"no variant is named {unknown[0]}: {', '.join(VARIANTS)}")
 
-    rows = {}
     with tempfile.TemporaryDirectory() as scratch:
         home = os.path.abspath(options.build) if options.build else scratch
         programs = {v: build(f"{home}/{v}", v, options.everywhere) for v in variants}
@@ -81,8 +73,11 @@ def main():
         if not options.corpus and not os.path.isdir(corpus):
             os.makedirs(corpus)
             fuzz(programs[variants[0]], corpus, 20000)
+        rows = {}
         for variant, program in programs.items():
-            rows[variant] = measure(program, corpus, options, scratch)
+            target = json.loads(run([program, "--replay", corpus, str(options.seconds)]))
+            copy = shutil.copytree(corpus, f"{scratch}/{variant}.corpus")
+            rows[variant] = {"target": target, "fuzzing": json.loads(fuzz(program, copy, options.runs).splitlines()[-1])}
     if options.json:
         print(json.dumps(rows))
         return

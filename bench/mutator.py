@@ -16,8 +16,11 @@ Exit status: 0 measured, 2 usage, 3 a run ended in a way that is neither found n
 import argparse
 import concurrent.futures
 import json
+import math
 import os
 import re
+import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,7 +31,7 @@ WAYS = ["ops", "bytes", "random"]
 
 
 class Broken(Exception):
-    pass
+    """A run that ended in a way that is neither found nor not found."""
 
 
 def executed(command, **environment):
@@ -40,12 +43,9 @@ def counts_in(tally):
     """Executions and ops, as fuzz/tally.hpp says: of the newer of two copies, both whole in a target that has ended."""
     with open(tally, "rb") as file:
         head = file.read(1 << 16)
-
-    def word(at):
-        return int.from_bytes(head[at:at + 8], "little")
-
-    newest = max((24, 24 + word(16)), key=word)  # each begins with the number of the write
-    return word(newest + 16), word(newest + 24)
+    second = 24 + struct.unpack_from("<Q", head, 16)[0]
+    copies = [struct.unpack_from("<QQQQ", head, at) for at in (24, second)]  # each begins with the number of the write
+    return max(copies)[2:]
 
 
 def fuzz(target, way, subject, seed, cap):
@@ -58,7 +58,7 @@ def fuzz(target, way, subject, seed, cap):
                         ASAN_OPTIONS="detect_leaks=0")
         try:
             executions, ops = counts_in(tally)
-        except OSError:
+        except (OSError, struct.error):
             executions, ops = 0, 0
     failed = re.search(r"^step (\d+), ([^:]+):", done.stderr, re.M)
     found = failed is not None and "\nASSERTION FAILED: " in done.stderr
@@ -80,12 +80,10 @@ def check(tool, subject, seed, cap):
             "signature": said["found"]["signature"] if done.returncode == 10 else None}
 
 
-def median(rows, what):
-    """None: a run that found nothing, which is longer than any that did."""
-    values = sorted(row[what] if row["found"] else float("inf") for row in rows)
-    middle = len(values) // 2
-    value = values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
-    return None if value == float("inf") else value
+def median_text(rows, what, cap):
+    """A run that found nothing is longer than any that did."""
+    median = statistics.median(row[what] if row["found"] else math.inf for row in rows)
+    return f"{median:,.0f}" if median < math.inf else cap
 
 
 def table(runs, subjects, caps):
@@ -95,25 +93,24 @@ def table(runs, subjects, caps):
         cells = []
         for way in WAYS:
             rows = [run for run in runs if run["subject"] == subject and run["way"] == way]
-            executions, ops = median(rows, "executions"), median(rows, "ops")
             cells += [f"{sum(row['found'] for row in rows)} of {len(rows)}",
-                      f"{executions:,.0f}" if executions is not None else f">{caps[way]:,}",
-                      f"{ops:,.0f}" if ops is not None else ">cap"]
+                      median_text(rows, "executions", f">{caps[way]:,}"), median_text(rows, "ops", ">cap")]
         lines.append(f"| `{subject}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("target")
-    parser.add_argument("tool")
-    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"default: {' '.join(SUBJECTS)}")
-    parser.add_argument("--seeds", type=int, default=10, help="from 1")
-    parser.add_argument("--execs-max", type=int, default=20000, help="cap of executions with the op-level mutator")
-    parser.add_argument("--bytes-max", type=int, help="with mutators of bytes; default: three times as many")
-    parser.add_argument("--cases-max", type=int, help="of `check`; default: a quarter as many")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--json", metavar="FILE", help="each run, too")
+    add = parser.add_argument
+    add("target")
+    add("tool")
+    add("subjects", nargs="*", metavar="SUBJECT", help=f"default: {' '.join(SUBJECTS)}")
+    add("--seeds", type=int, default=10, help="from 1")
+    add("--execs-max", type=int, default=20000, help="cap of executions with the op-level mutator")
+    add("--bytes-max", type=int, help="with mutators of bytes; default: three times as many")
+    add("--cases-max", type=int, help="of `check`; default: a quarter as many")
+    add("--jobs", type=int, default=1)
+    add("--json", metavar="FILE", help="also each run")
     options = parser.parse_intermixed_args()
     if min(options.seeds, options.execs_max, options.jobs) < 1:
         parser.error("--seeds, --execs-max and --jobs are at least 1")

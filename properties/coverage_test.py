@@ -67,8 +67,12 @@ def plain(name, line, count, branches=()):
             "regions": [[line, 13, line, 26, count, 0, 0, 0]], "branches": list(branches)}
 
 
-def counted(ratio):
-    return ratio["covered"], ratio["total"]
+def counted(report):
+    """Lines that are covered, all lines; branches that are covered, all branches."""
+    return tuple(report[kind][what] for kind in ("lines", "branches") for what in ("covered", "total"))
+
+
+NEGATIVE = pick(OURS, 0, 1, 0)
 
 
 class CoverageTest(unittest.TestCase):
@@ -89,107 +93,105 @@ class CoverageTest(unittest.TestCase):
                               env=environment)
         return done.returncode, done.stdout, done.stderr
 
-    def run_on(self, functions, *options):
+    def run_on(self, *functions, options=()):
         functions = [function | {"filenames": [str(self.source)]} for function in functions]
         export = self.folder / "export.json"
         export.write_text(json.dumps({"data": [{"functions": functions}], "type": "llvm.coverage.json.export"}))
         return self.call("--from", export, "--unreachable", self.list, *options)
 
+    def with_options(self, *options):
+        return self.run_on(NEGATIVE, options=options)
+
     def report(self, *functions):
-        return json.loads(self.run_on(functions, "--json")[1])
+        return json.loads(self.run_on(*functions, options=["--json"])[1])
 
     def refused(self, status, call):
-        self.assertEqual(status, call[0], call)
+        self.assertEqual((status, ""), call[:2], call)
         self.assertEqual(1, call[2].count("\n"), call)
 
     # ---- What counts
 
     def test_only_the_allocators_own_instantiations_count(self):
-        functions = pick(OURS, 0, 1, 0), pick(FOREIGN, 7, 7, 7)
+        functions = NEGATIVE, pick(FOREIGN, 7, 7, 7)
         report = self.report(*functions)
         self.assertEqual(1, report["instantiations_left_out"])
-        self.assertEqual(((3, 3), (3, 4)), (counted(report["lines"]), counted(report["branches"])))
+        self.assertEqual((3, 3, 3, 4), counted(report))
         self.assertEqual([(6, "n < 0")], [(one["line"], one["text"]) for one in report["missed"]])
         reasons = {one["line"]: one["because"] for one in report["unreachable"]}
         self.assertEqual("nothing is positive, as far as we know", reasons[5])
         self.assertEqual("it is", reasons[9])  # what closes the block behind
         self.list.write_text("")
         bare = self.report(*functions)
-        self.assertEqual(((3, 7), (3, 6)), (counted(bare["lines"]), counted(bare["branches"])))
+        self.assertEqual((3, 7, 3, 6), counted(bare))
         self.assertEqual([(4, "true", "n > 0"), (5, "line", "return 1;"), (6, "false", "n < 0"), (6, "true", "n != -1"),
                           (7, "line", "return 2;"), (8, "line", "std::unreachable();"), (9, "line", "}")],
                          [(one["line"], one["what"], one["text"]) for one in bare["missed"]])
         self.assertEqual({"pick"}, {one["function"] for one in bare["missed"]})
 
-    def test_instantiations_and_programs_add_up(self):
-        both = self.report(pick(OURS, 0, 1, 0), pick(OURS, 0, 1, 0), plain(PLAIN, 10, 3))
-        self.assertEqual((4, 4), counted(both["lines"]))
-        self.list.write_text("")
+    def test_what_is_counted_together(self):
+        commented = plain(PLAIN, 10, 1) | {"regions": [[10, 13, 13, 2, 1, 0, 0, 0], [11, 3, 11, 30, 0, 0, 0, 2]]}
+        equal = plain(EQUAL, 14, 5, [[14, 13, 14, 14, 5, 0, 0, 0, 4]])
         lambdas = OURS.replace("_ZN", "_ZZN").replace("4pickEi", "4pickEiENKUlvE_clEv")
-        self.assertEqual((4, 7), counted(self.report(pick(OURS, 0, 1, 0), pick(lambdas, 0, 1, 1))["lines"]))
-
-    def test_comments_and_what_clang_does_not_count_are_left_out(self):
-        twice = plain(PLAIN, 10, 1) | {"regions": [[10, 13, 13, 2, 1, 0, 0, 0], [11, 3, 11, 30, 0, 0, 0, 2]]}
-        self.assertEqual((6, 6), counted(self.report(pick(OURS, 0, 1, 0), twice)["lines"]))
-        report = self.report(pick(OURS, 0, 1, 0), plain(EQUAL, 14, 5, [[14, 13, 14, 14, 5, 0, 0, 0, 4]]))
-        self.assertEqual(((4, 4), (3, 4)), (counted(report["lines"]), counted(report["branches"])))
+        for what, functions, listed, expected in (
+                ("a function of two programs", [NEGATIVE, pick(OURS, 0, 0, 0), plain(PLAIN, 10, 3)], LIST, (4, 4, 3, 4)),
+                ("instantiations", [pick(lambdas, 0, 1, 1), NEGATIVE], "", (4, 7, 4, 6)),
+                ("no comments", [NEGATIVE, commented], LIST, (6, 6, 3, 4)),
+                ("no comparison that is = default", [NEGATIVE, equal], LIST, (4, 4, 3, 4))):
+            with self.subTest(what):
+                self.list.write_text(listed)
+                self.assertEqual(expected, counted(self.report(*functions)))
 
     # ---- The list
 
-    def test_an_entry_that_was_executed_is_an_error(self):
-        status, _, said = self.run_on([pick(OURS, 1, 1, 0)])
+    def test_a_wrong_list_is_refused(self):
+        for text, line in (("toy.hpp\n", 1), ("  line x\n", 1), ("toy.hpp, pick\n  line x\n", 2),
+                           ("toy.hpp, pick\n  because so\n", 2), ("toy.hpp, pick\n  lines x\n  because so\n", 2),
+                           ("toy.hpp, pick\n  line x\ntoy.hpp, twice\n  line y\n  because so\n", 3)):
+            with self.subTest(text=text):
+                self.list.write_text(text)
+                call = self.with_options()
+                self.refused(2, call)
+                self.assertIn(f"unreachable.txt:{line}: expected ", call[2])
+
+    def test_an_entry_that_was_executed_or_matches_nothing_is_an_error(self):
+        status, _, said = self.run_on(pick(OURS, 1, 1, 0))
         self.assertEqual((2, 2), (status, said.count("\n")))
         self.assertIn("unreachable.txt:3: toy.hpp, pick: true n > 0: is reachable: it was executed", said)
         self.assertIn("unreachable.txt:4: toy.hpp, pick: line return 1;: is reachable: it was executed", said)
-
-    def test_an_entry_that_matches_nothing_is_an_error(self):
-        for place, entry in (("toy.hpp, pick", "line  return 3;"), ("toy.hpp, pick", "true  n > 1"),
-                             ("toy.hpp, pick", "false  n >0"), ("toy.hpp, pick", "line  return"),
-                             ("toy.cpp, pick", "line  return 1;"), ("toy.hpp, twice", "line  return 1;")):
-            with self.subTest(place=place, entry=entry):
-                self.list.write_text(f"{place}\n  {entry}\n  because  so\n")
-                status, _, said = self.run_on([pick(OURS, 0, 1, 0), plain(PLAIN, 10, 1)])
+        for entry in ("toy.hpp, pick\n  line  return 3;", "toy.hpp, pick\n  true  n > 1", "toy.hpp, pick\n  false  n >0",
+                      "toy.hpp, pick\n  line  return", "toy.cpp, pick\n  line  return 1;",
+                      "toy.hpp, twice\n  line  return 1;"):
+            with self.subTest(entry):
+                self.list.write_text(f"{entry}\n  because  so\n")
+                status, _, said = self.run_on(NEGATIVE, plain(PLAIN, 10, 1))
                 self.assertEqual(2, status)
                 self.assertRegex(said, "unreachable.txt:2:.*matches nothing")
 
     def test_entries_follow_the_text_where_lines_move(self):
-        function = pick(OURS, 0, 1, 0)
-        for kind in "regions", "branches":
-            function[kind] = [[span[0] + 2, span[1], span[2] + 2, *span[3:]] for span in function[kind]]
+        moved = NEGATIVE | {kind: [[line + 2, column, end + 2, *rest] for line, column, end, *rest in NEGATIVE[kind]]
+                            for kind in ("regions", "branches")}
         self.source.write_text("//\n//\n" + SOURCE)
-        self.assertEqual((3, 3), counted(self.report(function)["lines"]))
-
-    def test_a_malformed_list_is_refused(self):
-        for text, line in (("toy.hpp\n", 1), ("  line x\n", 1), ("toy.hpp, pick\n  line x\n", 2),
-                           ("toy.hpp, pick\n  because so\n", 2), ("toy.hpp, pick\n  lines x\n  because so\n", 2),
-                           ("toy.hpp, pick\n  line x\ntoy.hpp, twice\n", 3)):
-            with self.subTest(text=text):
-                self.list.write_text(text)
-                call = self.run_on([pick(OURS, 0, 1, 0)])
-                self.refused(2, call)
-                self.assertEqual("", call[1])
-                self.assertIn(f"unreachable.txt:{line}: expected ", call[2])
+        self.assertEqual((3, 3, 3, 4), counted(self.report(moved)))
 
     # ---- Percentages and files
 
     def test_demanded_percentages(self):
         for options, status in ((("--fail-under-lines", "100", "--fail-under-branches", "75"), 0),
                                 (("--fail-under-branches", "75.01"), 14), (("--fail-under-branches=0",), 0)):
-            self.assertEqual(status, self.run_on([pick(OURS, 0, 1, 0)], *options)[0], options)
-        _, text, said = self.run_on([pick(OURS, 0, 1, 0)], "--fail-under-branches", "99.5")
+            self.assertEqual(status, self.with_options(*options)[0], options)
+        _, text, said = self.with_options("--fail-under-branches", "99.5")
         self.assertIn("75.0000 % of branches are covered, 99.5 % are demanded: 24.5000 too little, 1 not executed", said)
         self.assertIn("reachable, and not executed\n  toy.hpp:6, pick: never false: n < 0\n", text)
         for wrong in ("-1", "100.01", "1e2", "nan", "inf", "abc", "50%", " 50", ""):
-            self.refused(2, self.run_on([pick(OURS, 0, 1, 0)], f"--fail-under-lines={wrong}"))
+            self.refused(2, self.with_options(f"--fail-under-lines={wrong}"))
 
     def test_what_cannot_be_read_or_written(self):
-        self.refused(4, self.call("--from", "nowhere", "--unreachable", "/dev/null"))
-        self.refused(4, self.run_on([pick(OURS, 0, 1, 0)], "--unreachable", "nowhere"))
-        self.refused(4, self.run_on([pick(OURS, 0, 1, 0)], "--html", "/dev/null/pages"))
         (self.folder / "taken/index.html").mkdir(parents=True)
-        self.refused(4, self.run_on([pick(OURS, 0, 1, 0)], "--html", "taken"))
+        for status, options in ((4, ["--unreachable", "nowhere"]), (4, ["--html", "/dev/null/pages"]),
+                                (4, ["--html", "taken"]), (2, ["--subject", "seed_2019"])):
+            self.refused(status, self.with_options(*options))
+        self.refused(4, self.call("--from", "nowhere", "--unreachable", "/dev/null"))
         self.refused(3, self.call("--unreachable", "/dev/null"))  # no build that counts
-        self.refused(2, self.run_on([pick(OURS, 0, 1, 0)], "--subject", "seed_2019"))
         broken = self.folder / "broken.json"
         for text in ("", "{", "[]", '{"data":[]}', '{"data":[{"functions":[{"name":1}]}]}', '{"data":[{"functions":[]}]}'):
             broken.write_text(text)
@@ -199,12 +201,12 @@ class CoverageTest(unittest.TestCase):
         name = "\x1b[31m\u202e.json"
         self.refused(4, self.call("--from", name))
         self.list.rename(self.folder / name)
-        for text in self.call("--from", name)[2], self.run_on([pick(OURS, 0, 1, 0)], "--unreachable", name)[1]:
+        for text in self.call("--from", name)[2], self.with_options("--unreachable", name)[1]:
             self.assertIn("\\x1b[31m\\u202e.json", text)
             self.assertNotRegex(text, "[\x1b\u202e]")
 
     def test_the_page(self):
-        self.assertEqual(0, self.run_on([pick(OURS, 0, 1, 0)], "--html", "new/pages")[0])
+        self.assertEqual(0, self.with_options("--html", "new/pages")[0])
         page = (self.folder / "new/pages/index.html").read_text()
         for part in ("toy.hpp                 3/3  100.00", "toy.hpp:6, pick: never false: n &lt; 0", "as far as we know"):
             self.assertIn(part, page)

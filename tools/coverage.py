@@ -9,6 +9,7 @@ of ops. What each run counted and said stays in VMAPCHECK_COVERAGE_DIR/profiles.
 import argparse
 import collections
 import fcntl
+import functools
 import html
 import itertools
 import json
@@ -22,22 +23,7 @@ import sys
 
 OK, USAGE, SUBJECT, IO, INTERRUPTED, VIOLATION, FLAKY, COVERAGE = 0, 2, 3, 4, 5, 10, 12, 14
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
-HELP = """\
-How much of the allocator corpus and properties execute
-Usage: vmapcheck coverage [OPTIONS]
-
-Options:
-  -h,--help               Print this help
-  --with WHAT             What is run: corpus, properties or both (default)
-  --dir DIR               Also the corpus of the campaign in this directory
-  --html DIR              Also as pages: DIR/index.html
-  --fail-under-lines P    Status 14 if fewer percent of the lines are covered
-  --fail-under-branches P Status 14 if fewer percent of the branches are covered
-  --unreachable FILE      List of what cannot be reached (default: allocator/unreachable.txt of the checkout)
-  --from FILE             Run nothing: report on what llvm-cov export wrote to this file
-  --seed N                Seed of all random choices; 'random' draws one
-  --json                  Answer in JSON
-
+EXAMPLES_AND_STATUS = """\
 Examples:
   vmapcheck coverage
   vmapcheck coverage --with corpus --dir vmapcheck-campaign
@@ -58,87 +44,77 @@ def main():
     if page:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.open("a").close()  # refused before the work is done
-    entries = read_list(options.unreachable)
+    entries, failed, lines = read_list(options.unreachable), False, ""
     if options.export:
-        report, failed = report_on(read_export(pathlib.Path(options.export).read_text(), options.export), entries), False
+        report = report_on(read_export(pathlib.Path(options.export).read_text(), options.export), entries)
     else:
         runs = Runs(options)
-        report, failed = runs.report(entries)
+        report, failed = runs.report(entries), runs.failed
+        if page:
+            lines = runs.write_lines(page.parent)
     text = visible(text_of(report, options.unreachable))
     if page:
-        lines = "" if options.export else runs.write_lines(page.parent)
         page.write_text(PAGE.format(lines=lines, text=html.escape(text)))
     sys.stdout.write(json.dumps(report) + "\n" if options.json else text)
     sys.stdout.flush()
-    # What counts most comes first: a failure, a list that is wrong, a percentage that was demanded.
     for defect in report["defects"]:
         say(f"{options.unreachable}:{defect}")
-    missed = [says_missed(what, report[what], least) for what, least in
-              (("lines", options.lines_min), ("branches", options.branches_min))]
-    return VIOLATION if failed else USAGE if report["defects"] else COVERAGE if any(missed) else OK
-
-
-def says_missed(what, ratio, least):
-    if least is None or ratio["percent"] >= least:
-        return False
-    say(f"vmapcheck: {ratio['percent']:.4f} % of {what} are covered, {least:g} % are demanded: {least - ratio['percent']:.4f} "
-        f"too little, {ratio['total'] - ratio['covered']} not executed")
-    return True
+    missed = False
+    for what, least in ("lines", options.fail_under_lines), ("branches", options.fail_under_branches):
+        ratio = report[what]
+        if ratio["percent"] < least:
+            missed = True
+            say(f"vmapcheck: {ratio['percent']:.4f} % of {what} are covered, {least:g} % are demanded: "
+                f"{least - ratio['percent']:.4f} too little, {ratio['total'] - ratio['covered']} not executed")
+    # What counts most comes first: a failure, a list that is wrong, a percentage that was demanded.
+    return VIOLATION if failed else USAGE if report["defects"] else COVERAGE if missed else OK
 
 
 # ---- What counts
 
-# The allocator is templates, and tests make other things of them. A function counts where its types are these.
-OWN_TYPES = {
-    "BasicAddressSpace<": ("vmap::FreeSpace>",),
-    "AugmentedRbTree<": ("vmap::Node, vmap::SubtreeMaxSize>", "vmap::Node, vmap::NoAugment>"),
-    "TreeLinks<": ("vmap::Node>",),
-    "NodePool<": ("vmap::Node>",),
-    "NoAugment::recompute<": ("vmap::Node>",),
-    "NoAugment::copy<": ("vmap::Node>",),
-    "place_of<": ("vmap::AugmentedRbTree<",),
-    "last_at_or_below<": ("vmap::AugmentedRbTree<",),
-    "link_in_order<": ("vmap::AugmentedRbTree<",),
-    "BasicAddressSpaceI": ("NS_9FreeSpaceEE",),  # there are lambdas whose names no demangler reads
-}
+# The allocator is templates, and tests make other things of them: of other types than these.
+FOREIGN = "|".join((
+    "BasicAddressSpace<(?!vmap::FreeSpace>)",
+    "BasicAddressSpaceI(?!NS_9FreeSpaceEE)",  # there are lambdas whose names no demangler reads
+    "AugmentedRbTree<(?!vmap::Node, vmap::(SubtreeMaxSize|NoAugment)>)",
+    "(TreeLinks|NodePool|NoAugment::recompute|NoAugment::copy)<(?!vmap::Node>)",
+    "(place_of|last_at_or_below|link_in_order)<(?!vmap::AugmentedRbTree<)"))
 CODE, EXPANSION, SKIPPED = 0, 1, 2  # kinds of regions: of pieces of a function that are executed as one
-
-
-def is_own(function):
-    return all(function.startswith(types, at.end())
-               for name, types in OWN_TYPES.items() for at in re.finditer(re.escape(name), function))
 
 
 def read_export(text, path):
     """What `llvm-cov export` says of allocator/vmap: its places, how often each function was entered, and how many functions
     do not count. A place is a line, or one outcome of a condition."""
+    places, entered, sources, left_out = {}, {}, {}, 0
     try:
-        functions = [one for one in json.loads(text)["data"][0]["functions"]
-                     if any(re.search("(^|/)allocator/vmap/[^/]+$", name) for name in one["filenames"])]
-        # llvm-cov puts the file before the name of a function that no other file sees.
-        names = run_tool(["c++filt"], "\n".join(one["name"].rpartition(":")[2] for one in functions)).split("\n")
-        counts, entered = {}, collections.Counter()
-        for function, name in zip(functions, names):
-            if is_own(name):
+        functions = {}
+        for one in json.loads(text)["data"][0]["functions"]:
+            if any(re.search("(^|/)allocator/vmap/[^/]+$", file) for file in one["filenames"]):
                 # One that is in several programs is described by each, with the same counts: those of all together.
-                entered[name] = max(entered[name], function["count"])
-                for key, count in counts_of(function):
-                    counts[name, *key] = max(counts.get((name, *key), 0), count)
+                functions[one["name"]] = max(functions.get(one["name"], one), one, key=lambda each: each["count"])
+        # llvm-cov puts the file before the name of a function that no other file sees.
+        names = run_tool(["c++filt"], "\n".join(name.rpartition(":")[2] for name in functions)).split("\n")
+        for function, name in zip(functions.values(), names):
+            if re.search(FOREIGN, name):
+                left_out += 1
+                continue
+            entered[name] = function["count"]
+            for file, span, what, count in counts_of(function):
+                if file not in sources:
+                    sources[file] = pathlib.Path(file).read_text().split("\n")
+                if what != "line" and "= default;" in sources[file][span[0] - 1]:
+                    continue  # clang does not count the comparisons in it: it says "always" of each
+                place = places.setdefault((file, span, what), {
+                    "file": os.path.basename(file), "line": span[0], "function": "", "what": what,
+                    "text": text_at(sources[file], *span), "count": 0})
+                place["count"] += count  # the instantiations of a template together are its source
+                if not name.startswith("_Z"):
+                    place["function"] = short_name(name)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise Stop(USAGE, f"vmapcheck: {path}: expected what llvm-cov export writes: {type(error).__name__} {error}")
-    if not counts:
+    if not places:
         raise Stop(USAGE, f"vmapcheck: {path}: nothing in it is of allocator/vmap")
-    sources = {file: pathlib.Path(file).read_text().split("\n") for file in {key[1] for key in counts}}
-    places = {}
-    for (name, file, span, what), count in counts.items():
-        if what != "line" and "= default;" in sources[file][span[0] - 1]:
-            continue  # clang does not count the comparisons in it: it says "always" of each
-        place = places.setdefault((file, span, what), {"file": os.path.basename(file), "line": span[0], "function": "",
-                                                       "what": what, "text": text_at(sources[file], *span), "count": 0})
-        place["count"] += count  # the instantiations of a template together are its source
-        if not name.startswith("_Z"):
-            place["function"] = short_name(name)
-    return [places[key] for key in sorted(places)], entered, sum(not is_own(name) for name in names if name)
+    return [places[key] for key in sorted(places)], entered, left_out
 
 
 def short_name(function):
@@ -150,14 +126,14 @@ def short_name(function):
 
 
 def counts_of(function):
-    """((file, span, what), count) of each line and each outcome of a condition."""
+    """(file, span, what, count) of each line and each outcome of a condition."""
     for index, file in enumerate(function["filenames"]):
         for line, count in count_lines([region for region in function["regions"] if region[5] == index]).items():
-            yield (file, (line, 0, line, 0), "line"), count
+            yield file, (line, 0, line, 0), "line", count
         for *span, when_true, when_false, in_file, _, _ in function["branches"]:
             if in_file == index:
-                yield (file, tuple(span), "true"), when_true
-                yield (file, tuple(span), "false"), when_false
+                yield file, tuple(span), "true", when_true
+                yield file, tuple(span), "false", when_false
 
 
 def count_lines(regions):
@@ -186,29 +162,30 @@ def text_at(lines, line, column, end, end_column):
 
 def read_list(path):
     """The entries of allocator/unreachable.txt, each with its `number` there, and with `because`."""
-    entries, group, file, number = [], [], None, 0
+    entries, group, waiting, file, number = [], [], False, None, 0  # waiting: the group has no reason yet
     for number, raw in enumerate(pathlib.Path(path).read_text().splitlines(), 1):
         text = " ".join(raw.split())
         word, _, rest = text.partition(" ")
-        needs_reason = group and "because" not in group[-1]
         if not text or text.startswith("#"):
             pass
-        elif not raw.startswith(" ") and ", " in text and not needs_reason:
+        elif not raw.startswith(" ") and ", " in text and not waiting:
             (file, function), group = text.split(", ", 1), []
         elif raw.startswith(" ") and word in ("line", "true", "false") and rest and file:
-            group = group if needs_reason else []
-            group.append({"number": number, "file": file, "function": function, "what": word, "text": rest})
-            entries.append(group[-1])
-        elif raw.startswith(" ") and group and (not needs_reason or word == "because" and rest):
+            entry = {"number": number, "file": file, "function": function, "what": word, "text": rest}
+            group = [*group, entry] if waiting else [entry]
+            entries.append(entry)
+            waiting = True
+        elif raw.startswith(" ") and group and (not waiting or word == "because" and rest):
             for entry in group:
-                entry["because"] = f"{entry['because']} {text}" if "because" in entry else rest
+                entry["because"] = rest if waiting else f"{entry['because']} {text}"
+            waiting = False
         else:
+            waiting = True
             break
-    else:
-        if not group or "because" in group[-1]:
-            return entries
-    raise Stop(USAGE, f"{path}:{max(number, 1)}: expected `FILE, FUNCTION`, below it `line`, `true` or `false` with a text, "
-               "and `because` with the reason for what stands above")
+    if waiting:
+        raise Stop(USAGE, f"{path}:{max(number, 1)}: expected `FILE, FUNCTION`, below it `line`, `true` or `false` with a "
+                   "text, and `because` with the reason for what stands above")
+    return entries
 
 
 def exclude(places, entries):
@@ -217,14 +194,14 @@ def exclude(places, entries):
     for entry in entries:
         where = "{number}: {file}, {function}: {what} {text}".format(**entry)
         matching = [one for one in places if all(one[key] == entry[key] for key in ("file", "function", "what", "text"))]
+        never = [one for one in matching if one["count"] == 0]
         if not matching:
             defects.append(f"{where}: matches nothing that is there")
-        if any(place["count"] for place in matching):
+        elif len(never) < len(matching):
             defects.append(f"{where}: is reachable: it was executed")
-        for place in matching:
-            if place["count"] == 0:
-                for one in [place] if place["what"] != "line" else with_what_it_closes(places, place):
-                    one["because"] = entry["because"]
+        for place in never:
+            for one in [place] if place["what"] != "line" else with_what_it_closes(places, place):
+                one["because"] = entry["because"]
     return defects
 
 
@@ -244,7 +221,7 @@ class Runs:
 
     def __init__(self, options):
         directory = os.environ.get("VMAPCHECK_COVERAGE_DIR", "")
-        self.options, self.parts, self.failed, self.exercised = options, [], False, None
+        self.options, self.failed = options, False
         self.profiles = pathlib.Path(directory) / "profiles"
         self.tool = os.path.join(directory, "tools/vmapcheck")
         self.properties = os.path.join(directory, "properties/allocator_properties")
@@ -260,28 +237,29 @@ class Runs:
         self.profiles.mkdir()
 
     def report(self, entries):
-        seed, kept = str(self.options.seed), self.options.dir
+        seed, parts = str(self.options.seed), []  # of a part: name, what was run, what the executors counted
         if self.options.parts != "properties":
             corpora = [str(CHECKOUT / "corpus")]
-            if kept:
+            if kept := self.options.dir:
                 corpora.append(os.path.join(kept, "corpus") if os.path.isdir(os.path.join(kept, "corpus")) else kept)
-            self.run_traces("corpus", "traces", *(["corpus", "stats", "--json", one] for one in corpora))
+            parts.append(self.run_traces("corpus", "traces", *(["corpus", "stats", "--json", one] for one in corpora)))
         if self.options.parts != "corpus":
             failures = str(self.profiles / "failures")
-            self.run_traces("random", "cases", ["check", "--json", "--no-saved", "--save-dir", failures, "--seed", seed])
-            self.run_properties(seed)
+            check = ["check", "--json", "--no-saved", "--save-dir", failures, "--seed", seed]
+            parts += [self.run_traces("random", "cases", check), self.run_properties(seed)]
         sources = []
-        for name, what, coverage in self.parts:
+        for name, what, coverage in parts:
             export = self.export(name)
             if coverage and not self.failed:
                 expect_nothing_lost(name, export[1], coverage)
             alone = report_on(export, entries)
             sources.append({"name": name, "what": what, "lines": alone["lines"], "branches": alone["branches"]})
-        return report_on(self.export(""), entries, sources, self.exercised), self.failed
+        exercised = functools.reduce(added, (coverage for _, _, coverage in parts if coverage))
+        return report_on(self.export(""), entries, sources, exercised)
 
     def run_traces(self, name, noun, *commands):
         """Each command says in JSON what it exercised."""
-        coverage, traces = None, 0
+        answers = []
         for command in commands:
             status, said, log = self.execute(name, [self.tool, *command])
             if status not in (OK, VIOLATION, FLAKY):
@@ -290,12 +268,11 @@ class Runs:
             if status != OK:
                 self.failed = True
                 say(f"vmapcheck: {name} fails: vmapcheck {' '.join(command)} says how")
-            answer = json.loads(said)
-            coverage = added(coverage, answer["coverage"])
-            traces += answer.get("traces", answer.get("cases"))
+            answers.append(json.loads(said))
+        coverage = functools.reduce(added, (answer["coverage"] for answer in answers))
+        traces = sum(answer.get("traces", answer.get("cases")) for answer in answers)
         ops = sum(op["performed"] + op["skipped"] for op in coverage["ops"].values())
-        self.parts.append((name, f"{traces} {noun}, {ops} ops", coverage))
-        self.exercised = added(self.exercised, coverage)
+        return name, f"{traces} {noun}, {ops} ops", coverage
 
     def run_properties(self, seed):
         os.environ.update(VMAPCHECK_SEED=seed, RC_PARAMS=f"seed={seed}")
@@ -304,7 +281,7 @@ class Runs:
             self.failed = True
             say(f"vmapcheck: properties failed; what they said is in {self.profiles / 'properties.txt'}")
         ran = re.search(r"^\[=+\] (.*) ran\.", said, re.MULTILINE)  # "97 tests from 17 test suites"
-        self.parts.append(("properties", ran[1] if ran else "", None))
+        return "properties", ran[1] if ran else "", None
 
     def execute(self, part, command):
         """A child shares the counters with its parent, mapped from the file (%c): neither _exit nor a crash loses any."""
@@ -349,9 +326,7 @@ def expect_nothing_lost(part, entered, coverage):
 
 def added(one, other):
     """The sum of two objects of numbers, at any depth."""
-    if one is None or not isinstance(other, dict):
-        return other if one is None else one + other
-    return {key: added(one[key], other[key]) for key in other}
+    return {key: added(one[key], other[key]) for key in other} if isinstance(other, dict) else one + other
 
 
 def llvm_tool(name):
@@ -422,14 +397,17 @@ def matrices_of(exercised):
 def report_on(export, entries, sources=(), exercised=None):
     places, _, left_out = export
     defects = exclude(places, entries)
-    report = ratios(places)
-    report["sources"] = sources
-    report["files"] = [{"name": file, **ratios([place for place in places if place["file"] == file])}
-                       for file in sorted({place["file"] for place in places})]
-    report["missed"] = [place for place in places if place["count"] == 0 and "because" not in place]
-    report["unreachable"] = [place for place in places if "because" in place]
-    report |= {"defects": defects, "instantiations_left_out": left_out}
-    return report | (matrices_of(exercised) if exercised else {})
+    return {
+        **ratios(places),
+        "sources": sources,
+        "files": [{"name": file, **ratios([place for place in places if place["file"] == file])}
+                  for file in sorted({place["file"] for place in places})],
+        "missed": [place for place in places if place["count"] == 0 and "because" not in place],
+        "unreachable": [place for place in places if "because" in place],
+        "defects": defects,
+        "instantiations_left_out": left_out,
+        **(matrices_of(exercised) if exercised else {}),
+    }
 
 
 def ratios(places):
@@ -503,24 +481,27 @@ PAGE = """\
 # ---- The command line
 
 def parse_options():
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS, epilog=EXAMPLES_AND_STATUS,
+        description="How much of the allocator corpus and properties execute\nUsage: vmapcheck coverage [OPTIONS]",
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=125))
     parser.error = refuse
-    parser.add_argument("-h", "--help", action="store_true")
-    parser.add_argument("--with", dest="parts", choices=("corpus", "properties", "both"), default="both")
-    parser.add_argument("--dir")
-    parser.add_argument("--html")
-    parser.add_argument("--fail-under-lines", dest="lines_min", type=percentage)
-    parser.add_argument("--fail-under-branches", dest="branches_min", type=percentage)
-    parser.add_argument("--unreachable", default=str(CHECKOUT / "allocator/unreachable.txt"))
-    parser.add_argument("--from", dest="export")
-    parser.add_argument("--seed", type=seed, default=20240229)
-    parser.add_argument("--subject", choices=("vmap",))  # as other commands have it
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    if options.help:
-        print(HELP)
-        sys.exit(OK)
-    return options
+    add = parser.add_argument_group("Options").add_argument
+    add("-h", "--help", action="help", help="Print this help")
+    add("--with", dest="parts", metavar="WHAT", choices=("corpus", "properties", "both"), default="both",
+        help="What is run: corpus, properties or both (default)")
+    add("--dir", metavar="DIR", help="Also the corpus of the campaign in this directory")
+    add("--html", metavar="DIR", help="Also as pages: DIR/index.html")
+    for what in "lines", "branches":
+        add(f"--fail-under-{what}", metavar="P", type=percentage, default=0,
+            help=f"Status 14 if fewer percent of the {what} are covered")
+    add("--unreachable", metavar="FILE", default=str(CHECKOUT / "allocator/unreachable.txt"),
+        help="List of what cannot be reached (default: allocator/unreachable.txt of the checkout)")
+    add("--from", dest="export", metavar="FILE", help="Run nothing: report on what llvm-cov export wrote to this file")
+    add("--seed", metavar="N", type=seed, default=20240229, help="Seed of all random choices; 'random' draws one")
+    add("--subject", choices=("vmap",), help=argparse.SUPPRESS)  # as other commands have it
+    add("--json", action="store_true", help="Answer in JSON")
+    return parser.parse_args()
 
 
 def refuse(line):
@@ -550,12 +531,8 @@ def say(line):
     print(visible(line), file=sys.stderr)
 
 
-def on_signal(*_):
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main())
     except Stop as ended:
