@@ -60,15 +60,12 @@ class Show(cli.Cli):
     def test_bad_input(self):
         self.write("empty.trace", cli.HEADER + "space 0..0x10\n")
         self.refuses(2, {
-            "show": "^vmapcheck: .*FILE", "show bad.trace": "^bad.trace:4:1: expected ",
-            "show --at 17 all.trace": "--at 17: the trace has the steps 0 to 16",
+            "show": "^vmapcheck: .*FILE", "show --at 17 all.trace": "--at 17: the trace has the steps 0 to 16",
             "show --from 99 --html page.html all.trace": "--from 99: the trace has the steps 0 to 16",
             "show --to 17 all.trace": "--to 17: ", "show --from 3 --to 2 all.trace": "--from 3 is after --to 2",
             "show --at 3 --from 2 all.trace": "--at excludes --from", "show --to -1 all.trace": "^vmapcheck: .*--to",
             "show --at x all.trace": "^vmapcheck: .*--at.*expected the number of a step, found 'x'",
             "show --at 0 empty.trace": "--at 0: the trace has no steps"})
-        self.refuses(3, {"show --subject frob all.trace": "no subject 'frob'"})
-        self.refuses(4, {"show missing.trace": "missing.trace: No such file"})
         self.ok("show empty.trace")
         self.ok("show --html page.html empty.trace")
 
