@@ -202,23 +202,14 @@ HOSTILE = alternatives("""replay SEED TRACE | replay --json SEED TRACE | replay 
     corpus import --strace LOG --program GONE -o FOLDER/small.trace | encode BROKEN | decode GONE | explore --subject GONE |
     campaign status FOLDER | campaign report GONE | campaign --dir BROKEN | replay BROKEN | replay GONE |
     replay --subject GONE TRACE | GONE | replay GONE --GONE""")
-DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ufffd]")
+DANGEROUS = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ufffd]"
 
 
 # ---- What must hold --------------------------------------------------------------------------------------------------
 
-class Wrong(Exception):
-    pass
-
-
-def demand(holds, why):
-    if not holds:
-        raise Wrong(why)
-
-
 def one_line(done):
     """That of standard error."""
-    demand(re.fullmatch(rb"[^\n]+\n", done.stderr), "not exactly one line on standard error")
+    assert re.fullmatch(rb"[^\n]+\n", done.stderr), "not exactly one line on standard error"
     return done.stderr[:-1].decode("utf-8", "replace")
 
 
@@ -256,8 +247,7 @@ class Tester:
             for command in alternatives(commands):
                 self.refused(command, words_of(command), status, mention)
         with open("/dev/full", "wb") as full:
-            self.run("the output is full", ["replay", "--json", "good.trace"], lambda done: demand(
-                done.returncode == 4, "exit status is not 4"), stdout=full)
+            self.refused("the output is full", ["replay", "--json", "good.trace"], 4, "", stdout=full)
         self.hostile_text()
 
         print(f"malformed: {self.count} cases, {self.bad} failed")
@@ -269,7 +259,7 @@ class Tester:
         return 0
 
     def run(self, name, words, judge, content=None, stdout=subprocess.PIPE):
-        """A case: TRACE of the words is a file with that content, which is kept if `judge` raises Wrong."""
+        """A case: TRACE of the words is a file with that content, which is kept if `judge` finds it wrong."""
         self.count += 1
         path = self.folder / f"{self.count:03}_{re.sub('[^a-zA-Z0-9]+', '_', name)[:40]}.trace"
         if content is not None:
@@ -280,9 +270,9 @@ class Tester:
             done = subprocess.run([self.binary, *map(str, words)], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=stdout,
                                   stderr=subprocess.PIPE, timeout=10, check=False)
             crashed = re.search(rb"Sanitizer|runtime error|terminate called|ssertion", done.stderr)
-            demand(0 <= done.returncode < 126 and not crashed, "crashed")
+            assert 0 <= done.returncode < 126 and not crashed, "crashed"
             judge(done)
-        except (Wrong, subprocess.TimeoutExpired) as wrong:
+        except (AssertionError, UnicodeDecodeError, subprocess.TimeoutExpired) as wrong:
             self.bad += 1
             print(f"FAILED {name}: {wrong}\n  command: {words}")
             if done:
@@ -292,42 +282,38 @@ class Tester:
 
     def malformed(self, command, name, content, line):
         def judge(done):
-            demand(done.returncode == 2, "exit status is not 2")
-            demand(not done.stdout, "says something on standard output")
-            demand(not (self.folder / "out").exists(), "writes something")
+            assert done.returncode == 2, "exit status is not 2"
+            assert not done.stdout, "says something on standard output"
+            assert not (self.folder / "out").exists(), "writes something"
             said = one_line(done)
-            demand(not any(ord(c) < 32 or ord(c) == 127 for c in said), "control characters on standard error")
+            assert not any(ord(c) < 32 or ord(c) == 127 for c in said), "control characters on standard error"
             path = next(word for word in done.args if word.endswith(".trace"))
-            demand(len(said) <= 2000 + len(path), "a very long line on standard error")
+            assert len(said) <= 2000 + len(path), "a very long line on standard error"
             place = re.search(re.escape(path) + r":(\d+):(\d+)\b(.*)", said)
-            demand(place, "no file:line:column")
+            assert place, "no file:line:column"
             at, column = int(place[1]), int(place[2])
             content_lines = raw(content).split(b"\n")
-            demand(1 <= at <= len(content_lines), f"there is no line {at}")
-            demand(1 <= column <= len(content_lines[at - 1]) + 1, f"line {at} has no column {column}")
-            demand(line in (None, at), f"line {line} expected")
-            demand(re.search(r"\w{2,}", place[3]), "does not say what is wrong")
+            assert 1 <= at <= len(content_lines), f"there is no line {at}"
+            assert 1 <= column <= len(content_lines[at - 1]) + 1, f"line {at} has no column {column}"
+            assert line in (None, at), f"line {line} expected"
+            assert re.search(r"\w{2,}", place[3]), "does not say what is wrong"
         self.run(f"{name} ({command})", command, judge, content)
 
     def odd_one(self, name, content):
         def judge(done):
-            demand(done.returncode in (0, 2), "exit status is neither 0 nor 2")
+            assert done.returncode in (0, 2), "exit status is neither 0 nor 2"
             if done.returncode == 2:
                 one_line(done)
-            try:
-                done.stdout.decode("utf-8")
-            except UnicodeDecodeError:
-                raise Wrong("the output is not UTF-8, so not JSON") from None
-            demand(b"\x1b" not in done.stdout, "a raw escape character in the output")
+            assert "\x1b" not in done.stdout.decode("utf-8"), "a raw escape character in the output"
             self.odd.append(f"{name} {done.returncode}")
         self.run(name, "replay --json TRACE", judge, content)
 
-    def refused(self, name, words, status, mention):
+    def refused(self, name, words, status, mention, **more):
         def judge(done):
-            demand(done.returncode == status, f"exit status is not {status}")
-            demand(status == 0 or mention in one_line(done), f"does not name {mention!r}")
-            demand(not (self.folder / "out").exists(), "writes something")
-        self.run(name, words, judge)
+            assert done.returncode == status, f"exit status is not {status}"
+            assert status == 0 or mention in one_line(done), f"does not name {mention!r}"
+            assert not (self.folder / "out").exists(), "writes something"
+        self.run(name, words, judge, **more)
 
     def hostile_text(self):
         """No command sends what a terminal takes for a command, wherever in its input that stands; and the replay line
@@ -345,16 +331,16 @@ class Tester:
             "mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\nmad\x1b[2J\u009bvise(1) = 0\n")
 
         def harmless(done):
-            for text in (done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")):
-                if found := DANGEROUS.search(text):
-                    raise Wrong(f"prints {text[max(found.start() - 60, 0):found.end() + 20]!r}")
+            for said in (done.stdout, done.stderr):
+                found = re.search(f".{{,60}}{DANGEROUS}.{{,20}}", said.decode("utf-8", "replace"))
+                assert not found, f"prints {found[0]!r}"
 
         def can_be_pasted(done):
             said = re.search(rb"^  replay +(.*)$", done.stdout, re.MULTILINE)
-            demand(said, "there is none")
+            assert said, "there is none"
             pasted = subprocess.run(["bash", "-c", said[1]], cwd=self.folder, stdin=subprocess.DEVNULL,
                                     capture_output=True, timeout=10, check=False)
-            demand(pasted.returncode == 10, f"does not work: {said[1]!r} gives {pasted.returncode}, {pasted.stderr!r}")
+            assert pasted.returncode == 10, f"does not work: {said[1]!r} gives {pasted.returncode}, {pasted.stderr!r}"
 
         for command in HOSTILE:
             self.run(f"hostile text: {command}", words_of(command.replace("SEED", "--subject seed_2019"), **names), harmless)
