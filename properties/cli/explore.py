@@ -63,7 +63,8 @@ class Explore(Explored):
 
     def test_violations(self):
         self.ends(10, "explore --subject canary_tree --granules 5",
-                  ["^found after 2 ops, and there is no way with fewer: tree:", "^vmapcheck-trace 1$"])
+                  ["^found after 2 ops, and there is no way with fewer: tree:", "^vmapcheck-trace 1$",
+                   r"^saved as vmapcheck-failures/canary_tree-tree-[0-9a-f]{8}\.trace until it is minimized$"])
         self.ends(10, f"replay --subject canary_tree {self.only('vmapcheck-failures/*.trace')}")
         self.ends(10, "explore --subject canary_augment --index-only --granules 10 -o found --json",
                   '"moves":3.*"verdict":"violation"|"verdict":"violation".*"moves":3', None)
