@@ -118,7 +118,7 @@ class Cli(unittest.TestCase):
     def ends(self, status, command, out=None, err=(), stdin=None, program=None, **environment):
         """The command, as a string or a list of words, ends with that status, and says that: of `out` and `err`, None is
         anything, () nothing, a string one line that matches it, a list of strings lines of which some match each."""
-        words = self.words(command, program)
+        words = self.words_of(command, program)
         done = subprocess.run(words, input=stdin or b"", capture_output=True, env=variables(environment), timeout=300,
                               check=False)
         said = Said(words, done.returncode, done.stdout, done.stderr)
@@ -141,13 +141,13 @@ class Cli(unittest.TestCase):
         script = f'vmapcheck() {{ "$BINARY" "$@"; }}\n{script}'
         return self.ends(status, ["-c", script], out, err, program="bash", BINARY=self.binary, **more)
 
-    def words(self, command, program=None):
+    def words_of(self, command, program=None):
         return [str(program or self.binary), *(shlex.split(command) if isinstance(command, str) else map(str, command))]
 
     def start(self, command, stdin=subprocess.DEVNULL, **environment):
         """Runs in the background, with files for what it says; end() gives it. Killed at the end of the test."""
         files = [tempfile.TemporaryFile() for _ in range(2)]
-        process = subprocess.Popen(self.words(command), stdin=stdin, stdout=files[0], stderr=files[1],
+        process = subprocess.Popen(self.words_of(command), stdin=stdin, stdout=files[0], stderr=files[1],
                                    env=variables(environment))
         process.files = files
         self.addCleanup(process.wait)

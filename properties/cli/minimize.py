@@ -24,7 +24,6 @@ class Minimize(cli.Cli):
         said = self.ok("minimize --subject seed_2019 fault.trace -o -", err="minimized from 3 to 1 op")
         self.assertEqual(pathlib.Path("small.trace").read_text(), said.out)
 
-    def test_json(self):
         self.ok("minimize --subject seed_2019 fault.trace -o object.trace --json",
                 '^{"kind":"violation","invariant":"answer","signature":"answer",.*"ops":1,.*"minimality":"proved",.*"file":"object.trace"}$')
 
@@ -106,11 +105,8 @@ class Minimize(cli.Cli):
             self.ends(10, "replay --json --subject fault_rotation best.trace", ['"signature":"answer"}$'])
             os.remove("best.trace")
 
-
-class Time(cli.Cli):
-    """The limit is the user's: it begins with the command, and a long trace is reproduced and deleted from within it."""
-
     def test_a_long_trace(self):
+        """The limit of time is the user's: it begins with the command, and includes the first run of the trace."""
         self.write("grown.trace", cli.HEADER + "space 0x0..0x100000000\n" +
                    "".join(f"alloc a{i} size=16\n" for i in range(20000)) + "free a3\nfree a4\n")
         begun = time.monotonic()

@@ -20,6 +20,7 @@ class Show(cli.Cli):
             "^ok: 17 steps, no violation$"])
         self.assertEqual(17, len(said.found("^step ")))
         self.assertNotIn("\033", said.out)
+        self.ok("show -", ["^ok: 17"], stdin=pathlib.Path("all.trace").read_bytes())
         for columns, said in ((108, said), (70, self.ok("show all.trace", COLUMNS="70"))):
             self.assertLessEqual(max(map(len, said.found(r"^ .*\|.*$"))), columns, said)
 
@@ -45,9 +46,6 @@ class Show(cli.Cli):
         self.ok("show --subject seed_2019 --to 1 fault.trace", ["^ok: 2 steps, no violation$"])
         for step, status in (("--to 0", 0), ("--at 0", 0), ("--to 1", 10)):
             self.ends(status, f"show --subject fault_exit_zero {step} rescue.trace")
-
-    def test_from_standard_input(self):
-        self.ok("show -", ["^ok: 17"], stdin=pathlib.Path("all.trace").read_bytes())
 
     @cli.needs("script")
     def test_colours_are_for_terminals(self):
@@ -78,7 +76,6 @@ class Page(cli.Cli):
         self.assertIsNone(re.search("(src|href|url)[=(]", page), "it loads something")
         self.assertEqual(page, self.ok("show --html - all.trace").out)
 
-    def test_a_violation(self):
         self.ends(10, "show --subject seed_2019 --html page.html fault.trace", ["^violation of answer at step 2"])
         self.holds("page.html", '"verdict":.*"name":"answer"')
 
