@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Subjects that die, hang, throw, exit or exhaust memory: as `replay` and `check` say it. Without sanitizers, which report
 some deaths in their own words."""
-import os
-
 import cli
 
 WAYS = {  # subject: its trace; the step at which it dies; kind and signature
