@@ -75,8 +75,8 @@ class Started(Campaign):
         options = "dir jobs time execs plateau disk memory stop-on-first known engine target".split()
         self.ok("campaign --help", [f"--{option}" for option in options])
         for bad in ("--time 0", "--time x", "--execs 0", "--execs -1", "--plateau 0", "--disk 1", "--disk 2X",
-                    "--memory 1M",
-                    "--memory -2G", "--disk 99999999999999999999", "-j 0", "-j 2000", "--engine none", "--frobnicate"):
+                    "--disk 99999999999999999999", "--memory 1M", "--memory -2G", "-j 0", "-j 2000", "--engine none",
+                    "--frobnicate"):
             self.refuses(2, {f"campaign --target ./target {bad}": f"^vmapcheck: .*{bad.split()[0]}"})
         self.refuses(2, {"campaign --target ./target x": "unexpected argument 'x'",
                          f"campaign --target ./target {BRIEF} --dir 'a\nb'": "control character"})
@@ -266,7 +266,8 @@ class Damaged(Campaign):
 
     def is_refused(self, text, said):
         self.write("sums/campaign.json", text)
-        self.refuses(2, {"campaign status sums": said, f"campaign --target ./target {BRIEF} --dir sums": said})
+        self.refuses(2, {"campaign status sums": said, "campaign report sums": said,
+                         f"campaign --target ./target {BRIEF} --dir sums": said})
         self.assertEqual(text, pathlib.Path("sums/campaign.json").read_text())
 
     def test_no_state(self):

@@ -4,10 +4,10 @@
 readers do: JSON, SARIF, JUnit, and, where there is a browser, the page."""
 import fcntl
 import json
+import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import types
 import unittest
@@ -68,11 +68,9 @@ class Campaign(cli.Cli):
         for file, text in (traces or {}).items():
             (directory / "findings" / file).write_text(text)
         (directory / "campaign.json").write_text(json.dumps({
-            "format": 1, "subject": "seed_2019", "engine": "libfuzzer", "target": "/opt/allocator_fuzz",
-            "build": "abcd",
+            "format": 1, "subject": "seed_2019", "engine": "libfuzzer", "target": "/opt/allocator_fuzz", "build": "abcd",
             "codec": 24, "seed": 7, "workers": 2, "began": 1709211909, "written": 1709215509, "session": 3,
-            "running": False,
-            "budget": 3600.0, "budget_began": 0.0, "budget_began_executions": 0, "ended": "time",
+            "running": False, "budget": 3600.0, "budget_began": 0.0, "budget_began_executions": 0, "ended": "time",
             "before": totals(100.0) | {"executions": 1000}, "totals": totals(3600.0), "coverage": {}, "edges": 812,
             "features": 4310, "corpus": 1234, "corpus_bytes": 345678, "last_new_coverage": 2400.0,
             "executions_per_second": 3456.0, "ops_per_second": 654321.0, "findings": list(findings), **more}))
@@ -91,9 +89,18 @@ class Campaign(cli.Cli):
     def nothing_yet(self):
         zeros = totals(0.0, [0] * COUNTERS) | {"executions": 0, "ops": 0}
         directory = self.campaign("empty", samples=0, totals=zeros, before=zeros, edges=0, features=0, corpus=0,
-                                  corpus_bytes=0,
-                                  last_new_coverage=0.0, running=True, written=0)
+                                  corpus_bytes=0, last_new_coverage=0.0, running=True, written=0)
         self.ok("campaign report empty")
+        return directory
+
+    def hostile(self):
+        trace = NOT_LOWEST.replace("\n",
+                                   "\n# \x1b[2J \u009b2J \x07 </pre><script>window.hostile=2</script> \u2028 ]]> "
+                                   "<!--body-->\n", 1)
+        directory = self.campaign("hostile", [finding("new", HOSTILE, "h&\"'<b>.trace", aliases=["<i>", "\ufffe"]),
+                                              finding("new", HOSTILE[::-1], "", input="\"><img src=x>")],
+                                  {"h&\"'<b>.trace": trace}, target="<u>", ended="<s>", engine="]]>")
+        self.ok("campaign report hostile")
         return directory
 
     def report(self, name, form):
@@ -141,23 +148,21 @@ class Status(Campaign):
             self.refuses(2, {f"campaign {command} nowhere": "^vmapcheck: there is no campaign in nowhere$"})
 
     def test_running_and_killed(self):
-        directory = self.campaign("runs", running=True, ended="")
+        lock = self.campaign("runs", running=True, ended="") / "lock"
         self.ok("campaign status runs", [r"\Acampaign in runs: killed"])
         killed = self.report("runs", "sarif")["runs"][0]
         self.assertEqual((False, []), (killed["invocations"][0]["executionSuccessful"], killed["results"]))
-        with open(directory / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(lock, "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
             self.ok("campaign status runs", [r"\Acampaign in runs: running, session 3"])
             self.ok("campaign report runs -o runs.html")
             self.holds("runs.html", "running, session 3")
-            watching = subprocess.Popen([self.binary, "campaign", "status", "--watch", "runs"], stdout=subprocess.PIPE,
-                                        text=True)
-            self.assertTrue(watching.stdout.readline().startswith("campaign in runs: running"))
-        rest = watching.communicate(timeout=120)[0]
-        self.assertIn("campaign in runs: killed", rest)
-        self.assertEqual(0, watching.returncode)
-        with open(directory / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever looked has let go
+            watching = self.start("campaign status --watch runs")
+            self.eventually(lambda: os.fstat(watching.files[0].fileno()).st_size)
+        said = self.end(watching, status=0)
+        self.says(said.out, [r"\Acampaign in runs: running", "^campaign in runs: killed"], said)
+        with open(lock, "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever looked has let go
 
     def test_nothing_yet(self):
         self.nothing_yet()
@@ -168,8 +173,7 @@ class Status(Campaign):
 
     def test_a_target_that_counts_nothing(self):
         self.campaign("uncounted", totals=totals(3600.0, [0] * COUNTERS) | {"ops": 0})
-        said = self.ok("campaign status uncounted", ["not counted by this target"])
-        self.assertNotIn("never", said.out)
+        self.assertNotIn("never", self.ok("campaign status uncounted", ["not counted by this target"]).out)
 
 
 class Forms(Campaign):
@@ -205,8 +209,7 @@ class Forms(Campaign):
                          (run["tool"]["driver"]["name"], run["invocations"][0]["startTimeUtc"]))
         rules = run["tool"]["driver"]["rules"]
         self.assertEqual(["answer", "overlap", "partition", "coalescing", "classification", "tree", "augment",
-                          "atomicity", "memory",
-                          "cost", "hang", "heap-use-after-free"], [rule["id"] for rule in rules])
+                          "atomicity", "memory", "cost", "hang", "heap-use-after-free"], [rule["id"] for rule in rules])
         self.assertTrue(all(len(rule["shortDescription"]["text"]) > 20 for rule in rules))
         self.assertRegex(run["originalUriBaseIds"]["CAMPAIGN"]["uri"], "^file:///.*/all/$")
         self.assertEqual(["error", "note", "warning", "none", "error"], [one["level"] for one in run["results"]])
@@ -221,10 +224,8 @@ class Forms(Campaign):
             self.assertRegex(result["partialFingerprints"]["signature/v1"], "^[0-9a-f]{8}$")
             self.assertTrue(result["message"]["text"] and place["region"]["startLine"] >= 1)
         self.assertIn("expected: 0x101000..0x102000 full", run["results"][0]["message"]["text"])
-        self.assertEqual([5,
-                          16],
-                          [one["locations"][0]["physicalLocation"]["region"]["startLine"]
-                           for one in run["results"][:2]])
+        self.assertEqual([5, 16], [one["locations"][0]["physicalLocation"]["region"]["startLine"]
+                                   for one in run["results"][:2]])
 
     def test_junit(self):
         self.of_each_status()
@@ -246,9 +247,8 @@ class Forms(Campaign):
         counters[CHECKS] = counters[CHECKS + 119] = 1  # the answer of one op; the cost at the end
         self.campaign("unexercised", totals=totals(3600.0, counters))
         (suite,) = self.report("unexercised", "junit")
-        self.assertEqual(["answer",
-                          "cost"],
-                          [case.get("name").split(":")[0] for case in suite.findall("testcase") if not list(case)])
+        self.assertEqual(["answer", "cost"], [case.get("name").split(":")[0] for case in suite.findall("testcase")
+                                              if not list(case)])
 
     def test_where_it_goes(self):
         self.of_each_status()
@@ -278,9 +278,8 @@ class Damaged(Campaign):
             {"a.trace": "vmapcheck-trace 1\nspace 0x0..0x10\nalloc b", "m.trace": PASSING})
         (directory / "samples.jsonl").write_bytes(b"[1,2\n{}\nnull\n[1,2,3,4,5,6,7]\n\xff\xfe\n[5,20,3,4,5,6,7]\n[2,21,4,4,5,6,7]\n")
         report = self.report("damaged", "json")
-        self.assertEqual([1,
-                          5,
-                          5, 3600], [sample[0] for sample in report["samples"]])  # those that are whole, time ascending
+        # Those that are whole, time ascending.
+        self.assertEqual([1, 5, 5, 3600], [sample[0] for sample in report["samples"]])
         self.assertEqual(["4 lines of samples.jsonl cannot be read, and left out of the curves"], report["losses"])
         for one, note in zip(report["findings"], ("a.trace:3:", "findings/bytes/crash-77", "sanitizers")):
             self.assertIn(note, one["notes"][0])
@@ -301,24 +300,8 @@ class Damaged(Campaign):
         self.campaign("outside", [finding("new", "tree", "../../outside.trace")])
         self.ends(2, "campaign report outside", None, ["`trace` is no name of a file"])
 
-    def test_no_state(self):
-        for text in ('{"format":1,"subj', '{"format":9}', '{"format":1}'):
-            self.write("cut/campaign.json", text)
-            for command in ("status", "report"):
-                self.ends(2, f"campaign {command} cut", None, "cut/campaign.json")
-
 
 class Hostile(Campaign):
-    def hostile(self):
-        trace = NOT_LOWEST.replace("\n",
-                                   "\n# \x1b[2J \u009b2J \x07 </pre><script>window.hostile=2</script> \u2028 ]]> <!--body-->\n", 1)
-        directory = self.campaign("hostile", [
-            finding("new", HOSTILE, "h&\"'<b>.trace", aliases=["<i>", "\ufffe"]),
-            finding("new", HOSTILE[::-1], "", input="\"><img src=x>")],
-            {"h&\"'<b>.trace": trace}, target="<u>", ended="<s>", engine="]]>")
-        self.ok("campaign report hostile")
-        return directory
-
     def test_no_text_is_a_command(self):
         directory = self.hostile()
         page = (directory / "report.html").read_text()
@@ -338,9 +321,8 @@ class Hostile(Campaign):
             self.assertTrue(len(line) < 600 and "\x01" not in line)
 
 
-class Page(Hostile):
+class Page(Campaign):
     """What a reader sees of it."""
-    test_no_text_is_a_command = None
 
     @classmethod
     def setUpClass(cls):
@@ -370,10 +352,8 @@ class Page(Hostile):
         page = self.of_all()
         self.assertEqual([4, 5, 5], [page.count(what) for what in (".plot svg", ".plot .curve", "#plot-corpus .mark")])
         # They go from the begin to the end, and rise.
-        self.assertEqual([[True,
-                           True,
-                           0,
-                           True]] * 5, page.run("""return [...document.querySelectorAll('.plot .curve')].map((line) => {
+        self.assertEqual([[True, True, 0, True]] * 5, page.run("""
+        return [...document.querySelectorAll('.plot .curve')].map((line) => {
           const p = line.points, s = line.ownerSVGElement.dataset;
           let falls = 0;
           for (let i = 1; i < p.length; ++i) if (p[i].y > p[i - 1].y + 0.2 || p[i].x < p[i - 1].x - 0.01) ++falls;

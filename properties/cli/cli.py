@@ -77,10 +77,9 @@ free a2
 class Said:
     """What a command said, and how it ended."""
 
-    def __init__(self, words, done):
-        self.words, self.status = words, done.returncode
-        self.out, self.err = (text.decode(errors="surrogateescape")
-                              for text in (done.stdout or b"", done.stderr or b""))
+    def __init__(self, words, status, *texts):
+        self.words, self.status = words, status
+        self.out, self.err = (text.decode(errors="surrogateescape") for text in texts)
         self.err = PROGRESS.sub("", self.err)
 
     @property
@@ -119,7 +118,10 @@ class Cli(unittest.TestCase):
     def ends(self, status, command, out=None, err=(), stdin=None, program=None, **environment):
         """The command, as a string or a list of words, ends with that status, and says that: of `out` and `err`, None is
         anything, () nothing, a string one line that matches it, a list of strings lines of which some match each."""
-        said = Said(*self.run_program(command, stdin, program, environment))
+        words = self.words_of(command, program)
+        done = subprocess.run(words, input=stdin or b"", capture_output=True, env=variables(environment), timeout=300,
+                              check=False)
+        said = Said(words, done.returncode, done.stdout, done.stderr)
         self.assertEqual(status, said.status, said)
         self.says(said.out, out, f"standard output{said}")
         self.says(said.err, err, f"standard error{said}")
@@ -139,20 +141,14 @@ class Cli(unittest.TestCase):
         script = f'vmapcheck() {{ "$BINARY" "$@"; }}\n{script}'
         return self.ends(status, ["-c", script], out, err, program="bash", BINARY=self.binary, **more)
 
-    def run_program(self, command, stdin, program, environment):
-        words = [str(program or self.binary),
-                 *(shlex.split(command) if isinstance(command, str) else map(str, command))]
-        if isinstance(stdin, str):
-            stdin = stdin.encode()
-        more = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
-        return words, subprocess.run(words, capture_output=True, env=variables(environment), timeout=300, check=False,
-                                     **more)
+    def words_of(self, command, program=None):
+        return [str(program or self.binary), *(shlex.split(command) if isinstance(command, str) else map(str, command))]
 
     def start(self, command, stdin=subprocess.DEVNULL, **environment):
         """Runs in the background, with files for what it says; end() gives it. Killed at the end of the test."""
-        words = [str(self.binary), *(shlex.split(command) if isinstance(command, str) else map(str, command))]
         files = [tempfile.TemporaryFile() for _ in range(2)]
-        process = subprocess.Popen(words, stdin=stdin, stdout=files[0], stderr=files[1], env=variables(environment))
+        process = subprocess.Popen(self.words_of(command), stdin=stdin, stdout=files[0], stderr=files[1],
+                                   env=variables(environment))
         process.files = files
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -167,9 +163,7 @@ class Cli(unittest.TestCase):
         process.wait(timeout=300)
         for file in process.files:
             file.seek(0)
-        process.stdout, process.stderr = (file.read() for file in process.files)
-        said = Said(process.args, process)
-        process.stdout = process.stderr = None
+        said = Said(process.args, process.returncode, *(file.read() for file in process.files))
         if status is not None:
             self.assertEqual(status, said.status, said)
         return said

@@ -12,15 +12,13 @@ import corpus
 
 class Import(corpus.Corpora):
     def test_refused(self):
-        pathlib.Path("empty").mkdir()
         self.refuses(2, {
             "corpus import": "PATH, or --strace", "corpus import one.trace": "name a folder with -o",
             "corpus import one.trace --pid 3 -o x": "--strace", "corpus import one.trace --strace log -o x": "excludes",
             "corpus import empty -o x": "nothing to import in empty"})
-        self.refuses(4, {
-            "corpus import missing -o x": "cannot read missing: No such file",
-            "corpus import one.trace -o /dev/null/x": "cannot make the directory /dev/null/x",
-            "corpus import two.trace -o one.trace": "cannot make the directory one.trace"})
+        self.refuses(4, {"corpus import missing -o x": "cannot read missing: No such file",
+                         "corpus import one.trace -o /dev/null/x": "cannot make the directory /dev/null/x",
+                         "corpus import two.trace -o one.trace": "cannot make the directory one.trace"})
         self.files("x", 0)
 
     def test_afl(self):
@@ -34,8 +32,8 @@ class Import(corpus.Corpora):
         for trace in self.files("from-afl/*.trace", 3):
             self.ok(["replay", trace])
         # The first comment says whence. Readable in, the same bytes out.
-        (crash,
-         ) = [file for file in self.files("from-afl/*") if "From afl/main/crashes/id:000000,sig:06 (AFL crash)" in pathlib.Path(file).read_text()]
+        whence = "From afl/main/crashes/id:000000,sig:06 (AFL crash)"
+        (crash,) = [file for file in self.files("from-afl/*") if whence in pathlib.Path(file).read_text()]
         self.ok(["encode", crash, "-o", "again.bytes"])
         self.same_files("again.bytes", "two.bytes")
         self.ok("corpus import afl/main/queue -o from-queue")

@@ -2,7 +2,6 @@
 """Subjects in files: how findings of them are named, spaces that they refuse, and what is no subject of this build."""
 import os
 import pathlib
-import shlex
 import subprocess
 import tempfile
 

@@ -48,8 +48,7 @@ class Replay(cli.Cli):
                         "--subject vmap --seed 7 replay --json --checking amortized all.trace",
                         "replay --format json all.trace"):
             self.assertEqual(ALL_AS_JSON, self.ok(command).out)
-        trace = pathlib.Path("all.trace").read_bytes()
-        self.assertEqual(ALL_AS_JSON, self.ok("replay --json -", stdin=trace).out)
+        self.assertEqual(ALL_AS_JSON, self.ok("replay --json -", stdin=pathlib.Path("all.trace").read_bytes()).out)
 
     def test_json_of_a_violation(self):
         said = self.ends(10, "replay --json --subject seed_2019 fault.trace").out
@@ -67,12 +66,9 @@ class Replay(cli.Cli):
             r"^ +actual +0x103000\.\.0x104000", "replay( --sanitize)? --subject seed_2019 fault.trace$"])
 
     def test_bad_input(self):
-        self.write("rubbish", cli.rubbish(100000))
-        self.refuses(2, {"replay --json bad.trace": "^bad.trace:4:1: expected ",
-                         "replay --json rubbish": "^rubbish:1:[0-9]+: expected "})
-        self.ends(2, "replay bad.trace", None, "^bad.trace:4:1: expected ")
-        self.refuses(4, {"replay missing.trace": "missing.trace: No such file", "replay ''": "''",
-                         "replay .": "directory", "replay 'a\nb'": r"a\\x0ab"})
+        """More of it: ../malformed.py."""
+        self.refuses(2, {"replay bad.trace": "^bad.trace:4:1: expected "})
+        self.refuses(4, {"replay missing.trace": "missing.trace: No such file", "replay 'a\nb'": r"a\\x0ab"})
 
     def test_several(self):
         said = self.ends(4, "replay --json all.trace bad.trace missing.trace all.trace",
@@ -93,9 +89,8 @@ class Replay(cli.Cli):
                       [f"^fault.trace: failed {n} of {n} times, subject seed_2019$", f"^ +{n}  answer$"])
         self.ok("replay -n 10 fault.trace", ["^fault.trace: failed 0 of 10 times, subject vmap$"])
         self.ok("replay --json -n 1 fault.trace", '^{"file":"fault.trace","runs":1,"failed":0,"verdict":"ok",')
-        said = self.ends(10, "replay --json -n 2 --subject seed_2019 fault.trace").out
-        self.assertEqual('{"file":"fault.trace","runs":2,"failed":2,"verdict":"violation","signatures":{"answer":2}}\n',
-                         said)
+        self.ends(10, "replay --json -n 2 --subject seed_2019 fault.trace",
+                  '^{"file":"fault.trace","runs":2,"failed":2,"verdict":"violation","signatures":{"answer":2}}$')
         self.refuses(2, {"replay -n 0 fault.trace": "--times"})
 
     def test_many_times_of_a_flaky_one(self):
@@ -123,15 +118,14 @@ alloc a0 size=0x1000
                      f"-I{cli.SOURCE}/allocator", "test.cpp"], program="g++")
         self.ends(4, "replay --format cpp missing.trace fault.trace", ["^#include <gtest/gtest.h>$"],
                   "missing.trace: No such file")
-        self.refuses(2, {"replay --format cpp bad.trace": "^bad.trace:4:1: expected ",
-                         "replay --format xml fault.trace": "--format"})
+        self.refuses(2, {"replay --format xml fault.trace": "--format"})
 
 
 class Gdb(cli.Cli):
     def test_refused(self):
         self.refuses(13, {"replay --gdb fault.trace": "fault.trace does not fail on vmap"})
-        self.refuses(2,
-                     dict.fromkeys(("replay --gdb fault.trace fault.trace", "replay --gdb -"), "--gdb takes one trace"))
+        for traces in ("fault.trace fault.trace", "-"):
+            self.refuses(2, {f"replay --gdb {traces}": "--gdb takes one trace"})
         self.ends(3, "replay --gdb --subject seed_2019 fault.trace", None, [r"cannot run gdb: .*\(Debian: gdb\)"],
                   PATH="/")
 
@@ -169,7 +163,5 @@ class Codec(cli.Cli):
             self.ok(f"decode {file}", ["^vmapcheck-trace 1$"])
 
     def test_bad_input(self):
-        self.refuses(2, {"encode bad.trace -o none": "^bad.trace:4:1: expected "})
         self.refuses(4, {"decode missing -o none": "missing", "encode all.trace -o /dev/null/x": "/dev/null/x"})
-        self.files("none", 0)
-        self.files("*.tmp", 0)
+        self.assertEqual([], self.files("none") + self.files("*.tmp"))

@@ -49,11 +49,6 @@ class Found(cli.Cli):
                   ["which was saved by an earlier run, is flaky: it failed in one of two runs:$"])
         self.ends(12, "check --subject flaky -o found --json", '"verdict":"flaky","saved":true')
 
-    def test_by_exploring(self):
-        self.ends(10, "explore --subject canary_tree --granules 3 -o found",
-                  [r"^saved as found/canary_tree-tree-[0-9a-f]{8}\.trace until it is minimized$"])
-        self.only("found/*.trace")
-
     def test_it_cannot_be_saved(self):
         """That is said before it is minimized, and once."""
         said = self.ends(10, "check --subject seed_2019 -o /dev/null/x", ["^alloc a0 "], [

@@ -20,6 +20,7 @@ class Show(cli.Cli):
             "^ok: 17 steps, no violation$"])
         self.assertEqual(17, len(said.found("^step ")))
         self.assertNotIn("\033", said.out)
+        self.ok("show -", ["^ok: 17"], stdin=pathlib.Path("all.trace").read_bytes())
         for columns, said in ((108, said), (70, self.ok("show all.trace", COLUMNS="70"))):
             self.assertLessEqual(max(map(len, said.found(r"^ .*\|.*$"))), columns, said)
 
@@ -46,9 +47,6 @@ class Show(cli.Cli):
         for step, status in (("--to 0", 0), ("--at 0", 0), ("--to 1", 10)):
             self.ends(status, f"show --subject fault_exit_zero {step} rescue.trace")
 
-    def test_from_standard_input(self):
-        self.ok("show -", ["^ok: 17"], stdin=pathlib.Path("all.trace").read_bytes())
-
     @cli.needs("script")
     def test_colours_are_for_terminals(self):
         for variables, coloured in (("-u NO_COLOR", True), ("NO_COLOR=1", False)):
@@ -60,15 +58,12 @@ class Show(cli.Cli):
     def test_bad_input(self):
         self.write("empty.trace", cli.HEADER + "space 0..0x10\n")
         self.refuses(2, {
-            "show": "^vmapcheck: .*FILE", "show bad.trace": "^bad.trace:4:1: expected ",
-            "show --at 17 all.trace": "--at 17: the trace has the steps 0 to 16",
+            "show": "^vmapcheck: .*FILE", "show --at 17 all.trace": "--at 17: the trace has the steps 0 to 16",
             "show --from 99 --html page.html all.trace": "--from 99: the trace has the steps 0 to 16",
             "show --to 17 all.trace": "--to 17: ", "show --from 3 --to 2 all.trace": "--from 3 is after --to 2",
             "show --at 3 --from 2 all.trace": "--at excludes --from", "show --to -1 all.trace": "^vmapcheck: .*--to",
             "show --at x all.trace": "^vmapcheck: .*--at.*expected the number of a step, found 'x'",
             "show --at 0 empty.trace": "--at 0: the trace has no steps"})
-        self.refuses(3, {"show --subject frob all.trace": "no subject 'frob'"})
-        self.refuses(4, {"show missing.trace": "missing.trace: No such file"})
         self.ok("show empty.trace")
         self.ok("show --html page.html empty.trace")
 
@@ -81,7 +76,6 @@ class Page(cli.Cli):
         self.assertIsNone(re.search("(src|href|url)[=(]", page), "it loads something")
         self.assertEqual(page, self.ok("show --html - all.trace").out)
 
-    def test_a_violation(self):
         self.ends(10, "show --subject seed_2019 --html page.html fault.trace", ["^violation of answer at step 2"])
         self.holds("page.html", '"verdict":.*"name":"answer"')
 

@@ -54,11 +54,11 @@ class Usage(cli.Cli):
             self.refuses(2, {f"check {bad}": f"^vmapcheck: .*{bad.split('=')[0].split()[0]}"})
 
     def test_bad_subjects(self):
-        self.refuses(3, {
-            "check --subject frob": "no subject 'frob'",
-            "--subject frob replay all.trace": "no subject 'frob'",
-            "check --subject ./mine.so": "mine.so: cannot open shared object file",
-            f"replay --subject {self.scratch}/all.trace all.trace": "invalid ELF header"})
+        for command in ("check", "replay all.trace", "show all.trace", "minimize all.trace -o none", "explore",
+                        "corpus stats .", "corpus minimize . -o none"):
+            self.refuses(3, {f"--subject frob {command}": "no subject 'frob'"})
+        self.refuses(3, {"check --subject ./mine.so": "mine.so: cannot open shared object file",
+                         f"replay --subject {self.scratch}/all.trace all.trace": "invalid ELF header"})
 
     def test_launcher(self):
         more = {"program": cli.SOURCE / "vmapcheck", "VMAPCHECK_BUILD_DIR": str(self.scratch / "build")}
