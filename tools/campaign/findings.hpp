@@ -69,7 +69,6 @@ class Findings {
   void check_again();
 
   /// Lines of the file of known signatures, in order; only ever appended to.
-  [[nodiscard]] const std::vector<std::string>& known_lines() const { return known_lines_; }
   /// How often the workers of this session have skipped each of them.
   void count_skips(const std::vector<std::uint64_t>& skips);
   /// The file of known signatures has changed since this was asked last.
