@@ -68,8 +68,7 @@ class Findings {
   /// Runs earlier failures with a target that was built anew: those that fail no more become fixed.
   void check_again();
 
-  /// Lines of the file of known signatures, in order; only ever appended to.
-  /// How often the workers of this session have skipped each of them.
+  /// How often the workers of this session have skipped each line of the file of known signatures, in its order.
   void count_skips(const std::vector<std::uint64_t>& skips);
   /// The file of known signatures has changed since this was asked last.
   [[nodiscard]] bool known_changed();
@@ -104,7 +103,7 @@ class Findings {
   State& state_;
   std::vector<std::string> not_news_;
   std::string found_by_;
-  std::vector<std::string> known_lines_;
+  std::vector<std::string> known_lines_;  ///< of the file of known signatures, in order; only ever appended to
   std::vector<std::string> line_of_;         ///< the signature of the failure of each line
   std::vector<std::uint64_t> times_before_;  ///< of each failure: without the skips of this session
   std::vector<unsigned> attempts_;           ///< to minimize each failure, which ended without an answer
