@@ -103,7 +103,7 @@ class Findings {
   State& state_;
   std::vector<std::string> not_news_;
   std::string found_by_;
-  std::vector<std::string> known_lines_;  ///< of the file of known signatures, in order; only ever appended to
+  std::vector<std::string> known_lines_;     ///< of the file of known signatures, in order; only ever appended to
   std::vector<std::string> line_of_;         ///< the signature of the failure of each line
   std::vector<std::uint64_t> times_before_;  ///< of each failure: without the skips of this session
   std::vector<unsigned> attempts_;           ///< to minimize each failure, which ended without an answer
