@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <functional>
 #include <optional>
+#include <ostream>
 #include <set>
 #include <span>
 #include <string>
@@ -222,6 +223,8 @@ struct Case {
   std::optional<std::size_t> length_max;  ///< of what becomes of it; without one it does not matter
   std::size_t ops_min = 0;                ///< that it takes, as the catalogue says
 };
+
+void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 
 /// Those that answer wrongly, and some that die.
 std::vector<Case> cases() {

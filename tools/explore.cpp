@@ -367,7 +367,7 @@ Exit run_explore(const Common& common, const Options& options) {
     out("\n" + claim_of(plan, options, report) + "\n");
   if (!report.complete && report.saved)
     say(fmt::format("vmapcheck: the state is saved in {}: the same command goes on", one_line(plan.state_file)));
-  return report.interrupted ? Exit::interrupted : Exit::ok;
+  return report.interrupted && !report.complete ? Exit::interrupted : Exit::ok;
 }
 
 /// Two ways lead to one state, from which one op leads to two. The model allows each trace: neither fails by itself.

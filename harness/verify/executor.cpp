@@ -42,6 +42,12 @@ constexpr std::size_t indexed_areas_min = 256;
 /// The model repeats one prediction in as many as it walks over areas, divided by this.
 constexpr std::size_t repeated_part = 64;
 
+/// An error that the contract does not know breaks `answer`, and has no place in a table.
+template <class Table>
+void count_in(Table& table, Error error) {
+  if (const auto place = static_cast<std::size_t>(error); place < table.size()) ++table[place];
+}
+
 constexpr Skipped not_live{};
 constexpr Skipped unsupported{.unsupported = true};
 
@@ -605,7 +611,7 @@ void Executor::look_at_counters() {
   expected.lazy_areas = model_.lazy().size();
   expected.busy_areas = model_.areas().size() - expected.lazy_areas;
   expected.nodes_alive = nodes();
-  if (step_.failed) ++expected.failures[static_cast<std::size_t>(std::get<Error>(seen_.answer))];
+  if (step_.failed) count_in(expected.failures, std::get<Error>(seen_.answer));
 }
 
 void Executor::look_at_layout() {
@@ -644,9 +650,7 @@ void Executor::count(const Op& op) {
   } else if (!std::holds_alternative<FailMetadata>(op)) {
     checked(Invariant::answer);
   }
-  if (const auto* error = std::get_if<Error>(&seen_.answer)) {
-    ++coverage_.errors[op.index()][static_cast<std::size_t>(*error)];
-  }
+  if (const auto* error = std::get_if<Error>(&seen_.answer)) count_in(coverage_.errors[op.index()], *error);
   coverage_.faults_fired += metadata_.failures() - failures_before_;
   coverage_.free_blocks_max = std::max<std::uint64_t>(coverage_.free_blocks_max, free_blocks());
 }
