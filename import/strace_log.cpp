@@ -9,6 +9,7 @@
 #include <bit>
 #include <charconv>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -153,56 +154,43 @@ unsigned log2_of_huge(std::string_view size) {
   return shift + static_cast<unsigned>(std::countr_zero(value));
 }
 
-void read_mmap_flags(std::string_view text, Event& event) {
+struct FlagName {
+  std::string_view word;
+  std::uint64_t bit;
+  std::uint32_t flag;
+};
+constexpr FlagName mmap_flags[] = {{"MAP_FIXED", 0x10, fixed},
+                                   {"MAP_FIXED_NOREPLACE", 0x100000, fixed_no_replace},
+                                   {"MAP_GROWSDOWN", 0x100, grows_down},
+                                   {"MAP_32BIT", 0x40, low},
+                                   {"MAP_HUGETLB", 0x40000, huge}};
+constexpr FlagName mremap_flags[] = {{"MREMAP_FIXED", 2, fixed}, {"MREMAP_DONTUNMAP", 4, keeps_old}};
+constexpr FlagName clone_flags[] = {{"CLONE_VM", 0x100, shares_space}, {"CLONE_THREAD", 0x10000, same_group}};
+
+void read_flags(std::string_view text, std::span<const FlagName> names, Event& event) {
+  const auto take = [&](auto is_set) {
+    for (const FlagName& name : names)
+      if (is_set(name)) event.flags |= name.flag;
+  };
+  each_flag(
+      text, [&](std::string_view word) { take([&](const FlagName& name) { return name.word == word; }); },
+      [&](std::uint64_t bits) { take([&](const FlagName& name) { return (name.bit & bits) != 0; }); });
+}
+
+/// That of MAP_HUGETLB, which other flags may name.
+Size huge_page_size(std::string_view flags) {
   unsigned log2_huge = 0;
   each_flag(
-      text,
+      flags,
       [&](std::string_view word) {
-        if (word == "MAP_FIXED") event.flags |= fixed;
-        if (word == "MAP_FIXED_NOREPLACE") event.flags |= fixed_no_replace;
-        if (word == "MAP_GROWSDOWN") event.flags |= grows_down;
-        if (word == "MAP_32BIT") event.flags |= low;
-        if (word == "MAP_HUGETLB") event.flags |= huge;
         if (word.starts_with("MAP_HUGE_") && word != "MAP_HUGE_SHIFT") log2_huge = log2_of_huge(word.substr(9));
         if (is_digit(word.front())) log2_huge = static_cast<unsigned>(number(word).value_or(0));
       },
       [&](std::uint64_t bits) {
-        if (bits & 0x10) event.flags |= fixed;
-        if (bits & 0x100000) event.flags |= fixed_no_replace;
-        if (bits & 0x100) event.flags |= grows_down;
-        if (bits & 0x40) event.flags |= low;
-        if (bits & 0x40000) event.flags |= huge;
         if (bits >> 26 & 0x3f) log2_huge = bits >> 26 & 0x3f;
       });
   constexpr unsigned log2_huge_max = 40;  // more than any machine has
-  if (event.flags & huge)
-    event.size_new = log2_huge != 0 && log2_huge <= log2_huge_max ? Size{1} << log2_huge : huge_page_default;
-}
-
-void read_mremap_flags(std::string_view text, Event& event) {
-  each_flag(
-      text,
-      [&](std::string_view word) {
-        if (word == "MREMAP_FIXED") event.flags |= fixed;
-        if (word == "MREMAP_DONTUNMAP") event.flags |= keeps_old;
-      },
-      [&](std::uint64_t bits) {
-        if (bits & 2) event.flags |= fixed;
-        if (bits & 4) event.flags |= keeps_old;
-      });
-}
-
-void read_clone_flags(std::string_view text, Event& event) {
-  each_flag(
-      text,
-      [&](std::string_view word) {
-        if (word == "CLONE_VM") event.flags |= shares_space;
-        if (word == "CLONE_THREAD") event.flags |= same_group;
-      },
-      [&](std::uint64_t bits) {
-        if (bits & 0x100) event.flags |= shares_space;
-        if (bits & 0x10000) event.flags |= same_group;
-      });
+  return log2_huge != 0 && log2_huge <= log2_huge_max ? Size{1} << log2_huge : huge_page_default;
 }
 
 Kind kind_of(std::string_view name) {
@@ -274,18 +262,15 @@ void LogReader::read_line(std::string_view line) {
   const bool signal = rest.starts_with("--- ");
   const bool exit = rest.starts_with("+++ ");
   const bool resumed = rest.starts_with("<... ");
-  if (!signal && !exit && !resumed && (!is_word(rest.front()) || rest.find('(') == std::string_view::npos)) {
-    ++log_.report.unparsable;
-    if (log_.report.unparsable_lines.size() < 8) log_.report.unparsable_lines.push_back(line_);
-    return;
-  }
-  const TaskId task = task_of_line(prefix.pid);
-  current_ = task;
-  if (signal) return read_signal(task, rest);
-  if (exit) return read_exit(task, rest);
-  if (resumed ? read_resumed(task, rest) : read_call(task, rest)) {
-    ++log_.report.call_lines;
-    return;
+  if (signal || exit || resumed || (is_word(rest.front()) && rest.find('(') != std::string_view::npos)) {
+    const TaskId task = task_of_line(prefix.pid);
+    current_ = task;
+    if (signal) return read_signal(task, rest);
+    if (exit) return read_exit(task, rest);
+    if (resumed ? read_resumed(task, rest) : read_call(task, rest)) {
+      ++log_.report.call_lines;
+      return;
+    }
   }
   ++log_.report.unparsable;
   if (log_.report.unparsable_lines.size() < 8) log_.report.unparsable_lines.push_back(line_);
@@ -501,12 +486,13 @@ bool LogReader::parse_arguments(std::string_view arguments, Event& event) {
     case Kind::map: {
       const bool shadow_stack = count == 3;  // map_shadow_stack(address, size, flags)
       if (count < 3) return event.failed;
-      if (!shadow_stack) read_mmap_flags(argument[3], event);
+      if (!shadow_stack) read_flags(argument[3], mmap_flags, event);
+      if (event.flags & huge) event.size_new = huge_page_size(argument[3]);
       return read(0, event.address) && read(1, event.size);
     }
     case Kind::unmap: return read(0, event.address) && read(1, event.size);
     case Kind::remap:
-      if (count > 3) read_mremap_flags(argument[3], event);
+      if (count > 3) read_flags(argument[3], mremap_flags, event);
       return read(0, event.address) && read(1, event.size) && read(2, event.size_new);
     case Kind::brk:
     case Kind::shm_detach: return read(0, event.address);
@@ -516,7 +502,7 @@ bool LogReader::parse_arguments(std::string_view arguments, Event& event) {
       return read(0, event.size);  // the id, until the size is known
     case Kind::clone:
       if (const std::size_t at = arguments.find("flags="); at != std::string_view::npos)
-        read_clone_flags(arguments.substr(at + 6, arguments.substr(at + 6).find_first_of(",})")), event);
+        read_flags(arguments.substr(at + 6, arguments.substr(at + 6).find_first_of(",})")), clone_flags, event);
       return true;
     default:
       if (argument[0].starts_with("0x")) event.address = number(argument[0]).value_or(0);
