@@ -113,7 +113,7 @@ void Verified(benchmark::State& state, Checking checking) {
   const Workload workload = make_workload(static_cast<std::uint32_t>(state.range(0)));
   const SubjectFactory& make = find_subject("vmap")->make;
   for (auto _ : state) {
-    const auto outcome = run(workload.trace, make, checking);
+    const auto outcome = run(workload.trace, make, {.checking = checking});
     if (!outcome || *outcome) state.SkipWithError("the allocator has failed: run the properties");
   }
   count(state, workload);

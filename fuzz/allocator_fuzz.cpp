@@ -56,11 +56,11 @@ const SubjectEntry& chosen_subject() {
 /// Dies of what it finds, if that is no violation.
 std::expected<std::optional<Failure>, std::string> run_alone(const Trace& trace, const SubjectEntry& subject) {
   Coverage coverage;
-  auto failure = run(trace, subject.make, Checking::amortized, &coverage);
+  auto failure = run(trace, subject.make, {.checking = Checking::amortized, .coverage = &coverage});
   publish_features(coverage);
   if (!failure || !*failure) return failure;
   // Checked at every step, the same trace shows the first invariant that broke, and where.
-  auto exact = run(trace, subject.make, Checking::every_step);
+  auto exact = run(trace, subject.make);
   return exact && *exact ? exact : failure;
 }
 

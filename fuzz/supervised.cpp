@@ -29,9 +29,10 @@ using Outcome = std::expected<std::optional<Failure>, std::string>;
 Outcome run_and_survive(const Trace& trace, const SubjectEntry& subject, Checking checking, Coverage* coverage) {
   Outcome outcome;
   std::optional<Failure> violation;
+  const auto on_violation = [&](const Failure& failure) { violation = failure; };
   const auto death = survive([&](Beacon& beacon) {
-    outcome =
-        run(trace, subject.make, checking, coverage, beacon, [&](const Failure& failure) { violation = failure; });
+    outcome = run(trace, subject.make,
+                  {.checking = checking, .coverage = coverage, .beacon = beacon, .on_violation = on_violation});
   });
   if (violation) return violation;
   if (death) return failure_of(*death, trace);

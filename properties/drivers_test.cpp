@@ -178,7 +178,7 @@ TEST(MetadataFailure, AtEachRequestOfEachAllocationChangesNothing) {
         trace.ops.push_back(allocations(1'000'000)[kind]);
         trace.ops.push_back(allocations(1'000'001)[kind]);
         Coverage coverage;
-        const auto outcome = run(trace, subject("vmap"), Checking::every_step, &coverage).value();
+        const auto outcome = run(trace, subject("vmap"), {.coverage = &coverage}).value();
         ASSERT_FALSE(outcome) << outcome->violation.detail << "\n" << print(trace);
         if (past == 0 && k <= (kind == 2 ? 8u : 2u)) {
           EXPECT_EQ(coverage.faults_fired, 1u) << kind << " " << k;
@@ -253,7 +253,6 @@ struct BoundsNoCost : CountsNoWork {
 /// Our allocator, held to `factor` nodes for each free block and area, and to no other counter of work.
 template <std::uint64_t factor>
 struct BoundsLikeAList : VmapSubject<vmap::FreeSpace> {
-  explicit BoundsLikeAList(VmapSubject subject) : VmapSubject(std::move(subject)) {}
   struct Bound : CostBound {
     [[nodiscard]] Visits visits(const Step& step, const Observation&, std::uint64_t misfits) const override {
       const std::uint64_t blocks = std::holds_alternative<Congruent>(*step.op) ? 100 : 1;
@@ -266,25 +265,16 @@ struct BoundsLikeAList : VmapSubject<vmap::FreeSpace> {
   }
 };
 
-template <class S>
-SubjectFactory factory_of() {
-  return factory([](const SubjectConfig& config) -> std::expected<S, std::string> {
-    auto subject = VmapSubject<vmap::FreeSpace>::create(config);
-    if (!subject) return std::unexpected(subject.error());
-    return S{*std::move(subject)};
-  });
-}
-
 TEST(BoundOfCost, IsTheSubjects) {
   const auto broken_by = [](const SubjectFactory& make) -> std::optional<Invariant> {
     const CheckReport report = check_with(make, 50, 500);
     if (!report.found) return std::nullopt;
     return report.found->failure.violation.invariant;
   };
-  EXPECT_EQ(broken_by(factory_of<CountsNoWork>()), Invariant::cost);
-  EXPECT_EQ(broken_by(factory_of<BoundsNoCost>()), std::nullopt);
-  EXPECT_EQ(broken_by(factory_of<BoundsLikeAList<1000>>()), std::nullopt);
-  EXPECT_EQ(broken_by(factory_of<BoundsLikeAList<0>>()), Invariant::cost);
+  EXPECT_EQ(broken_by(around<CountsNoWork>()), Invariant::cost);
+  EXPECT_EQ(broken_by(around<BoundsNoCost>()), std::nullopt);
+  EXPECT_EQ(broken_by(around<BoundsLikeAList<1000>>()), std::nullopt);
+  EXPECT_EQ(broken_by(around<BoundsLikeAList<0>>()), Invariant::cost);
 }
 
 }  // namespace

@@ -276,8 +276,8 @@ TEST(Records, MostRandomRecordsAreMeaningful) {
   Random random(1);
   Coverage coverage;
   for (int i = 0; i < 200; ++i) {
-    const auto failure =
-        run(decode(random_bytes(random, 100 * record_bytes)), model_subject(), Checking::amortized, &coverage);
+    const auto failure = run(decode(random_bytes(random, 100 * record_bytes)), model_subject(),
+                             {.checking = Checking::amortized, .coverage = &coverage});
     ASSERT_TRUE(failure.has_value());
     ASSERT_FALSE(failure->has_value());
   }
@@ -367,7 +367,9 @@ TEST(Mutator, UsesFollowTheirAreasIntoAnotherTrace) {
   }
   Coverage coverage;
   for (std::uint64_t seed = 0; seed < 100; ++seed)
-    ASSERT_TRUE(run(cross(first, second, 8000, seed), model_subject(), Checking::amortized, &coverage).has_value());
+    ASSERT_TRUE(
+        run(cross(first, second, 8000, seed), model_subject(), {.checking = Checking::amortized, .coverage = &coverage})
+            .has_value());
   const std::size_t free = Op(Free{}).index();
   EXPECT_GT(coverage.ops[free], 500u);
   EXPECT_LT(coverage.skipped[free] * 10, coverage.ops[free]);

@@ -63,8 +63,8 @@ TEST(RandomTraces, AmortizedCheckingFindsMostThatCheckingAtEveryStepFinds) {
   std::size_t found_seldom = 0;
   for (std::uint64_t i = 0; i < 100; ++i) {
     const Trace trace = generate_trace(seed_of_this_run(), i, 400);
-    const auto often = run(trace, subject("canary_augment"), Checking::every_step).value();
-    const auto seldom = run(trace, subject("canary_augment"), Checking::amortized).value();
+    const auto often = run(trace, subject("canary_augment")).value();
+    const auto seldom = run(trace, subject("canary_augment"), {.checking = Checking::amortized}).value();
     if (!often) continue;
     ++found_often;
     if (!seldom) continue;
@@ -80,7 +80,7 @@ TEST(RandomTraces, AreRepeatable) {
   EXPECT_EQ(print(generate_trace(7, 3, 500)), print(generate_trace(7, 3, 500)));
   EXPECT_NE(print(generate_trace(7, 3, 500)), print(generate_trace(7, 4, 500)));
   Coverage coverage;
-  ASSERT_FALSE(run(generate_trace(7, 3, 500), subject("vmap"), Checking::every_step, &coverage)->has_value());
+  ASSERT_FALSE(run(generate_trace(7, 3, 500), subject("vmap"), {.coverage = &coverage})->has_value());
   EXPECT_EQ(coverage.steps(), 500u);
 }
 
@@ -137,7 +137,7 @@ TEST(Corpus, ExercisesEveryOpFitTypeCoalescingAndError) {
   Coverage coverage;
   for (const auto& path : corpus())
     if (path.parent_path().filename() != "real")
-      (void)run(parse_trace(read(path)).value(), subject("vmap"), Checking::every_step, &coverage);
+      (void)run(parse_trace(read(path)).value(), subject("vmap"), {.coverage = &coverage});
   for (std::size_t op = 0; op < op_kind_count; ++op) EXPECT_GT(coverage.ops[op], 0u) << op_names[op];
   for (std::size_t fit = 0; fit < coverage.fits.size(); ++fit) EXPECT_GT(coverage.fits[fit], 0u) << fit;
   for (std::size_t kind = 0; kind < coverage.coalescings.size(); ++kind)

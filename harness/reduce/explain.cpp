@@ -207,7 +207,8 @@ void Explainer::run_variants(std::vector<Variant>& variants) {
       violated[item] = true;
     };
     const Trace trace = changed(variants[item]);
-    const auto outcome = vmapcheck::run(trace, make_, checking_of(trace), nullptr, beacon, on_violation);
+    const auto outcome =
+        vmapcheck::run(trace, make_, {.checking = checking_of(trace), .beacon = beacon, .on_violation = on_violation});
     if (!violated[item]) effects[item] = outcome ? Effect::passes : Effect::other;
     return std::nullopt;
   };

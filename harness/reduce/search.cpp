@@ -204,6 +204,9 @@ class BreadthFirst {
   bool run_batch(const std::vector<Candidate>& batch, Explored& explored);
   std::optional<Hit> confirmed(const Candidate& candidate);
   [[nodiscard]] std::vector<Op> sequence(const Candidate& candidate) const;
+  [[nodiscard]] Trace trace_of(const Candidate& candidate) const {
+    return {{}, vocabulary_.space(), sequence(candidate)};
+  }
 
   const Vocabulary& vocabulary_;
   const std::function<bool(const Failure&)>& wanted_;
@@ -248,30 +251,17 @@ bool BreadthFirst::run_batch(const std::vector<Candidate>& batch, Explored& expl
   const SharedArray<bool> passed(batch.size());
   const SharedArray<std::uint64_t> states(batch.size());
   const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
-    const std::vector<Op> ops = sequence(batch[item]);
-    auto executor = Executor::create(vocabulary_.space(), make_, Checking::every_step);
-    if (!executor) return std::nullopt;
-    for (std::size_t step = 0; step < ops.size(); ++step) {
-      beacon.at(Phase::op, step);
-      auto violation = (*executor)->step(ops[step]);
-      if (!violation) continue;
-      const Failure failure{step, ops[step], *std::move(violation)};
+    const auto on_violation = [&](const Failure& failure) {
       if (wanted_(failure)) beacon.answer("");
-      return std::nullopt;
-    }
-    states[item] = (*executor)->visible_state();
-    beacon.at(Phase::end, ops.size());
-    if (auto violation = (*executor)->finish()) {
-      const Failure failure{ops.size(), std::nullopt, *std::move(violation), FailureKind::violation, Phase::end};
-      if (wanted_(failure)) return "";
-    }
-    passed[item] = true;
+    };
+    const auto outcome = run(trace_of(batch[item]), make_,
+                             {.beacon = beacon, .on_violation = on_violation, .visible_state = &states[item]});
+    passed[item] = outcome && !*outcome;
     return std::nullopt;
   };
   WalkOptions walk_options{.limits = options_.run.limits, .on_death = {}, .keep_going = options_.run.keep_going};
   walk_options.on_death = [&](std::uint64_t item, const Death& death) {
-    const Trace trace{{}, vocabulary_.space(), sequence(batch[item])};
-    return wanted_(failure_of(death, trace));
+    return wanted_(failure_of(death, trace_of(batch[item])));
   };
   for (bool done = false; !done;) {
     const Walked walked = walk(batch.size(), work, walk_options);
@@ -291,7 +281,7 @@ bool BreadthFirst::run_batch(const std::vector<Candidate>& batch, Explored& expl
 }
 
 std::optional<Hit> BreadthFirst::confirmed(const Candidate& candidate) {
-  Hit hit{0, {{}, vocabulary_.space(), sequence(candidate)}, {}};
+  Hit hit{0, trace_of(candidate), {}};
   const auto outcome = run_isolated(hit.trace, make_, options_.run);
   if (!outcome || !*outcome || !wanted_(**outcome)) return std::nullopt;
   hit.failure = **outcome;

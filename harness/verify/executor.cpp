@@ -716,6 +716,7 @@ std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const
       failure = Failure{step, trace.ops[step], *std::move(violation)};
   }
   if (!failure) {
+    if (options.visible_state != nullptr) *options.visible_state = (*executor)->visible_state();
     beacon.at(Phase::end, trace.ops.size());
     if (options.position != nullptr) *options.position = (*executor)->position();
     if (auto violation = (*executor)->finish())
@@ -724,13 +725,6 @@ std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const
   if (options.coverage != nullptr) *options.coverage += (*executor)->coverage();
   if (failure && options.on_violation) options.on_violation(*failure);
   return failure;
-}
-
-std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
-                                                       Checking checking, Coverage* coverage, Beacon beacon,
-                                                       const std::function<void(const Failure&)>& on_violation) {
-  return run(trace, make,
-             RunOptions{.checking = checking, .coverage = coverage, .beacon = beacon, .on_violation = on_violation});
 }
 
 }  // namespace vmapcheck

@@ -286,14 +286,13 @@ struct RunOptions {
   std::function<void(const Failure&)> on_violation{};
   std::function<bool()> keep_going{};  ///< asked before each step; false ends the run, which then has found nothing
   Position* position = nullptr;        ///< is told how far it has come
+  /// Is told that of the executor after the last op, unless an invariant broke before.
+  std::uint64_t* visible_state = nullptr;
 };
 
 /// Runs a trace to its end or its first violation. The error says why the subject could not be made. In this process: a
 /// subject that dies takes it along (see isolated.hpp).
 [[nodiscard]] std::expected<std::optional<Failure>, std::string> run(const Trace& trace, const SubjectFactory& make,
-                                                                     const RunOptions& options);
-[[nodiscard]] std::expected<std::optional<Failure>, std::string> run(
-    const Trace& trace, const SubjectFactory& make, Checking checking = Checking::every_step,
-    Coverage* coverage = nullptr, Beacon beacon = {}, const std::function<void(const Failure&)>& on_violation = {});
+                                                                     const RunOptions& options = {});
 
 }  // namespace vmapcheck

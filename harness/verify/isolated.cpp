@@ -143,11 +143,11 @@ std::expected<std::optional<Failure>, std::string> run_once(const Trace& trace, 
   const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
     const auto answer_at_once = [&](const Failure& failure) { beacon.answer(pack(failure)); };
     const auto outcome = run(trace, make,
-                             RunOptions{.checking = checking,
-                                        .closer = closer,
-                                        .beacon = beacon,
-                                        .on_violation = answer_at_once,
-                                        .position = &shared[0]});
+                             {.checking = checking,
+                              .closer = closer,
+                              .beacon = beacon,
+                              .on_violation = answer_at_once,
+                              .position = &shared[0]});
     if (!outcome) return std::string{mark_error} + outcome.error();
     return pack(*outcome);
   };
@@ -200,13 +200,13 @@ std::optional<Hit> first_failing(std::uint64_t count, const std::function<Trace(
   const auto work = [&](std::uint64_t item, Beacon& beacon) -> std::optional<std::string> {
     const Trace trace = candidate(item);
     (void)run(trace, make,
-              RunOptions{.checking = how(trace),
-                         .beacon = beacon,
-                         .on_violation =
-                             [&](const Failure& failure) {
-                               if (may_be_wanted(failure, trace)) beacon.answer("");
-                             },
-                         .keep_going = options.share ? options.share() : nullptr});
+              {.checking = how(trace),
+               .beacon = beacon,
+               .on_violation =
+                   [&](const Failure& failure) {
+                     if (may_be_wanted(failure, trace)) beacon.answer("");
+                   },
+               .keep_going = options.share ? options.share() : nullptr});
     return std::nullopt;
   };
   WalkOptions walk_options{.limits = options.limits, .on_death = {}, .keep_going = options.keep_going};
