@@ -28,27 +28,19 @@
 namespace vmapcheck {
 namespace {
 
-/// As the model, but each op takes ten milliseconds.
-struct Slow {
-  explicit Slow(const Space& space) : model(space) {}
+/// As the model, but each allocation takes ten milliseconds.
+struct Slow : ModelSubject {
+  using ModelSubject::ModelSubject;
   vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    const auto result = model.predict(request);
-    if (result) model.occupy(result->range, std::nullopt);
-    return result;
+    return ModelSubject::allocate(request);
   }
-  vmap::Result<Range> free(Address begin) {
-    if (model.busy_at(begin) == nullptr) return std::unexpected(vmap::Error::not_busy);
-    return model.vacate(begin);
-  }
-  ReferenceModel model;
 };
 
 TEST(Check, EndsWithinACaseOfASlowSubjectWhenTimeIsUp) {
   CheckOptions options;
   options.time = std::chrono::milliseconds(100);
-  const CheckReport report =
-      check(factory([](const SubjectConfig& config) { return Slow(config.space); }), options).value();
+  const CheckReport report = check(factory([](const SubjectConfig& config) { return Slow(config); }), options).value();
   EXPECT_FALSE(report.found);
   const std::uint64_t allocations = report.coverage.ops[op_kind<Alloc>];
   EXPECT_LE(allocations, 60u);  // 10 in time, and those up to when the clock is looked at
@@ -123,29 +115,19 @@ TEST(CheckOfTheDying, FindsADeathInTheFirstConstruction) {
 }
 
 /// Exits when it is destroyed.
-struct ExitsAtTheEnd {
-  explicit ExitsAtTheEnd(const Space& space, bool does = true) : model(space), exits(does) {}
+struct ExitsAtTheEnd : ModelSubject {
+  explicit ExitsAtTheEnd(const SubjectConfig& config, bool does = true) : ModelSubject(config), exits(does) {}
   ExitsAtTheEnd(ExitsAtTheEnd&& other) noexcept
-      : model(std::move(other.model)), exits(std::exchange(other.exits, false)) {}
+      : ModelSubject(std::move(other)), exits(std::exchange(other.exits, false)) {}
   ExitsAtTheEnd& operator=(ExitsAtTheEnd&&) = delete;
   ~ExitsAtTheEnd() {
     if (exits) std::_Exit(7);
   }
-  vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
-    auto result = model.predict(request);
-    if (result) model.occupy(result->range, std::nullopt);
-    return result;
-  }
-  vmap::Result<Range> free(Address begin) {
-    if (model.busy_at(begin) == nullptr) return std::unexpected(vmap::Error::not_busy);
-    return model.vacate(begin);
-  }
-  ReferenceModel model;
   bool exits;
 };
 
 TEST(CheckOfTheDying, FindsADeathAtTheEndWithAllOpsBeforeIt) {
-  const SubjectFactory make = factory([](const SubjectConfig& config) { return ExitsAtTheEnd(config.space); });
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return ExitsAtTheEnd(config); });
   const CheckReport report = check_with(make, 10, 100);
   ASSERT_TRUE(report.found);
   EXPECT_EQ(report.found->failure.phase, Phase::end);
@@ -176,7 +158,7 @@ TEST(CheckOfTheDying, TellsTheViolationEvenWhereTheSubjectThenDiesOfIt) {
       return std::unexpected(vmap::Error::no_space);
     }
   };
-  const SubjectFactory make = factory([](const SubjectConfig& config) { return Liar(config.space, false); });
+  const SubjectFactory make = factory([](const SubjectConfig& config) { return Liar(config, false); });
   const CheckReport report = check_with(make, 10, 1000);
   ASSERT_TRUE(report.found);
   EXPECT_EQ(signature(report.found->failure), "answer");

@@ -192,9 +192,7 @@ TEST(Explore, ThreadsChangeNothingOfWhatIsReported) {
 }
 
 /// Ours, that does not say that bytes are all it is.
-struct Opaque : VmapSubject<vmap::FreeSpace> {
-  explicit Opaque(VmapSubject<vmap::FreeSpace> inner) : VmapSubject<vmap::FreeSpace>(std::move(inner)) {}
-};
+struct Opaque : VmapSubject<vmap::FreeSpace> {};
 static_assert(Rewinds<VmapSubject<vmap::FreeSpace>> && !Rewinds<Opaque>);
 
 TEST(Explore, ASubjectThatCannotBeRewoundHasTheSameStates) {
@@ -336,7 +334,6 @@ TEST(Explore, AFaultOfAnIndexIsFoundInTheIndexAlone) {
 TEST(Explore, EachRequestForMetadataFailsOnce) {
   // Not atomic where the second of two requests fails: the node of the first is spare then.
   struct SecondRequest : VmapSubject<vmap::FreeSpace> {
-    explicit SecondRequest(VmapSubject<vmap::FreeSpace> inner) : VmapSubject<vmap::FreeSpace>(std::move(inner)) {}
     vmap::Result<vmap::Allocation> allocate_at(Range range) {
       const auto result = VmapSubject<vmap::FreeSpace>::allocate_at(range);
       if (!result && result.error() == vmap::Error::out_of_memory && stats().nodes_spare == 1) (void)free(0);
@@ -372,7 +369,6 @@ TEST(Explore, WhatIsNotGivenBackInTheEndIsFound) {
 TEST(Explore, WhatItFindsHasTheFewestMoves) {
   // The fault needs three areas at once; with fewer moves there are none.
   struct Third : VmapSubject<vmap::FreeSpace> {
-    explicit Third(VmapSubject<vmap::FreeSpace> inner) : VmapSubject<vmap::FreeSpace>(std::move(inner)) {}
     vmap::Result<Range> free(Address begin) {
       if (stats().busy_areas == 3) return std::unexpected(vmap::Error::not_busy);
       return VmapSubject<vmap::FreeSpace>::free(begin);

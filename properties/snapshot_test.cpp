@@ -14,6 +14,7 @@
 #include "harness/picture/recording.hpp"
 #include "harness/picture/snapshot.hpp"
 #include "model/trace.hpp"
+#include "properties/plain_tree.hpp"
 #include "subjects/registry.hpp"
 
 namespace vmapcheck {
@@ -55,31 +56,6 @@ std::string text_of(const AddressMap& map) {
 }
 
 // ---- Trees made by hand
-
-struct PlainNode {
-  PlainNode* left = nullptr;
-  PlainNode* right = nullptr;
-  PlainNode* parent = nullptr;
-  PlainNode* next = nullptr;
-  PlainNode* previous = nullptr;
-  bool red = false;
-  Range range;
-  Size size_max = 0;
-};
-
-struct PlainView {
-  using Node = const PlainNode*;
-  const PlainNode* top = nullptr;
-  [[nodiscard]] Node root() const { return top; }
-  static Node left(Node node) { return node->left; }
-  static Node right(Node node) { return node->right; }
-  static Node parent(Node node) { return node->parent; }
-  static Node next(Node node) { return node->next; }
-  static Node previous(Node node) { return node->previous; }
-  static bool is_red(Node node) { return node->red; }
-  static Range range(Node node) { return node->range; }
-  static Size subtree_max_size(Node node) { return node->size_max; }
-};
 
 ///         1         0x100..0x130
 ///       0   2       0x000..0x010, 0x200..0x220

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The checker of the invariants tree and augment: it finds nothing in sound trees, and names each kind of damage. The
-// trees are made by hand, of plain nodes, so that every link can be broken.
+// The checker of the invariants tree and augment: it finds nothing in sound trees, and names each kind of damage.
 
 #include <gtest/gtest.h>
 
@@ -15,35 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "harness/verify/tree_view.hpp"
+#include "properties/plain_tree.hpp"
 
 namespace vmapcheck {
 namespace {
-
-struct PlainNode {
-  PlainNode* left = nullptr;
-  PlainNode* right = nullptr;
-  PlainNode* parent = nullptr;
-  PlainNode* next = nullptr;
-  PlainNode* previous = nullptr;
-  bool red = false;
-  Range range;
-  Size size_max = 0;
-};
-
-struct PlainView {
-  using Node = const PlainNode*;
-  const PlainNode* top = nullptr;
-  [[nodiscard]] Node root() const { return top; }
-  static Node left(Node node) { return node->left; }
-  static Node right(Node node) { return node->right; }
-  static Node parent(Node node) { return node->parent; }
-  static Node next(Node node) { return node->next; }
-  static Node previous(Node node) { return node->previous; }
-  static bool is_red(Node node) { return node->red; }
-  static Range range(Node node) { return node->range; }
-  static Size subtree_max_size(Node node) { return node->size_max; }
-};
 
 constexpr std::size_t node_count = 31;
 
