@@ -171,10 +171,12 @@ TEST(Check, AnErrorThatTheContractDoesNotKnowIsAWrongAnswer) {
     using ModelSubject::ModelSubject;
     static vmap::Result<vmap::Allocation> allocate(const vmap::Request&) { return std::unexpected(vmap::Error{77}); }
   };
-  const CheckReport report = check_with(factory([](const SubjectConfig& config) { return Inventive(config); }), 10, 1000);
+  const CheckReport report =
+      check_with(factory([](const SubjectConfig& config) { return Inventive(config); }), 10, 1000);
   ASSERT_TRUE(report.found);
   EXPECT_EQ(signature(report.found->failure), "answer");
-  EXPECT_TRUE(report.found->failure.violation.detail.ends_with("actual unknown")) << report.found->failure.violation.detail;
+  EXPECT_TRUE(report.found->failure.violation.detail.ends_with("actual unknown"))
+      << report.found->failure.violation.detail;
 }
 
 TEST(Check, SaysOfAFalseAlarmOfVerifyWhatWasExpectedAndWhatWasSaid) {
