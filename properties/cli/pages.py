@@ -3,6 +3,7 @@
 values that it uses, and a file, a link or a heading that is named exists. docs/testing.md says how an example is written."""
 import difflib
 import functools
+import itertools
 import os
 import pathlib
 import re
@@ -17,7 +18,7 @@ import cli
 PAGES = {str(page.relative_to(cli.SOURCE)): page.read_text()
          for page in [*sorted(cli.SOURCE.glob("*.md")), *sorted(cli.SOURCE.glob("docs/*.md"))]}
 FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^\1```\n", re.MULTILINE | re.DOTALL)
-SPAN = re.compile(r"`([^`\n]+)`")
+SPAN = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
 LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
 DURATION = re.compile(r"\b[\d.]+ (ms|s)\b")
 # Those of the checkout: what building and running makes lies in none of them.
@@ -38,11 +39,14 @@ The [first](#what-holds) of `properties/cli/*.py`, cli.py and `explore --granule
 ```console
 $ ./vmapcheck replay corpus/fits/full.trace
 ...
-ok: ...
+     0  alloc a0 size=0x10000        0x1000..0x11000 ...
+...
+ok: 4 steps, no violation
 ```
 
 ```sh
-./vmapcheck explore --granules 3 | cat  # and so on
+./vmapcheck explore --granules 5 | cat  # and so on
+./vmapcheck check --subject model
 ```
 
 ```
@@ -50,9 +54,22 @@ vmapcheck-trace 1
 space 0..1
 ```
 """
-UNTRUE = {"ok: ...": "fine: ...", "...\nok: ...": "ok: ...", "#what-holds": "#what-held", "(#what-holds)": "(what.md)",
-          "cli/*.py": "cli/*.pl", "cli.py": "clip.py", "`explore --granules`": "`explore --grains`", "--granules 3": "--grains 3",
-          "--granules 3 ": "--granules x ", "space 0..1": "space 1", "$ ./vmapcheck": "./vmapcheck"}
+UNTRUE = {
+    "4 steps": "5 steps",
+    "no violation": "no fault",
+    "0x11000 ...": "0x11000",
+    "...\nok": "ok",
+    "$ ./vmapcheck": "./vmapcheck",
+    "--granules 5": "--grains 5",
+    "--granules 5 ": "--granules x ",
+    "--subject model": "--subject muddle",
+    "`explore --granules`": "`explore --grains`",
+    "space 0..1": "space 1",
+    "cli/*.py": "cli/*.pl",
+    " cli.py": " clip.py",
+    "#what-holds": "#what-held",
+    "(#what-holds)": "(what.md)",
+}
 
 
 class Pages(cli.Cli):
@@ -203,7 +220,9 @@ def untrue_span(span):
 
 
 def untrue_options(command, words, help_text):
-    for word in words:
+    for before, word in itertools.pairwise(["", *words]):
+        if before == "--subject" and re.fullmatch(r"[a-z]\w+", word) and word not in subject_names():
+            yield command, f"there is no subject {word}"
         option = re.match(r"--[a-z][a-z-]*|-[a-z](?![a-z])", word)
         if option and not re.search(rf"(?<![\w-]){option[0]}(?![\w-])", help_text):
             yield command, f"there is no {option[0]}"
@@ -220,6 +239,13 @@ def helped(program, *arguments):
         words = [cli.Cli.binary]
     return subprocess.run([*words, *arguments, "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           env=cli.variables({"VMAPCHECK_BUILD_DIR": os.path.abspath("build")}), check=False)
+
+
+@functools.cache
+def subject_names():
+    """And `mine`, the reader's own."""
+    listed = subprocess.run([cli.Cli.binary, "subjects"], capture_output=True, text=True, check=True).stdout
+    return {"mine", *re.findall(r"^\w+", listed, re.MULTILINE)}
 
 
 @functools.cache
