@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the pages say, a test for each page: an example prints what stands below it, a command line has the options and
-values that it uses, and a file, a link or a heading that is named exists. docs/testing.md says how an example is written."""
+values that it uses, and a file, a link or a heading that is named exists. docs/testing.md says how to write an example."""
 import difflib
 import functools
 import itertools
@@ -22,8 +22,8 @@ SPAN = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
 LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
 DURATION = re.compile(r"\b[\d.]+ (ms|s)\b")
 # Those of the checkout: what building and running makes lies in none of them.
-FOLDERS = ("allocator", "bench", "cmake", "corpus", "docs", "fuzz", "harness", "import", "model", "oss-fuzz", "properties",
-           "subjects", "tools", ".ci", ".clusterfuzzlite", ".github")
+FOLDERS = (".ci", ".clusterfuzzlite", ".github", "allocator", "bench", "cmake", "corpus", "docs", "fuzz", "harness",
+           "import", "model", "oss-fuzz", "properties", "subjects", "tools")
 PATH = re.compile(rf"(?<![\w./$-])(?:{'|'.join(map(re.escape, FOLDERS))})/[\w./*-]*[\w/*]")
 # The name of a source, without its folder.
 SOURCE = re.compile(r"(?<![\w./$-])\w+\.(?:cpp|css|hpp|js|py|sh|yml)\b")
@@ -130,7 +130,7 @@ def blocks(text):
         yield language, textwrap.dedent(content).splitlines()
 
 
-# ---- Examples ----------------------------------------------------------------------------------------------------------
+# ---- Examples --------------------------------------------------------------------------------------------------------
 
 
 def untrue_examples(lines):
@@ -146,9 +146,9 @@ def untrue_examples(lines):
 
 def printed_by(command):
     """Lines of standard output and error, in the order in which a terminal shows them."""
-    done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, env=cli.variables({"VMAPCHECK_COMMAND": "./vmapcheck"}), timeout=300,
-                          check=False)
+    done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=300,
+                          stderr=subprocess.STDOUT, check=False,
+                          env=cli.variables({"VMAPCHECK_COMMAND": "./vmapcheck"}))
     return cli.PROGRESS.sub("", done.stdout.decode(errors="replace")).splitlines()
 
 
@@ -170,7 +170,7 @@ def settled(line):
     return DURATION.sub("TIME", line.rstrip())
 
 
-# ---- Command lines -----------------------------------------------------------------------------------------------------
+# ---- Command lines ---------------------------------------------------------------------------------------------------
 
 
 def commands(lines):
@@ -253,7 +253,7 @@ def command_names():
     return set(re.findall("^  ([a-z]+) +[A-Z]", helped("vmapcheck").stdout, re.MULTILINE))
 
 
-# ---- Files and links ---------------------------------------------------------------------------------------------------
+# ---- Files and links -------------------------------------------------------------------------------------------------
 
 
 @functools.cache
