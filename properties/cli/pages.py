@@ -200,7 +200,8 @@ def untrue_command(words):
     command = shlex.join(words)
     if "--" in words:
         words = words[:words.index("--")]
-    done = helped(*words)
+    # Subjects are looked at apart: a page has some that only its reader has.
+    done = helped(*("vmap" if before == "--subject" else word for before, word in itertools.pairwise(["", *words])))
     if done.returncode != 0:
         yield command, done.stderr.strip()
     else:
@@ -214,7 +215,7 @@ def untrue_span(span):
     except ValueError:  # no command: it has a single quote
         return
     for words in found:
-        names = [word for word in words[1:3] if re.fullmatch("[a-z]+", word)]
+        names = list(itertools.takewhile(re.compile("[a-z]+").fullmatch, words[1:3]))
         if words[0].endswith(".py") or names and names[0] in command_names():
             yield from untrue_options(span, words, helped(words[0], *names).stdout)
 
