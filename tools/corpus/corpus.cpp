@@ -94,13 +94,15 @@ Exit list_traces(const Common& common, const std::string& directory) {
   std::size_t width = 0;
   for (const std::string& name : names) width = std::max(width, std::min<std::size_t>(name.size(), 50));
   for (const std::string& name : names) {
+  const std::size_t columns = window_of(1).columns;
     try {
       const Trace trace = read_trace(path_in(directory, name));
       const std::string comment = trace.comments.empty() ? "" : trace.comments.front();
       if (common.json)
         list.push_back(ordered_json{{"name", name}, {"ops", trace.ops.size()}, {"comment", comment}});
       else
-        out(fmt::format("{:<{}} {:>7}  {}\n", one_line(name), width, trace.ops.size(), one_line(comment)));
+        out(cut(fmt::format("{:<{}} {:>7}  {}", one_line(name), width, trace.ops.size(), one_line(comment)), columns) +
+            "\n");
     } catch (const Stop& stop) {
       if (stop.status == Exit::interrupted || out_is_broken()) throw;
       report(stop);
