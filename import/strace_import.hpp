@@ -7,8 +7,9 @@
 //     const char* log = "mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n";
 //     const auto imported = import_strace(log, {.program = "cat"});
 //     if (!imported) return;  // a ParseError: no memory call in the text
-//     std::fputs(describe(*imported).c_str(), stderr);                       // what is exact, what is approximated
-//     std::fputs(print(imported->processes.front().trace).c_str(), stdout);  // the largest comes first
+//     const ImportedProcess& largest = imported->processes.front();
+//     std::fputs(describe(largest).c_str(), stderr);  // what is exact, what is approximated
+//     std::fputs(print(largest.trace).c_str(), stdout);
 //
 // Which logs. `strace -f -e trace=memory`, to a file or to the terminal, with or without pids, time stamps (-t -tt -ttt
 // -r -T), instruction pointers, stack traces and decoded descriptors; with flags as symbols or as numbers (those of
@@ -106,6 +107,7 @@ struct StraceOptions {
 
 /// How often, by name or reason.
 using Counts = std::map<std::string, std::size_t, std::less<>>;
+[[nodiscard]] std::size_t sum(const Counts& counts);
 
 /// What became of the calls of one address space. `calls` is the sum of the groups: translated, unchanged, no_meaning,
 /// failed, unfinished, process_calls.
@@ -145,9 +147,11 @@ struct StraceImport {
 /// The traces in the text of an strace log. Any bytes are acceptable input. An error if no call in it is about ranges.
 [[nodiscard]] std::expected<StraceImport, ParseError> import_strace(std::string_view text, const StraceOptions& = {});
 
-/// The report as text of several lines, for people.
+/// What is in the log, as text of several lines, for people.
 [[nodiscard]] std::string describe(const StraceImport&);
-/// The report of one address space, as the comments of its trace.
+/// The report of one address space, likewise.
+[[nodiscard]] std::string describe(const ImportedProcess&);
+/// The same as the comments of its trace.
 [[nodiscard]] std::vector<std::string> describe(const ImportReport&, const StraceOptions&);
 
 }  // namespace vmapcheck

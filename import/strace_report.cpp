@@ -15,12 +15,6 @@
 namespace vmapcheck {
 namespace {
 
-std::size_t sum(const Counts& counts) {
-  std::size_t total = 0;
-  for (const auto& [what, count] : counts) total += count;
-  return total;
-}
-
 /// "mprotect 12, madvise 3": the most frequent first.
 std::string list(const Counts& counts) {
   std::vector<std::pair<std::string_view, std::size_t>> sorted(counts.begin(), counts.end());
@@ -58,6 +52,12 @@ void wrap(std::vector<std::string>& lines, std::string_view text) {
 
 }  // namespace
 
+std::size_t sum(const Counts& counts) {
+  std::size_t total = 0;
+  for (const auto& [what, count] : counts) total += count;
+  return total;
+}
+
 std::vector<std::string> describe(const ImportReport& report, const StraceOptions& options) {
   const auto counted = [](std::size_t n, std::string_view noun) {
     return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
@@ -92,23 +92,25 @@ std::string describe(const StraceImport& imported) {
                       imported.processes.size(), imported.processes.size() == 1 ? "" : "s", log.interleaved);
   if (log.pid_guessed != 0)
     text += fmt::format("{} lines without a pid while several processes ran\n", log.pid_guessed);
-  for (const ImportedProcess& process : imported.processes) {
-    const ImportReport& report = process.report;
-    text +=
-        fmt::format("pid {}: {} ops from {} calls, {} thread{}, {} program{}\n",
-                    process.pid == 0 ? "unknown" : std::to_string(process.pid), process.op_count, report.calls,
-                    report.threads, report.threads == 1 ? "" : "s", report.programs, report.programs == 1 ? "" : "s");
-    text += fmt::format("  became ops         {}\n  changed nothing    {}\n", report.translated, report.unchanged);
-    const auto row = [&](std::string_view title, const Counts& counts) {
-      if (!counts.empty()) text += fmt::format("  {:<18} {}\n", title, list(counts));
-    };
-    row("no meaning", report.no_meaning);
-    row("failed", report.failed);
-    row("no result", report.unfinished);
-    row("process calls", report.process_calls);
-    row("exact", report.exact);
-    row("approximated", report.approximated);
-  }
+  return text;
+}
+
+std::string describe(const ImportedProcess& process) {
+  const ImportReport& report = process.report;
+  std::string text =
+      fmt::format("pid {}: {} ops from {} calls, {} thread{}, {} program{}\n",
+                  process.pid == 0 ? "unknown" : std::to_string(process.pid), process.op_count, report.calls,
+                  report.threads, report.threads == 1 ? "" : "s", report.programs, report.programs == 1 ? "" : "s");
+  text += fmt::format("  became ops         {}\n  changed nothing    {}\n", report.translated, report.unchanged);
+  const auto row = [&](std::string_view title, const Counts& counts) {
+    if (!counts.empty()) text += fmt::format("  {:<18} {}\n", title, list(counts));
+  };
+  row("no meaning", report.no_meaning);
+  row("failed", report.failed);
+  row("no result", report.unfinished);
+  row("process calls", report.process_calls);
+  row("exact", report.exact);
+  row("approximated", report.approximated);
   return text;
 }
 

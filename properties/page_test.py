@@ -5,8 +5,8 @@
 Writes pages of a few traces (one that passes, ones that fail, one whose comments are hostile, one of 5,000 ops), opens
 each through chromedriver, and looks at what a reader would see: that the slider, the keys and the buttons move the step,
 that the failing step names the invariant with what was expected and what it was, that the wrong node is marked, that
-nothing is wider than the window, and that the console stays silent. Prints each check that failed; the last line counts
-them. With --screenshots, pictures of every page are left in DIR for a human: light, dark, narrow, and printed.
+in windows of 400 and of 1200 pixels nothing is cut off or lies outside and that an address has one place in all rows of
+the map, and that the console stays silent. Prints each check that failed; the last line counts them. With --screenshots, pictures of every page are left in DIR for a human: light, dark, narrow, and printed.
 """
 import argparse
 import base64
@@ -41,7 +41,8 @@ def main():
     with tempfile.TemporaryDirectory() as scratch, Browser(arguments, scratch) as browser:
         checks = Checks(browser, pathlib.Path(arguments.vmapcheck).resolve(), pathlib.Path(scratch), arguments.screenshots)
         for look in (of_a_trace_that_passes, of_a_wrong_answer, of_a_wrong_node, of_an_overlap, of_a_death, of_hostile_text,
-                     of_a_subject_that_shows_nothing, of_an_empty_trace, of_5000_ops, of_a_part):
+                     of_the_highest_addresses, of_a_subject_that_shows_nothing, of_an_empty_trace, of_one_op, of_5000_ops,
+                     of_a_part):
             look(checks)
     print(f"page_test: {checks.count} checks, {checks.failed} failed")
     return 0 if checks.failed == 0 else 1
@@ -69,7 +70,7 @@ def of_a_trace_that_passes(checks):
     for scale in ("equal", "linear", "log"):
         page.click(f"input[name=scale][value={scale}]")
         checks.that(f"the overview with {scale} widths", page.count("#overview rect") >= 8)
-        checks.fits(page, f"with {scale} widths")
+        checks.is_laid_out(f"with {scale} widths")
     page.go(16)
     checks.shows({".badge.error": "error"})
 
@@ -94,6 +95,7 @@ def of_a_wrong_node(checks):
     checks.that("marked", "WRONG: should be " + page.text("dd.expected") in page.text("#tree tr.wrong"))
     checks.shows({"#tree tr.wrong .max": page.text("dd.actual")})
     checks.that("counted", "1 wrong" in page.text("#tree-note"))
+    checks.is_laid_out("at the wrong node")
     page.press("body", LEFT)
     checks.equal("wrong nodes before", page.count("#tree tr.wrong"), 0)
 
@@ -102,6 +104,7 @@ def of_an_overlap(checks):
     page = checks.open("overlap", LEFT_EDGE, "--subject", "canary_overlap", status=10)
     checks.that("the invariant", "violation of overlap" in page.text("#failure-title"))
     checks.that("marked", page.count(".cell.overlaps") >= 1)
+    checks.is_laid_out("where areas overlap")
 
 
 def of_a_death(checks):
@@ -128,6 +131,16 @@ def of_hostile_text(checks):
         checks.that(f"{piece!r} is shown as it is", piece in comments)
     checks.equal("images", page.count("img"), 0)
     checks.equal("nothing ran", page.run("return window.hostile === undefined"), True)
+
+
+def of_the_highest_addresses(checks):
+    page = checks.open("highest", HIGHEST, "--subject", "canary_augment", status=10)
+    checks.that("marked", "WRONG: should be 0x" in page.text("#tree tr.wrong"))
+    checks.that("the map shows them", "0xffffffff\n" in "".join(page.texts("#detail .tick")))
+
+
+def of_one_op(checks):
+    checks.open("one", HEADER + "space 0x0..0x3\nalloc a0 size=0x1\n", steps=1, at="step 0")
 
 
 def of_a_subject_that_shows_nothing(checks):
@@ -162,12 +175,12 @@ def of_5000_ops(checks):
     checks.that("not all are drawn", 0 < page.count("#tree tbody tr") < 100)
     page.click("#whole")
     checks.equal("all nodes", page.count("#tree tbody tr"), nodes)
-    checks.fits(page, "with all nodes")
+    checks.is_laid_out("with all nodes")
     page.click("#whole")
     checks.take_pictures()
     for button in ("#lower", "#lower", "#higher", "#center"):
         page.click(button)
-        checks.fits(page, button)
+        checks.is_laid_out(button)
     # Every step follows from the one before: the state at the end, gone to step by step, is that gone to at once.
     page.run("for (let i = 4000; i <= lastIndex; ++i) stateAt(i)")
     page.go(4999)
@@ -194,6 +207,13 @@ LEFT_EDGE = """vmapcheck-trace 1
 space 0x0..0xfffffffffffff000 granule=0x1000
 alloc-at a0 0x28000..0x32000
 alloc-at a1 0x32000..0x38000
+"""
+HIGHEST = """vmapcheck-trace 1
+space 0xffff800000000000..0xfffffffffffff000 granule=0x1000
+alloc-at a0 0xffff800000028000..0xffff800000032000
+alloc-at a1 0xffff800000aa9000..0xffff800000aaa000
+alloc-at a2 0xffff800000ae5000..0xffff800000af2000
+free a2
 """
 HOSTILE = """vmapcheck-trace 1
 # </script><img src=x onerror="window.hostile=1"><script>window.hostile=2</script>
@@ -242,10 +262,16 @@ class Checks:
     def equal(self, what, actual, expected):
         self.that(what, actual == expected, f": expected {expected!r}, actual {actual!r}")
 
-    def fits(self, page, what):
-        """Nothing is wider than the window, so that there is no bar to scroll it sideways."""
-        wide = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        self.that(f"fits the window {what}", wide <= 0, f": {wide} pixels too wide")
+    def is_laid_out(self, what):
+        """In a narrow and in a wide window: nothing is cut off or lies outside of it, so that there is no bar to scroll it
+        sideways; an address has the same place in the overview and in all rows; sizes are all in one unit."""
+        for width in (400, 1200):
+            self.browser.resize(width, 1000)
+            found = self.browser.run(LAYOUT)
+            for fault, where in found["faults"].items():
+                self.that(f"{fault} in {width} pixels {what}", not where, f": {len(where)}, as {where[:3]}")
+            self.that(f"addresses are compared in {width} pixels {what}", found["compared"] >= 2, f": {found['compared']}")
+        self.browser.resize(1600, 1000)
 
     def shows(self, texts):
         """These are the texts of these elements."""
@@ -284,10 +310,8 @@ class Checks:
         if done.returncode != status:
             sys.exit(f"page_test: {' '.join(map(str, command))}: exit status {done.returncode}\n{done.stdout}")
         page = self.browser
-        for width in (800, 1600):
-            page.resize(width, 1000)
-            page.load(self.path)
-            self.fits(page, f"at {width}")
+        page.load(self.path)
+        self.is_laid_out("as it opens")
         if steps is not None:
             self.equal("steps", page.run("return Number(document.getElementById('slider').max)"), steps)
         if at is not None:
@@ -303,8 +327,8 @@ class Checks:
         if not self.pictures:
             return
         self.pictures.mkdir(parents=True, exist_ok=True)
-        for name, width, scheme in (("dark", 1280, "dark"), ("light", 1280, "light"), ("narrow", 800, "light")):
-            self.browser.resize(width, 1200)
+        for name, width, scheme in (("dark", 1280, "dark"), ("light", 1280, "light"), ("narrow", 400, "light")):
+            self.browser.resize(width, 2000 if width == 400 else 1200)
             self.browser.emulate(scheme)
             self.take_picture("GET", "/screenshot", f"-{name}.png")
         self.take_picture("POST", "/print", ".pdf", {"background": True})
@@ -317,6 +341,49 @@ class Checks:
 
 UNNAMED = """return [...document.querySelectorAll('button, input')].filter((one) =>
   !one.textContent.trim() && !one.getAttribute('aria-label') && !one.labels?.length).length"""
+
+
+LAYOUT = """
+const faults = {outside: [], 'cut off': [], 'at another place': [], 'another unit': []};
+const right = document.documentElement.clientWidth, slack = 0.6;
+const name = (e) => e.nodeName === '#text' ? `'${e.data.trim().slice(0, 40)}'` : e.tagName + (e.id ? '#' + e.id : '.' + e.getAttribute('class'));
+const seen = (e) => !e.closest('[hidden]') && e.getClientRects().length > 0;
+const look = (e, box) => {
+  if (box.width > 0 && (box.left < -slack || box.right > right + slack)) faults.outside.push(`${name(e)} ${box.left}..${box.right}`);
+};
+for (const e of document.querySelectorAll('body *')) {
+  if (!seen(e) || e.matches('script, style')) continue;
+  look(e, e.getBoundingClientRect());
+  // An svg scales, and has its own coordinates.
+  if (!(e instanceof SVGElement) && getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth + 1)
+    faults['cut off'].push(`${name(e)} ${e.scrollWidth} in ${e.clientWidth}`);
+}
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (texts.nextNode()) {
+  const text = texts.currentNode, range = document.createRange();
+  if (!text.data.trim() || !seen(text.parentElement) || text.parentElement.matches('script, style')) continue;
+  let cuts = text.parentElement;
+  while (cuts !== document.body && getComputedStyle(cuts).overflowX === 'visible') cuts = cuts.parentElement;
+  const bounds = cuts.getBoundingClientRect();
+  range.selectNodeContents(text);
+  for (const box of range.getClientRects()) {
+    look(text, box);
+    if (cuts !== document.body && (box.left < bounds.left - slack || box.right > bounds.right + slack)) faults['cut off'].push(name(text));
+  }
+}
+const places = new Map();
+for (const e of document.querySelectorAll('#overview [data-begin]')) places.set(e.dataset.begin, e.getBoundingClientRect().left);
+let compared = 0;
+for (const e of document.querySelectorAll('#detail [data-begin]')) {
+  const place = places.get(e.dataset.begin), left = e.getBoundingClientRect().left;
+  if (place === undefined) continue;
+  ++compared;
+  if (Math.abs(place - left) > 1.5) faults['at another place'].push(`${e.dataset.begin} ${place} ${left}`);
+}
+for (const e of document.querySelectorAll('.cell span'))
+  if (!/^0x[0-9a-f\\n]+$/.test(e.innerText)) faults['another unit'].push(e.innerText);
+return {faults, compared};
+"""
 
 
 # ---- The browser: WebDriver in plain HTTP ----------------------------------------------------------------------------
@@ -377,7 +444,9 @@ class Browser:
         self.send("POST", "/execute/async", {"script": "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))", "args": []})
 
     def resize(self, width, height):
-        self.send("POST", "/window/rect", {"width": width, "height": height})
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.send("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
+        self.settled()
 
     def emulate(self, scheme):
         features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}

@@ -39,12 +39,6 @@ namespace {
 
 constexpr Size page = 0x1000;
 
-std::size_t sum(const Counts& counts) {
-  std::size_t total = 0;
-  for (const auto& [what, count] : counts) total += count;
-  return total;
-}
-
 /// What holds for every import: nothing disappears, and every trace is one. Returns what does not hold, or nothing.
 std::string unsound(const StraceImport& imported) {
   const LogReport& log = imported.log;
@@ -57,7 +51,7 @@ std::string unsound(const StraceImport& imported) {
     const Trace& trace = process.trace;
     if (report.calls != report.translated + report.unchanged + sum(report.no_meaning) + sum(report.failed) +
                             sum(report.unfinished) + sum(report.process_calls))
-      return "calls are not the sum of their groups\n" + describe(imported);
+      return "calls are not the sum of their groups\n" + describe(process);
     calls += report.calls;
     if (trace.ops.size() > std::exchange(ops_before, trace.ops.size())) return "the largest process is not the first";
     if (process.lines.size() != trace.ops.size() || !std::ranges::is_sorted(process.lines)) return "lines of ops";

@@ -143,7 +143,7 @@ namespace {
 
 Exit run_check(const Common& common, const Options& options) {
   if (options.lists_metrics) {
-    out(metrics_text());
+    out(metrics_text(window_of(1).columns));
     return Exit::ok;
   }
   const auto begin = std::chrono::steady_clock::now();
@@ -287,8 +287,9 @@ CheckReport check_random(const Run& run, bool observe) {
       const std::string cases = check_options.cases == std::numeric_limits<std::uint64_t>::max()
                                     ? ""
                                     : fmt::format("/{}", check_options.cases);
-      return fmt::format("checking {}: {:.0f}{} s, {}{} cases, {} ops, {:.0f} ops/s", subject.name, seconds_of(report),
-                         budget, report.cases, cases, report.ops, ops_per_second(report));
+      return Fields{fmt::format("checking {}: {:.0f}{} s", subject.name, seconds_of(report), budget),
+                    fmt::format("{}{} cases", report.cases, cases), fmt::format("{} ops", report.ops),
+                    fmt::format("{:.0f} ops/s", ops_per_second(report))};
     });
     return !interrupted();
   };
@@ -305,11 +306,12 @@ CheckReport soak_at_random(const Run& run) {
   Progress progress;
   soak_options.on_progress = [&](const CheckReport& report) {
     progress.update([&] {
-      return fmt::format(
-          "soaking {}: {:.0f}{} s, {} ops, {:.0f} ops/s, {} areas, {} free blocks at most", run.subject.name,
-          seconds_of(report),
-          options.time ? fmt::format("/{:.0f}", std::chrono::duration<double>(*options.time).count()) : "", report.ops,
-          ops_per_second(report), report.live, report.coverage.free_blocks_max);
+      const std::string budget =
+          options.time ? fmt::format("/{:.0f}", std::chrono::duration<double>(*options.time).count()) : "";
+      return Fields{fmt::format("soaking {}: {:.0f}{} s", run.subject.name, seconds_of(report), budget),
+                    fmt::format("{} ops", report.ops), fmt::format("{} areas", report.live),
+                    fmt::format("{:.0f} ops/s", ops_per_second(report)),
+                    fmt::format("{} free blocks at most", report.coverage.free_blocks_max)};
     });
     return !interrupted();
   };
@@ -349,13 +351,14 @@ std::string summary_of(const Run& run) {
   std::string text = fmt::format(
       "subject {}, seed {}, {} checking\n{} cases, {} ops in {:.2f} s: {:.0f} ops per second\n\n", run.subject.name,
       run.seed, name(run.checking), report.cases, report.ops, seconds_of(report), ops_per_second(report));
-  text += text_of(report.coverage);
+  const std::size_t columns = window_of(1).columns;
+  text += text_of(report.coverage, columns);
   if (report.cases_skipped != 0)
     text += fmt::format("skipped         {}: the subject cannot be made in their space: {}\n",
                         count_of(report.cases_skipped, "case"), one_line(report.skipped_because));
   if (run.options.live != 0) text += soak_text(report);
-  if (run.options.stats) text += "\n" + histograms_text(report);
-  if (!run.options.demands.empty()) text += "\n" + demands_text(run.options.demands, report);
+  if (run.options.stats) text += "\n" + histograms_text(report, columns);
+  if (!run.options.demands.empty()) text += "\n" + demands_text(run.options.demands, report, columns);
   if (report.found) return text;
   text += fmt::format("\n{}: no violation", status_of(run) == Exit::coverage ? "coverage missed" : verdict_of(run));
   if (status_of(run) == Exit::coverage)

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tools/counters.hpp"
+#include "tools/progress.hpp"
 #include "vmap/stats.hpp"
 
 namespace vmapcheck::tool {
@@ -33,10 +34,12 @@ struct Chart {
   const Histogram* numbers = nullptr;  ///< whose buckets the rows are; null where rows are kinds
 };
 
+std::uint64_t least_of(std::size_t bucket) { return bucket == 0 ? 0 : std::uint64_t{1} << (bucket - 1); }
+
 /// "0", "1", "2-3", ..., "512-1023", "2^10" for [2^10, 2^11)
 std::string bucket_label(std::size_t bucket) {
   if (bucket < 2) return std::to_string(bucket);
-  const std::uint64_t least = std::uint64_t{1} << (bucket - 1);
+  const std::uint64_t least = least_of(bucket);
   return bucket <= 10 ? fmt::format("{}-{}", least, 2 * least - 1) : fmt::format("2^{}", bucket - 1);
 }
 
@@ -82,24 +85,27 @@ std::vector<Chart> charts_of(const CheckReport& report) {
   return charts;
 }
 
+/// The row in which the median is: half of all numbers are in it or before it.
+std::string median_of(const Histogram& numbers) { return bucket_label(numbers.median_bucket()); }
+
 /// A bar for each row: the longest fills the line, and a row that is not zero has at least a dot.
-std::string text_of(const Chart& chart) {
-  constexpr std::size_t columns = 80, label_width = 16, count_width = 12, percent_width = 7;
-  constexpr std::size_t bar_max = columns - label_width - count_width - percent_width - 2;
-  std::string text = chart.title;
-  if (chart.numbers != nullptr && chart.numbers->count != 0)
-    text += fmt::format(": mean {}, at most {}",
-                        chart.numbers->mean() < 1e6 ? fmt::format("{:.1f}", chart.numbers->mean())
-                                                    : fmt::format("{:.3g}", chart.numbers->mean()),
-                        chart.numbers->max);
-  text += '\n';
+std::string text_of(const Chart& chart, std::size_t columns) {
+  constexpr std::size_t label_width = 16, count_width = 12, percent_width = 7;
+  constexpr std::size_t text_width = label_width + count_width + percent_width + 2;
+  const std::size_t bar_max = bar_room(columns, text_width, 80 - text_width);
+  std::string text = cut(chart.title, columns) + "\n";
+  if (chart.numbers != nullptr && chart.numbers->count != 0) {
+    const std::string figures = fmt::format("median {}, at most {}", median_of(*chart.numbers), chart.numbers->max);
+    const bool fits = chart.title.size() + figures.size() + 2 <= columns;
+    text = fits ? fmt::format("{}: {}\n", chart.title, figures) : text + cut("  " + figures, columns) + "\n";
+  }
   std::uint64_t most = 1, all = 0;
   for (const Row& row : chart.rows) most = std::max(most, row.count), all += row.count;
   for (const Row& row : chart.rows) {
     const auto length = static_cast<std::size_t>(
         std::lround(static_cast<double>(bar_max) * static_cast<double>(row.count) / static_cast<double>(most)));
     const double percent = all == 0 ? 0.0 : 100 * static_cast<double>(row.count) / static_cast<double>(all);
-    const std::string bar = length == 0 && row.count != 0 ? "." : std::string(length, '#');
+    const std::string bar = length == 0 && row.count != 0 && bar_max != 0 ? "." : std::string(length, '#');
     std::string line = fmt::format("  {:<{}}{:>{}}{:>{}.1f}% {}", row.label, label_width - 2, row.count, count_width,
                                    percent, percent_width - 1, bar);
     while (line.ends_with(' ')) line.pop_back();
@@ -124,9 +130,9 @@ std::string text_of(const Demand& demand, const Amount& amount) {
 
 }  // namespace
 
-std::string histograms_text(const CheckReport& report) {
+std::string histograms_text(const CheckReport& report, std::size_t columns) {
   std::string text;
-  for (const Chart& chart : charts_of(report)) text += (text.empty() ? "" : "\n") + text_of(chart);
+  for (const Chart& chart : charts_of(report)) text += (text.empty() ? "" : "\n") + text_of(chart, columns);
   text += "\nstates hash  ";
   const ordered_json hash = states_hash_json(report);
   text += hash.is_null() ? "none: the run was cut short" : hash.get<std::string>();
@@ -142,11 +148,12 @@ ordered_json histograms_json(const CheckReport& report) {
     } else {
       one["count"] = chart.numbers->count;
       one["mean"] = chart.numbers->mean();
+      one["median_from"] = least_of(chart.numbers->median_bucket());
       one["max"] = chart.numbers->max;
       one["buckets"] = ordered_json::array();
       for (std::size_t b = 0; b < chart.numbers->buckets.size(); ++b)
         if (const std::uint64_t n = chart.numbers->buckets[b]; n != 0)
-          one["buckets"].push_back({{"from", b == 0 ? 0 : std::uint64_t{1} << (b - 1)}, {"count", n}});
+          one["buckets"].push_back({{"from", least_of(b)}, {"count", n}});
     }
     json[chart.key] = std::move(one);
   }
@@ -156,17 +163,18 @@ ordered_json histograms_json(const CheckReport& report) {
 std::string soak_text(const CheckReport& report) {
   const Histograms& histograms = *report.histograms;
   const auto line = [](std::string_view title, const Histogram& numbers, std::string_view what) {
-    return fmt::format("{:<15} at most {}, {:.1f} on average{}\n", title, numbers.max, numbers.mean(), what);
+    return fmt::format("{:<15} at most {}, median {}{}\n", title, numbers.max, median_of(numbers), what);
   };
   return line("areas", histograms.areas, "") + line("tree depth", histograms.tree_depth, "") +
-         line("nodes visited", histograms.nodes_visited, " by an op");
+         line("nodes visited", histograms.nodes_visited,
+              fmt::format(" by an op, {:.1f} on average", histograms.nodes_visited.mean()));
 }
 
 ordered_json soak_json(const CheckReport& report) {
   const Histograms& histograms = *report.histograms;
   ordered_json json;
   const auto add = [&](const char* name, const Histogram& numbers) {
-    json[name] = {{"max", numbers.max}, {"mean", numbers.mean()}};
+    json[name] = {{"max", numbers.max}, {"mean", numbers.mean()}, {"median_from", least_of(numbers.median_bucket())}};
   };
   add("areas", histograms.areas);
   add("free_blocks", histograms.free_blocks);
@@ -180,14 +188,14 @@ ordered_json states_hash_json(const CheckReport& report) {
   return fmt::format("{:#018x}", report.histograms->states_hash);
 }
 
-std::string demands_text(const std::vector<Demand>& demands, const CheckReport& report) {
+std::string demands_text(const std::vector<Demand>& demands, const CheckReport& report, std::size_t columns) {
   std::string text = "demanded\n";
   std::size_t width = 0;
   for (const Demand& demand : demands) width = std::max(width, demand.text.size());
   for (const Demand& demand : demands) {
     const Reached is = reached(demand, report);
-    text +=
-        fmt::format("  {:<6}  {:<{}}  {}\n", is.met ? "met" : "MISSED", demand.text, width, text_of(demand, is.amount));
+    const std::string met = fmt::format("  {:<6}  {:<{}}", is.met ? "met" : "MISSED", demand.text, width);
+    text += fitted({met, text_of(demand, is.amount)}, columns, "  ") + "\n";
   }
   return text;
 }
@@ -212,15 +220,17 @@ std::size_t demands_missed(const std::vector<Demand>& demands, const CheckReport
       std::ranges::count_if(demands, [&](const Demand& demand) { return !reached(demand, report).met; }));
 }
 
-std::string metrics_text() {
+std::string metrics_text(std::size_t columns) {
   std::string text =
       "--require NAME>=NUMBER, or with > <= < ==; the number is a count (300, 2.5, 10k, 1m) or, where a\n"
       "name is a part of something, a percentage of it (1%).\n\n";
   std::size_t width = 0;
   for (const Metric& metric : metrics()) width = std::max(width, metric.name.size());
   for (const Metric& metric : metrics())
-    text += fmt::format("{:<{}}  {}{}\n", metric.name, width, metric.meaning,
-                        metric.whole.empty() ? "" : "; % of " + metric.whole);
+    text += cut(fmt::format("{:<{}}  {}{}", metric.name, width, metric.meaning,
+                            metric.whole.empty() ? "" : "; % of " + metric.whole),
+                columns) +
+            "\n";
   return text;
 }
 

@@ -209,13 +209,14 @@ Plan plan_of(const Common& common, const Options& options) {
 
 // ---- The run
 
-std::string progress_line(const Plan& plan, const ExploreReport& report) {
+Fields progress_line(const Plan& plan, const ExploreReport& report) {
   const double percent = report.level_states == 0 ? 0.0
                                                   : 100.0 * static_cast<double>(report.level_done) /
                                                         static_cast<double>(report.level_states);
-  return fmt::format("exploring {}: {} states, {} transitions, depth {} is {:.0f} % done, {:.0f} s, {}",
-                     plan.subject.name, grouped(report.states), grouped(report.transitions), report.level, percent,
-                     seconds_of(report.elapsed), bytes_text(report.bytes));
+  return {fmt::format("exploring {}: {} states", plan.subject.name, grouped(report.states)),
+          fmt::format("depth {} is {:.0f} % done", report.level, percent),
+          fmt::format("{:.0f} s", seconds_of(report.elapsed)),
+          fmt::format("{} transitions", grouped(report.transitions)), bytes_text(report.bytes)};
 }
 
 ExploreReport explore_all(const Plan& plan, const Options& options) {
@@ -262,9 +263,10 @@ std::vector<std::string_view> cases_not_reached(const ExploreReport& report) {
 
 /// Words with commas between them, in lines of at most 100 columns.
 std::string wrapped(const std::vector<std::string_view>& words) {
+  const std::size_t columns = std::min<std::size_t>(window_of(1).columns, 100);
   std::string text, line;
   for (const std::string_view word : words) {
-    if (line.size() + word.size() > 96) text += "  " + std::exchange(line, "") + ",\n";
+    if (!line.empty() && line.size() + word.size() + 5 > columns) text += "  " + std::exchange(line, "") + ",\n";
     line += fmt::format("{}{}", line.empty() ? "" : ", ", word);
   }
   return text + "  " + line + "\n";

@@ -77,9 +77,10 @@ void minimize_and_explain(Finding& finding, MinimizeOptions options) {
   if (time) *options.time -= *time / explanation_share;
   options.on_progress = [&](const MinimizeProgress& now) {
     progress.update([&] {
-      return fmt::format("minimizing {} ops: {} so far, {}{}, {}", ops, now.length, now.stage,
-                         now.at_once == 0 ? "" : fmt::format(", {} at once", now.at_once),
-                         count_of(now.candidates, "candidate"));
+      Fields fields{fmt::format("minimizing {} ops: {} so far", ops, now.length), std::string(now.stage),
+                    count_of(now.candidates, "candidate")};
+      if (now.at_once != 0) fields.insert(fields.begin() + 2, fmt::format("{} at once", now.at_once));
+      return fields;
     });
     return !interrupted();
   };

@@ -155,14 +155,14 @@ std::vector<std::string> comments_of(const Finding& finding, const Trace& trace)
 Reproduced reproduce(const Trace& trace, const SubjectEntry& subject, const Options& options, Clock::time_point end) {
   Progress progress;
   const auto time_is_left = [end] { return Clock::now() < end; };
-  const IsolatedOptions isolated{.keep_going = [&] { return time_is_left() && !interrupted(); },
-                                 .on_progress =
-                                     [&](std::uint64_t step) {
-                                       progress.update([&] {
-                                         return fmt::format("reproducing {}: step {} of {}", one_line(options.file),
-                                                            step, trace.ops.size());
-                                       });
-                                     }};
+  const IsolatedOptions isolated{
+      .keep_going = [&] { return time_is_left() && !interrupted(); },
+      .on_progress =
+          [&](std::uint64_t step) {
+            progress.update([&] {
+              return Fields{fmt::format("reproducing: step {} of {}", step, trace.ops.size()), one_line(options.file)};
+            });
+          }};
   const auto run = [&](const IsolatedOptions& how) {
     auto outcome = run_isolated(trace, subject.make, how);
     if (!outcome) throw Stop{Exit::subject, fmt::format("subject {}: {}", subject.name, one_line(outcome.error()))};

@@ -25,6 +25,7 @@
 #include "tools/in_child.hpp"
 #include "tools/interruption.hpp"
 #include "tools/map_text.hpp"
+#include "tools/progress.hpp"
 
 namespace vmapcheck::tool {
 namespace {
@@ -377,12 +378,12 @@ std::string draw_around(const ReferenceModel& model, Address focus) {
 namespace {
 
 /// "full 12  left_edge 3", broken into lines.
-std::string line_of(std::string_view title, Names names, Counters counters) {
+std::string line_of(std::string_view title, Names names, Counters counters, std::size_t width_max) {
   std::string text = fmt::format("{:<15}", title);
   std::size_t width = text.size();
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::string one = fmt::format(" {} {} ", names[i], counters[i]);
-    if (width + one.size() > 110) {
+    if (width > 15 && width + one.size() > std::min<std::size_t>(width_max, 110) + 1) {
       while (text.ends_with(' ')) text.pop_back();
       text += fmt::format("\n{:<15}", "");
       width = 15;
@@ -396,31 +397,37 @@ std::string line_of(std::string_view title, Names names, Counters counters) {
 
 }  // namespace
 
-std::string text_of(const std::vector<OpColumn>& columns, std::string_view zero) {
-  std::string text = fmt::format("{:<15}", "op");
-  for (const OpColumn& column : columns) text += fmt::format("{:>{}}", column.name, column.width);
-  for (std::size_t op = 0; op < op_kind_count; ++op) {
-    text += fmt::format("\n{:<15}", op_names[op]);
-    for (const auto& [name, counters, width] : columns)
-      text += counters[op] == 0 ? fmt::format("{:>{}}", zero, width) : fmt::format("{:>{}}", counters[op], width);
+std::string text_of(const std::vector<OpColumn>& columns, std::string_view zero, std::size_t width) {
+  std::vector<Fields> rows{{"op"}};
+  for (const std::string_view name : op_names) rows.push_back({std::string(name)});
+  for (const OpColumn& column : columns) {
+    rows.front().emplace_back(column.name);
+    for (std::size_t op = 0; op < op_kind_count; ++op)
+      rows[op + 1].push_back(column.counters[op] == 0 ? std::string(zero) : fmt::format("{}", column.counters[op]));
   }
-  return text + "\n";
+  return table(rows, width);
 }
 
-std::string text_of(const Coverage& coverage) {
-  std::vector<OpColumn> columns{{"performed", performed_of(coverage), 12}, {"skipped", coverage.skipped, 10}};
-  add_columns(columns, error_names, coverage.errors, 18);
-  std::string text = text_of(columns, "0") + "\n";
-  text += line_of("fit types", fit_names, coverage.fits);
-  text += line_of("coalescing", vmap::coalescing_names, coverage.coalescings);
-  text += line_of("errors", error_names, errors_of(coverage));
-  text += line_of("tree cases", vmap::tree_case_names, coverage.tree_cases);
-  text += fmt::format("{:<15} on limit {}  on exhaustion {}\n", "purges", coverage.purges_on_limit,
-                      coverage.purges_on_exhaustion);
-  text += fmt::format("{:<15} hooks called {}  allocations rescued {}  metadata failures {}  not supported {}\n",
-                      "other", coverage.hooks_called, coverage.rescued, coverage.faults_fired, coverage.unsupported);
-  text += fmt::format("{:<15} at most {}; the whole state was checked {} times\n", "free blocks",
-                      coverage.free_blocks_max, coverage.full_checks);
+std::string text_of(const Coverage& coverage, std::size_t width) {
+  std::vector<OpColumn> columns{{"performed", performed_of(coverage)}, {"skipped", coverage.skipped}};
+  add_columns(columns, error_names, coverage.errors);
+  std::string text = text_of(columns, "0", width) + "\n";
+  const auto line = [&](std::string_view title, Names names, Counters counters) {
+    text += line_of(title, names, counters, width);
+  };
+  line("fit types", fit_names, coverage.fits);
+  line("coalescing", vmap::coalescing_names, coverage.coalescings);
+  line("errors", error_names, errors_of(coverage));
+  line("tree cases", vmap::tree_case_names, coverage.tree_cases);
+  line("purges", std::array<std::string_view, 2>{"on limit", "on exhaustion"},
+       std::array<std::uint64_t, 2>{coverage.purges_on_limit, coverage.purges_on_exhaustion});
+  line("other",
+       std::array<std::string_view, 4>{"hooks called", "allocations rescued", "metadata failures", "not supported"},
+       std::array<std::uint64_t, 4>{coverage.hooks_called, coverage.rescued, coverage.faults_fired,
+                                    coverage.unsupported});
+  line("free blocks", std::array<std::string_view, 1>{"at most"},
+       std::array<std::uint64_t, 1>{coverage.free_blocks_max});
+  line("whole state", std::array<std::string_view, 1>{"checks"}, std::array<std::uint64_t, 1>{coverage.full_checks});
   return text;
 }
 

@@ -58,21 +58,20 @@ struct Row {
 struct OpColumn {
   std::string_view name;
   std::array<std::uint64_t, op_kind_count> counters;
-  int width = 0;
 };
 /// One for each name.
 template <std::size_t n>
 void add_columns(std::vector<OpColumn>& columns, const std::array<std::string_view, n>& names,
-                 const std::array<std::array<std::uint64_t, n>, op_kind_count>& by_op, int width = 0) {
+                 const std::array<std::array<std::uint64_t, n>, op_kind_count>& by_op) {
   for (std::size_t i = 0; i < n; ++i) {
-    OpColumn& column = columns.emplace_back(OpColumn{names[i], {}, width});
+    OpColumn& column = columns.emplace_back(OpColumn{names[i], {}});
     for (std::size_t op = 0; op < op_kind_count; ++op) column.counters[op] = by_op[op][i];
   }
 }
-/// With `zero` where nothing was counted.
-[[nodiscard]] std::string text_of(const std::vector<OpColumn>& columns, std::string_view zero);
+/// With `zero` where nothing was counted; as wide as `width` at most.
+[[nodiscard]] std::string text_of(const std::vector<OpColumn>& columns, std::string_view zero, std::size_t width);
 
-[[nodiscard]] std::string text_of(const Coverage& coverage);
+[[nodiscard]] std::string text_of(const Coverage& coverage, std::size_t width);
 [[nodiscard]] ordered_json json_of(const Coverage& coverage);
 /// An object of counters.
 [[nodiscard]] ordered_json named(Names names, Counters counters);

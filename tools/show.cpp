@@ -2,8 +2,6 @@
 //
 // `show FILE`: the address map step by step, in the terminal or as a page.
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <functional>
@@ -21,6 +19,7 @@
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
 #include "tools/interruption.hpp"
+#include "tools/progress.hpp"
 #include "tools/show.hpp"
 #include "tools/show_page.hpp"
 #include "tools/show_record.hpp"
@@ -139,13 +138,9 @@ Exit as_text(Shown& shown, const SubjectEntry& subject, const RecordOptions& rec
 
 /// As COLUMNS says, or the terminal; 100 where there is none.
 std::size_t columns() {
-  std::uint64_t wanted = 100;
-  winsize size{};
-  if (const auto text = environment("COLUMNS"); text && parse_count(*text))
-    wanted = *parse_count(*text);
-  else if (out_is_terminal() && ::ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-    wanted = size.ws_col;
-  return static_cast<std::size_t>(std::clamp<std::uint64_t>(wanted, 60, 1000));
+  std::uint64_t wanted = out_is_terminal() ? window_of(1).columns : 100;
+  if (const auto text = environment("COLUMNS"); text && parse_count(*text)) wanted = *parse_count(*text);
+  return static_cast<std::size_t>(std::clamp<std::uint64_t>(wanted, 40, 1000));
 }
 
 // ---- As a page

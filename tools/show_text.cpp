@@ -22,8 +22,8 @@ TextShow::TextShow(const Shown& shown, const TextStyle& style, Write write)
 
 void TextShow::begin() {
   const Palette& c = colours_;
-  write_(fmt::format("{}{}{}: {} ops in {}, subject {}\n", c.strong, one_line(shown_.file), c.end,
-                     shown_.trace.ops.size(), print(shown_.trace.space.range), shown_.subject));
+  write_(fmt::format("{}{}{}: {} in {}, subject {}\n", c.strong, one_line(shown_.file), c.end,
+                     count_of(shown_.trace.ops.size(), "op"), print(shown_.trace.space.range), shown_.subject));
   for (const std::string& comment : shown_.trace.comments)
     write_(fmt::format("{}  # {}{}\n", c.dim, one_line(comment), c.end));
   for (const std::string& note : shown_.notes) write_(fmt::format("  {}\n", one_line(note)));

@@ -34,8 +34,11 @@ std::string effect_of_free(Range merged, Range freed) {
 
 Verdict verdict_of(const Ran& ran) {
   if (!ran.failure)
-    return {
-        .ok = true, .op = {}, .name = {}, .title = fmt::format("ok: {} steps, no violation", ran.steps), .rows = {}};
+    return {.ok = true,
+            .op = {},
+            .name = {},
+            .title = fmt::format("ok: {}, no violation", count_of(ran.steps, "step")),
+            .rows = {}};
   const Failure& failure = *ran.failure;
   const bool is_violation = failure.kind == FailureKind::violation;
   return {.ok = false,

@@ -15,6 +15,7 @@
 #include "subjects/faulty.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
+#include "tools/progress.hpp"
 #include "tools/report.hpp"
 
 namespace vmapcheck::tool {
@@ -97,10 +98,13 @@ Exit list_subjects(const Common& common) {
       }
       list.push_back(std::move(one));
     } else {
-      out(fmt::format("{:<24} {:<9} {}\n", entry.name, name(entry.kind), entry.summary));
+      const auto line = [](std::string_view first, std::string_view second, std::string_view rest) {
+        out(cut(fmt::format("{:<24} {:<9} {}", first, second, rest), window_of(1).columns) + "\n");
+      };
+      line(entry.name, name(entry.kind), entry.summary);
       if (entry.kind == SubjectKind::canary || entry.kind == SubjectKind::faulty) continue;
-      out(fmt::format("{:<24} promises  {}\n{:<24} functions {}\n", "", names_of(row.promises), "",
-                      names_of(row.features)));
+      line("", "promises", names_of(row.promises));
+      line("", "functions", names_of(row.features));
     }
   }
   if (common.json) out_json(list);

@@ -34,6 +34,12 @@ struct Histogram {
     sum += static_cast<double>(number);
   }
   [[nodiscard]] double mean() const { return count == 0 ? 0.0 : sum / static_cast<double>(count); }
+  /// The bucket of the median, of two middle numbers that of the lower one; 0 if there is none.
+  [[nodiscard]] std::size_t median_bucket() const {
+    std::size_t bucket = 0;
+    for (std::uint64_t below = buckets[0]; count != 0 && below < count - count / 2;) below += buckets[++bucket];
+    return bucket;
+  }
 };
 
 struct Histograms {

@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,9 @@ void add_list(CLI::App& corpus, Session& session);
 void add_import(CLI::App& corpus, Session& session);
 Exit list_traces(const Common& common, const std::string& directory);
 Exit import_any(const Common& common, const ImportOptions& options);
-Exit import_log(const ImportOptions& options);
+Exit import_log(const Common& common, const ImportOptions& options);
+std::string text_of(const StraceImport& imported, const ImportedProcess& process);
+ordered_json json_of(const StraceImport& imported, const ImportedProcess& process);
 bool keep_importing(const ImportProgress& at, Progress& progress, bool& cut_reading);
 std::size_t chosen(const std::vector<ImportedProcess>& processes, const ImportOptions& options);
 
@@ -91,6 +94,7 @@ Exit list_traces(const Common& common, const std::string& directory) {
   Exit status = Exit::ok;
   ordered_json list = ordered_json::array();
   const std::vector<std::string> names = traces_below(directory);
+  const std::size_t columns = window_of(1).columns;
   std::size_t width = 0;
   for (const std::string& name : names) width = std::max(width, std::min<std::size_t>(name.size(), 50));
   for (const std::string& name : names) {
@@ -100,7 +104,8 @@ Exit list_traces(const Common& common, const std::string& directory) {
       if (common.json)
         list.push_back(ordered_json{{"name", name}, {"ops", trace.ops.size()}, {"comment", comment}});
       else
-        out(fmt::format("{:<{}} {:>7}  {}\n", one_line(name), width, trace.ops.size(), one_line(comment)));
+        out(cut(fmt::format("{:<{}} {:>7}  {}", one_line(name), width, trace.ops.size(), one_line(comment)), columns) +
+            "\n");
     } catch (const Stop& stop) {
       if (stop.status == Exit::interrupted || out_is_broken()) throw;
       report(stop);
@@ -116,7 +121,8 @@ void add_import(CLI::App& corpus, Session& session) {
       corpus, session, "import", "What a real program did, or what fuzzers kept, as readable traces", uses_json,
       "strace -f -o LOG -e trace=memory,process sort words\n"
       "vmapcheck corpus import --strace LOG --program 'sort words' -o sort.trace\n"
-      "What was translated, approximated or has no meaning is counted on standard error.\n"
+      "What was translated, approximated or has no meaning is counted on standard error; with --json for each "
+      "process.\n"
       "vmapcheck corpus import afl-out -o DIR           queue, crashes and hangs of AFL++\n"
       "vmapcheck corpus import crash-0123 fuzz.zip -o DIR   what libFuzzer, ClusterFuzzLite and OSS-Fuzz write\n"
       "A trace that is there already is not written again; no file is overwritten.",
@@ -148,14 +154,16 @@ void add_import(CLI::App& corpus, Session& session) {
 }
 
 Exit import_any(const Common& common, const ImportOptions& options) {
-  if (options.paths.empty()) return import_log(options);
+  if (options.paths.empty()) return import_log(common, options);
   if (options.output.empty() || options.output == "-")
     throw Stop{Exit::usage, "there may be many traces: name a folder with -o"};
   return import_inputs(common, options.paths, options.output);
 }
 
 /// Ends the import soon after an interrupt. The trace of what was read is kept.
-Exit import_log(const ImportOptions& options) {
+Exit import_log(const Common& common, const ImportOptions& options) {
+  if (common.json && (options.output.empty() || options.output == "-"))
+    throw Stop{Exit::usage, "standard output is for --json: name a file for the trace with -o"};
   if (!vmap::is_power_of_two(options.page))
     throw Stop{Exit::usage, fmt::format("--page is a power of two, not {}", options.page)};
   const std::string log = read_file(options.log, log_bytes_max, when_interrupted::keep);
@@ -177,15 +185,72 @@ Exit import_log(const ImportOptions& options) {
   }
   const ImportedProcess& process = imported->processes[chosen(imported->processes, options)];
   write_file(options.output.empty() ? "-" : options.output, print(process.trace));
-  std::string counts = describe(*imported);
-  while (counts.ends_with('\n')) counts.pop_back();
-  say(counts);
-  if (imported->processes.size() > 1)
-    say(fmt::format("vmapcheck: this is the trace of pid {}; --pid chooses another", process.pid));
+  std::string text = text_of(*imported, process);
+  text.pop_back();
+  common.json ? out_json(json_of(*imported, process)) : say(text);
   if (interrupted())
     throw Stop{Exit::interrupted, fmt::format("interrupted: the trace says what was done up to line {} of {}",
                                               imported->last_line, shown)};
   return Exit::ok;
+}
+
+/// The largest processes in a table, the others in a line, then what became of the calls of the one that is written.
+std::string text_of(const StraceImport& imported, const ImportedProcess& process) {
+  constexpr std::size_t listed_max = 5;
+  const std::size_t columns = window_of(2).columns;
+  std::string text = describe(imported);
+  if (imported.processes.size() == 1) return text + describe(process);
+
+  const auto pid_of = [](const ImportedProcess& one) { return one.pid == 0 ? "?" : std::to_string(one.pid); };
+  const std::span all(imported.processes);
+  const auto listed = all.first(std::min(all.size(), listed_max)), others = all.subspan(listed.size());
+  std::vector<Fields> rows{{"pid", "ops", "calls", "changed nothing", "failed", "approximated", "threads", "programs"}};
+  for (const ImportedProcess& one : listed) {
+    const ImportReport& report = one.report;
+    Fields& row = rows.emplace_back(Fields{pid_of(one)});
+    for (const std::size_t count : {one.op_count, report.calls, report.unchanged + sum(report.no_meaning),
+                                    sum(report.failed), sum(report.approximated), report.threads, report.programs})
+      row.push_back(std::to_string(count));
+  }
+  text += "\n" + table(rows, columns);
+  if (!others.empty()) {
+    std::size_t ops = 0, calls = 0, approximated = 0;
+    for (const ImportedProcess& one : others)
+      ops += one.op_count, calls += one.report.calls, approximated += sum(one.report.approximated);
+    text += fitted({fmt::format("{}: {}", count_of(others.size(), "other address space"), count_of(ops, "op")),
+                    count_of(calls, "call"), fmt::format("{} approximated", approximated)},
+                   columns) +
+            "\n";
+  }
+  return text + fmt::format("\nthe trace is that of pid {}; --pid chooses another, --json tells of all\n{}",
+                            pid_of(process), describe(process));
+}
+
+ordered_json json_of(const StraceImport& imported, const ImportedProcess& process) {
+  const LogReport& log = imported.log;
+  ordered_json json{{"lines", log.lines},     {"call_lines", log.call_lines}, {"signals", log.signals},
+                    {"exits", log.exits},     {"notes", log.notes},           {"unparsable", log.unparsable},
+                    {"cut_off", log.cut_off}, {"calls", log.calls},           {"interleaved", log.interleaved}};
+  json["pid_guessed"] = log.pid_guessed;
+  json["pid"] = process.pid;
+  json["processes"] = ordered_json::array();
+  for (const ImportedProcess& one : imported.processes) {
+    const ImportReport& report = one.report;
+    json["processes"].push_back({{"pid", one.pid},
+                                 {"ops", one.op_count},
+                                 {"calls", report.calls},
+                                 {"threads", report.threads},
+                                 {"programs", report.programs},
+                                 {"translated", report.translated},
+                                 {"unchanged", report.unchanged},
+                                 {"no_meaning", report.no_meaning},
+                                 {"failed", report.failed},
+                                 {"unfinished", report.unfinished},
+                                 {"process_calls", report.process_calls},
+                                 {"exact", report.exact},
+                                 {"approximated", report.approximated}});
+  }
+  return json;
 }
 
 /// After an interrupt that cut the reading, the translation may still go on for a little while.

@@ -59,7 +59,9 @@ Exit Import::run(const std::vector<std::string>& paths) {
     for (const InputFile& file : inputs.files) {
       read_input(file, reading);
       ++done;
-      progress.update([&] { return fmt::format("import: {} of {}, {} traces", done, files_, written_.size()); });
+      progress.update([&] {
+        return Fields{fmt::format("import: {} of {}", done, files_), fmt::format("{} traces", written_.size())};
+      });
     }
   } catch (const Stop& stop) {
     if (stop.status != Exit::interrupted) throw;

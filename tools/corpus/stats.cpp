@@ -18,6 +18,7 @@
 #include "tools/corpus/set_cover.hpp"
 #include "tools/counters.hpp"
 #include "tools/files.hpp"
+#include "tools/progress.hpp"
 #include "tools/report.hpp"
 
 namespace vmapcheck::tool {
@@ -139,26 +140,28 @@ void count_features(const Corpus& corpus, std::size_t rarest, Summary& summary) 
 }
 
 std::string text_of(const Corpus& corpus, const Summary& summary, const std::string& subject) {
-  const std::size_t count = corpus.traces.size();
-  std::string text =
-      fmt::format("traces     {} in {}: {} readable, {} bytes of fuzzers; {}\n", count, one_line(corpus.directory),
-                  summary.readable, count - summary.readable, count_of(summary.duplicates, "duplicate"));
-  text += fmt::format("ops        {}: mean {:.1f}, median {}, most {}\n", summary.ops,
-                      static_cast<double>(summary.ops) / static_cast<double>(std::max<std::size_t>(count, 1)),
-                      summary.ops_median, summary.ops_max);
+  const std::size_t count = corpus.traces.size(), columns = window_of(1).columns;
+  std::string text = fitted({fmt::format("traces     {}: {} readable", count, summary.readable),
+                             fmt::format("{} bytes of fuzzers", count - summary.readable),
+                             count_of(summary.duplicates, "duplicate"), "in " + one_line(corpus.directory)},
+                            columns) +
+                     "\n";
+  text += fmt::format("ops        {}: median {}, most {}\n", summary.ops, summary.ops_median, summary.ops_max);
   const std::size_t tallest =
       summary.histogram.empty() ? 1 : std::max<std::size_t>(1, std::ranges::max(summary.histogram));
+  const std::size_t bar_max = bar_room(columns, 27, 40);
   for (std::size_t k = 0; k < summary.histogram.size(); ++k) {
     const std::size_t least = k == 0 ? 0 : std::size_t{1} << (k - 1);
     const std::size_t most = k == 0 ? 0 : 2 * least - 1;
-    text += fmt::format("  {:>15} {:>7}  {}\n",
-                        least == most ? fmt::format("{}", least) : fmt::format("{}-{}", least, most),
-                        summary.histogram[k], std::string((summary.histogram[k] * 40 + tallest - 1) / tallest, '#'));
+    text += fmt::format(
+        "  {:>15} {:>7}  {}\n", least == most ? fmt::format("{}", least) : fmt::format("{}-{}", least, most),
+        summary.histogram[k], std::string((summary.histogram[k] * bar_max + tallest - 1) / tallest, '#'));
   }
   text += fmt::format("bytes      {}\n", summary.bytes);
-  text += fmt::format("features   {} on {}", summary.features, subject);
-  for (const auto& [kind, number] : summary.features_by_kind) text += fmt::format(", {} {}", kind, number);
-  text += fmt::format("\n           {} of the traces alone have one\n", summary.irreplaceable);
+  Fields features{fmt::format("features   {} on {}", summary.features, subject)};
+  for (const auto& [kind, number] : summary.features_by_kind) features.push_back(fmt::format("{} {}", kind, number));
+  text += fitted(features, columns) + "\n";
+  text += fmt::format("           {} of the traces alone have one\n", summary.irreplaceable);
   for (const std::size_t index : summary.failing)
     text += fmt::format("fails      {}\n", failure_line(corpus.traces[index]));
   text += "\n" + matrix_of(summary);
@@ -167,10 +170,10 @@ std::string text_of(const Corpus& corpus, const Summary& summary, const std::str
   for (const std::string& one : missing) text += fmt::format("  {}\n", one);
   if (!summary.rarest.empty()) text += "\nrarest features\n";
   for (const Rare& rare : summary.rarest) {
-    text += fmt::format("  {}: {}: ", describe(rare.feature), count_of(rare.traces.size(), "trace"));
+    std::string one = fmt::format("  {}: {}: ", describe(rare.feature), count_of(rare.traces.size(), "trace"));
     for (std::size_t i = 0; i < std::min(rare.traces.size(), traces_named_max); ++i)
-      text += fmt::format("{}{}", i == 0 ? "" : ", ", one_line(corpus.traces[rare.traces[i]].file.name));
-    text += rare.traces.size() > traces_named_max ? ", ...\n" : "\n";
+      one += fmt::format("{}{}", i == 0 ? "" : ", ", one_line(corpus.traces[rare.traces[i]].file.name));
+    text += cut(one + (rare.traces.size() > traces_named_max ? ", ..." : ""), columns) + "\n";
   }
   return text;
 }
@@ -178,11 +181,11 @@ std::string text_of(const Corpus& corpus, const Summary& summary, const std::str
 /// A row for each op, a column for each way in which it can come out.
 std::string matrix_of(const Summary& summary) {
   const Coverage& coverage = summary.coverage;
-  std::vector<OpColumn> columns{{"performed", performed_of(coverage), 9}, {"skipped", coverage.skipped, 8}};
-  add_columns(columns, fit_names, summary.outcomes.fits, 11);
-  add_columns(columns, vmap::coalescing_names, summary.outcomes.coalescings, 9);
-  add_columns(columns, error_names, coverage.errors, 17);
-  return tool::text_of(columns, ".");
+  std::vector<OpColumn> columns{{"performed", performed_of(coverage)}, {"skipped", coverage.skipped}};
+  add_columns(columns, fit_names, summary.outcomes.fits);
+  add_columns(columns, vmap::coalescing_names, summary.outcomes.coalescings);
+  add_columns(columns, error_names, coverage.errors);
+  return tool::text_of(columns, ".", window_of(1).columns);
 }
 
 ordered_json json_of(const Corpus& corpus, const Summary& summary, const std::string& subject) {

@@ -205,8 +205,7 @@ function drawMap(entry, state, before) {
   const source = start.observable === false ? 'model' : 'subject';
   rows.push({title: index === 0 ? 'now' : entry.model && index === failingIndex ? `after: ${source}` : 'after', items: withGaps(state.map, entry.cut), strong: true, overlapping: true});
   if (entry.model) rows.push({title: 'expected: model', items: withGaps(entry.model, false), strong: true});
-  const window_ = drawDetail(entry, rows);
-  drawOverview(entry, withGaps(state.map, entry.cut), window_);
+  drawOverview(entry, withGaps(state.map, entry.cut), drawDetail(entry, rows));
   const notes = [];
   if (start.observable === false) notes.push('The subject does not list its areas: this is the model’s map.');
   if (entry.cut) notes.push('The lists are cut off: above the highest address that is drawn there is more.');
@@ -224,55 +223,65 @@ function printed(begins) {
   draw();
 }
 
-function drawOverview(entry, items, window_) {
+/// All that there is. An address that is in a column of the rows below has the same x; what is lower or higher than
+/// they show shares the margins.
+function drawOverview(entry, items, {bounds, xs, width}) {
   const svg = byId('overview');
-  const width = Math.max(300, widthOf(svg)), height = 46, top = 4, tall = 28;
+  const height = 46, top = 4, tall = 28;
   const scale = chosenScale();
   svg.replaceChildren();
   svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
-  const weights = items.map((item) => weight(item.end > item.begin ? item.end - item.begin : 0n, scale));
-  const total = weights.reduce((sum, one) => sum + one, 0) || 1;
-  let x = 0, group = null, count = 0;
-  const places = [];
+  const begin = bounds[0], end = bounds.at(-1);
+  const xOf = new Map(bounds.map((address, i) => [address, xs[i]]));
+  const between = (low, high) => items.filter((item) => item.begin < high && low < item.end && item.begin < item.end)
+    .map((item) => ({item, begin: item.begin < low ? low : item.begin, end: item.end > high ? high : item.end}));
+  const margin = (pieces, from, to) => {
+    const weights = pieces.map((piece) => weight(piece.end - piece.begin, scale));
+    const total = weights.reduce((sum, one) => sum + one, 0);
+    const room = to - from;
+    return pieces.map((piece, i) => ({...piece, x1: from, x2: from += weights[i] / total * room}));
+  };
+  const lower = margin(between(space.begin, begin), 0, xs[0]);
+  const higher = margin(between(end, space.end), xs.at(-1), width);
+  const places = [...lower, ...between(begin, end).map((piece) => ({...piece, x1: xOf.get(piece.begin), x2: xOf.get(piece.end)})), ...higher];
+
+  let group = null;
   const flush = () => {
     if (!group) return;
     const w = Math.max(group.x2 - group.x1 - (group.x2 - group.x1 > 4 ? 1 : 0), 0.4);
-    svg.append(drawn('rect', {class: group.kind, x: group.x1, y: top, width: w, height: tall}));
+    svg.append(drawn('rect', {class: group.kind, x: group.x1, y: top, width: w, height: tall, 'data-begin': hex(group.begin)}));
     if (group.kind === 'l')
       for (let at = group.x1 + 3; at < group.x1 + w; at += 6)
         svg.append(drawn('line', {class: 'hatch', x1: at, y1: top + tall, x2: Math.min(at + 8, group.x1 + w), y2: top}));
     group = null;
-    ++count;
   };
-  items.forEach((item, i) => {
-    const w = weights[i] / total * width;
-    places.push({item, x1: x, x2: x + w});
-    if (group && (group.x2 - group.x1 + w < 1.2)) {
+  for (const {item, begin, x1, x2} of places) {
+    const w = x2 - x1;
+    if (group && x1 >= group.x2 && x2 - group.x1 < 1.2) {
       if (w > group.widest) group.kind = item.kind, group.widest = w;
-      group.x2 = x + w;
+      group.x2 = x2;
     } else {
       flush();
-      group = {kind: item.kind, x1: x, x2: x + w, widest: w};
+      group = {kind: item.overlaps ? 'over' : item.kind, begin, x1, x2, widest: w};
     }
-    x += w;
-  });
+  }
   flush();
   for (const bytes of entry.bytes)
-    for (const {item, x1, x2} of places)
-      if (item.begin < bytes.end && bytes.begin < item.end) {
+    for (const place of places)
+      if (place.begin < bytes.end && bytes.begin < place.end) {
+        const x1 = Math.max(place.x1, xOf.get(bytes.begin) ?? 0), x2 = Math.min(place.x2, xOf.get(bytes.end) ?? width);
         const middle = (x1 + x2) / 2;
         svg.append(drawn('path', {class: 'mark', d: `M${middle} ${top + tall + 2} l5 9 h-10 z`}));
         if (x2 - x1 > 10) svg.append(drawn('rect', {class: 'mark', x: x1, y: top + tall + 2, width: x2 - x1 - 1, height: 3}));
       }
-  const seen = places.filter(({item}) => item.begin < window_.end && window_.begin < item.end);
-  if (seen.length > 0 && seen.length < items.length)
-    svg.append(drawn('rect', {class: 'window', x: seen[0].x1 + 0.75, y: 1, width: Math.max(seen.at(-1).x2 - seen[0].x1 - 1.5, 3), height: tall + 6}));
+  if (lower.length + higher.length > 0)
+    svg.append(drawn('rect', {class: 'window', x: xs[0] + 0.75, y: 1, width: xs.at(-1) - xs[0] - 1.5, height: tall + 6}));
   const counted = (kind) => items.filter((item) => item.kind === kind).length;
   svg.setAttribute('aria-label', `${counted('b')} busy areas, ${counted('l')} lazily freed areas, ${counted('f')} free blocks in ${rangeText(space)}`);
   svg.onclick = (event) => {
     const at = (event.clientX - svg.getBoundingClientRect().left) / svg.getBoundingClientRect().width * width;
-    const hit = places.find(({x2}) => at < x2);
-    if (hit) look(hit.item.begin);
+    const hit = places.find(({x1, x2}) => x1 <= at && at < x2);
+    if (hit) look(hit.begin);
   };
 }
 
@@ -287,12 +296,19 @@ function drawDetail(entry, rows) {
   detail.replaceChildren();
   const bounds = [...new Set(rows.flatMap((row) => row.items.flatMap((item) => [item.begin, item.end])))]
     .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-  if (bounds.length < 2) return {begin: space.begin, end: space.end};
+  const width = Math.max(300, widthOf(detail));
+  if (bounds.length < 2) return {bounds: [space.begin, space.end], xs: [0, width], width};
   const columns = bounds.length - 1;
-  const character = printing ? 6.4 : 7.6;
-  const titleWidth = 84;
-  const narrowest = Math.max(Math.min(hex(bounds.at(-1)).length, tickDigits) * character + 8, 66);
-  const room = Math.max(widthOf(detail) - titleWidth - narrowest, narrowest);
+  const narrow = !printing && narrowWindow.matches;
+  const narrowest = narrowestColumn(rows, bounds.at(-1), narrow);
+  // Titles stand to the left of their rows, or above them; the last address stands behind the last column.
+  let left = narrow ? 0 : 84, right = narrowest;
+  if (left + columns * narrowest + right > width) {
+    const margin = width * (narrow ? 0.08 : 0.12);
+    left = Math.max(left, margin);
+    right = Math.max(right, margin);
+  }
+  const room = Math.max(width - left - right, narrowest);
   const most = Math.max(1, Math.floor(room / narrowest));
 
   const columnOf = (address) => {
@@ -321,10 +337,12 @@ function drawDetail(entry, rows) {
   };
 
   const scale = chosenScale();
-  const tracks = [];
-  for (let i = from; i <= to; ++i)
-    tracks.push(`minmax(${narrowest}px, ${Math.max(weight(bounds[i + 1] - bounds[i], scale), 1e-9).toExponential(4)}fr)`);
-  detail.style.gridTemplateColumns = `${titleWidth}px ${tracks.join(' ')} ${narrowest}px`;
+  const seen = bounds.slice(from, to + 2);
+  const widths = shares(seen.slice(1).map((end, i) => Math.max(weight(end - seen[i], scale), 1e-9)), room, narrowest);
+  const xs = [left];
+  for (const one of widths) xs.push(xs.at(-1) + one);
+  // Of the width, so that what is printed fits the paper.
+  detail.style.gridTemplateColumns = [left, ...widths, width - xs.at(-1)].map((one) => `${one / width * 100}%`).join(' ');
   const put = (made, row, column, span = 1) => {
     made.style.gridRow = row;
     made.style.gridColumn = `${column} / span ${span}`;
@@ -334,8 +352,9 @@ function drawDetail(entry, rows) {
   let line = 1;
   for (let i = from; i <= to + 1; ++i) put(tickOf(bounds[i]), line, i - from + 2);
   for (const row of rows) {
-    ++line;
-    const titleLine = line;
+    put(element('div', row.strong ? 'title strong' : 'title', row.title), ++line, 1, narrow ? widths.length + 2 : 1);
+    if (narrow) ++line;
+    const firstLine = line;
     const lanes = [];
     for (const item of row.items) {
       if (item.end <= view.begin || item.begin >= view.end || item.begin >= item.end) continue;
@@ -344,29 +363,67 @@ function drawDetail(entry, rows) {
       let lane = lanes.findIndex((used) => used < first);
       if (lane < 0) lane = lanes.push(-1) - 1;
       lanes[lane] = last;
-      put(cellOf(item, view, row), titleLine + lane, first - from + 2, last - first + 1);
-      line = Math.max(line, titleLine + lane);
+      put(cellOf(item, view, row), firstLine + lane, first - from + 2, last - first + 1);
+      line = Math.max(line, firstLine + lane);
     }
-    put(element('div', row.strong ? 'title strong' : 'title', row.title), titleLine, 1);
     if (row.strong && row.overlapping) line = drawBrackets(entry, view, columnOf, from, line, put);
   }
   byId('view').textContent = from === 0 && to === columns - 1 ? 'all of it' : rangeText(view);
   byId('lower').disabled = lastView.lower === null;
   byId('higher').disabled = lastView.higher === null;
   byId('center').hidden = center === null || entry.bytes.length === 0;
-  return view;
+  return {bounds: seen, xs, width};
+}
+
+/// Shares the room by weight, so that nobody gets less than `least`.
+function shares(weights, room, least) {
+  const got = weights.map(() => least);
+  let open = weights.map((_, i) => i);
+  for (let rest = room, few = null; few?.length !== 0; open = open.filter((i) => !few.includes(i))) {
+    const total = open.reduce((sum, i) => sum + weights[i], 0);
+    few = open.filter((i) => weights[i] / total * rest < least);
+    if (few.length === 0) for (const i of open) got[i] = weights[i] / total * rest;
+    rest -= few.length * least;
+  }
+  return got;
+}
+
+const narrowWindow = matchMedia('screen and (max-width: 640px)');
+
+/// What the texts need: an address, and the name and the size of a cell. Sizes of letters are those of page.css.
+function narrowestColumn(rows, highest, narrow) {
+  const lettersOf = (lines) => Math.max(...lines.map((line) => line.length));
+  const letter = narrow || printing ? {tick: 6.7, name: 7.3, size: 6.4, around: 14} : {tick: 7.3, name: 7.9, size: 7, around: 18};
+  let most = lettersOf(hexLines(highest)) * letter.tick + 8;
+  for (const {items} of rows)
+    for (const item of items) {
+      const inside = Math.max(lettersOf(nameLines(item)) * letter.name, lettersOf(hexLines(sizeOf(item))) * letter.size);
+      most = Math.max(most, inside + letter.around + (item.kind === 'l' || item.kind === 'lost' ? 8 : 0));
+    }
+  return most;
 }
 
 let lastView = {begin: space.begin, lower: null, higher: null};
 
-/// An address; a long one on two lines, its lower 32 bits below.
-const tickDigits = 10;
+/// A long number on two lines, its lower 32 bits below.
+function hexLines(number) {
+  const text = hex(number);
+  return text.length <= 10 ? [text] : [text.slice(0, -8), text.slice(-8)];
+}
+
+const sizeOf = (item) => (item.end > item.begin ? item.end - item.begin : 0n);
+const nameLines = (item) => [item.label ?? kindWords[item.kind], ...(item.overlaps ? ['overlaps'] : [])];
+
+/// Between the lines is a <br>, or a <wbr>: one line, where there is room.
+function linesOf(tag, className, lines, between = 'br') {
+  const made = element(tag, className);
+  lines.forEach((line, i) => made.append(...(i === 0 ? [] : [element(between)]), line));
+  return made;
+}
 
 function tickOf(address) {
-  const text = hex(address);
-  if (text.length <= tickDigits) return element('div', 'tick', text);
-  const tick = element('div', 'tick', text.slice(0, -8));
-  tick.append(document.createElement('br'), text.slice(-8));
+  const tick = linesOf('div', 'tick', hexLines(address));
+  tick.dataset.begin = hex(address);
   return tick;
 }
 
@@ -374,25 +431,33 @@ function drawBrackets(entry, view, columnOf, from, line, put) {
   const seen = entry.bytes.filter((bytes) => bytes.begin < view.end && view.begin < bytes.end);
   if (seen.length === 0) return line;
   ++line;
+  const columns = byId('detail').style.gridTemplateColumns.split(' ').length;
   for (const bytes of seen) {
-    const first = columnOf(bytes.begin < view.begin ? view.begin : bytes.begin);
-    const last = columnOf((bytes.end > view.end ? view.end : bytes.end) - 1n);
-    put(element('div', 'bracket'), line, first - from + 2, last - first + 1);
-    put(element('div', 'word', entry.fit ? `changed: ${entry.fit}` : 'changed'), line + 1, first - from + 2, last - first + 1);
+    const first = columnOf(bytes.begin < view.begin ? view.begin : bytes.begin) - from + 2;
+    const last = columnOf((bytes.end > view.end ? view.end : bytes.end) - 1n) - from + 2;
+    put(element('div', 'bracket'), line, first, last - first + 1);
+    if (seen.length > 1 || !entry.fit) {
+      put(element('div', 'word', 'changed'), line + 1, first, last - first + 1);
+      continue;
+    }
+    // Wider than its bracket, towards the side that has more room.
+    const after = first + last <= columns;
+    const word = element('div', after ? 'word after' : 'word before', `changed: ${entry.fit}`);
+    put(word, line + 1, after ? first : 1, after ? columns - first + 1 : last);
   }
   return line + 1;
 }
 
 function cellOf(item, view, row) {
-  const size = item.end > item.begin ? item.end - item.begin : 0n;
   const cell = element('div', `cell ${kindClasses[item.kind]}`);
   if (row.faint) cell.classList.add('faint');
   if (item.begin < view.begin) cell.classList.add('from');
   if (item.end > view.end) cell.classList.add('on');
   if (item.overlaps) cell.classList.add('overlaps');
-  const word = item.label ?? kindWords[item.kind];
-  cell.append(element('b', '', item.overlaps ? `${word} overlaps` : word), element('span', '', hex(size).length <= tickDigits ? hex(size) : bytesText(size)));
+  const size = sizeOf(item);
+  cell.append(linesOf('b', '', nameLines(item)), linesOf('span', '', hexLines(size), 'wbr'));
   cell.title = `${item.label ? item.label + ', ' : ''}${kindWords[item.kind]} ${rangeText(item)}, ${hex(size)} = ${bytesText(size)}`;
+  cell.dataset.begin = hex(item.begin < view.begin ? view.begin : item.begin);
   return cell;
 }
 
@@ -426,7 +491,7 @@ function drawTree(entry, state, before) {
   }
   const rows = treeRows(entry, state, before);
   const shown = rows.slice(0, treeRowsMax);
-  tree.append(treeLinks(shown), treeTable(shown, state, before));
+  tree.append(treeTable(shown, before));
   const wrong = [...state.nodes.values()].filter(node.wrong).length;
   const left = shown.reduce((sum, row) => sum + (row.more ?? 0), 0);
   note.textContent = `${state.nodes.size} ${state.nodes.size === 1 ? 'node' : 'nodes'}, ${wrong === 0 ? 'none of them wrong' : wrong + ' wrong'}.` +
@@ -481,62 +546,74 @@ function treeRows(entry, state, before) {
   return rows;
 }
 
-const rowHeight = 24, indent = 20;
-const xOf = (depth) => 12 + Math.min(depth, 60) * indent;
-
+/// For each row the lines of links that run through it, [depth, from, to]: from its top, or from the height of its node,
+/// to that height, or to its bottom. A link runs below or above the parent to the child's height, and then to the child.
 function treeLinks(rows) {
+  const links = rows.map(() => []);
   const rowOf = new Map(rows.map((row, i) => [row.node ? node.id(row.node) : null, i]));
-  const yOf = (i) => (i + 0.5) * rowHeight;
-  const deepest = rows.reduce((most, row) => Math.max(most, row.depth), 0);
-  const svg = drawn('svg', {width: xOf(deepest) + 14, height: rows.length * rowHeight, 'aria-hidden': 'true'});
-  svg.style.top = `${rowHeight}px`;
   rows.forEach((row, i) => {
-    const above = rowOf.get(row.parent);
-    if (above === undefined || row.parent === null) return;
-    const x = xOf(rows[above].depth);
-    svg.append(drawn('line', {x1: x, y1: yOf(above), x2: x, y2: yOf(i)}), drawn('line', {x1: x, y1: yOf(i), x2: xOf(row.depth), y2: yOf(i)}));
+    const above = row.parent === null ? undefined : rowOf.get(row.parent);
+    if (above === undefined) return;
+    const depth = rows[above].depth, down = above < i;
+    for (let at = Math.min(above, i); at <= Math.max(above, i); ++at)
+      links[at].push([depth, at === above ? down : at === i ? !down : null]);
   });
-  rows.forEach((row, i) => {
-    if (!row.node) return;
+  return links;
+}
+
+/// The links of one row, and its node. They follow the height of the row, whatever stands in it.
+function treeDrawing(row, links, xOf) {
+  const middle = 12;
+  const svg = drawn('svg', {width: xOf(row.depth) + 12, 'aria-hidden': 'true'});
+  for (const [depth, below] of links)
+    svg.append(drawn('line', {x1: xOf(depth), y1: below === true ? middle : 0, x2: xOf(depth), y2: below === false ? middle : '100%'}));
+  if (row.parent !== null) svg.append(drawn('line', {x1: xOf(row.depth - 1), y1: middle, x2: xOf(row.depth), y2: middle}));
+  if (row.node) {
     const colour = node.red(row.node) ? 'red' : 'black';
-    svg.append(drawn('circle', {class: colour, cx: xOf(row.depth), cy: yOf(i), r: 8.5}),
-               drawn('text', {x: xOf(row.depth), y: yOf(i) + 0.5}, colour === 'red' ? 'R' : 'B'));
-  });
+    svg.append(drawn('circle', {class: colour, cx: xOf(row.depth), cy: middle, r: 8.5}),
+               drawn('text', {x: xOf(row.depth), y: middle + 0.5}, colour === 'red' ? 'R' : 'B'));
+  }
   return svg;
 }
 
-function treeTable(rows, state, before) {
+function treeTable(rows, before) {
+  const titles = ['free block', 'size', 'subtree_max_size', ''];
   const table = element('table');
   const head = table.createTHead().insertRow();
-  for (const title of ['free block', 'size', 'subtree_max_size', '']) {
+  for (const title of titles) {
     const cell = element('th', '', title);
     cell.scope = 'col';
     head.append(cell);
   }
+  // A deep tree is drawn steeper: at most a quarter of the width is for the links.
   const deepest = rows.reduce((most, row) => Math.max(most, row.depth), 0);
-  head.firstChild.style.paddingLeft = `${xOf(deepest) + 16}px`;
+  const indent = Math.min(20, widthOf(byId('tree')) / 4 / Math.max(deepest, 1));
+  const xOf = (depth) => 12 + depth * indent;
+  table.style.setProperty('--indent', `${xOf(deepest) + 16}px`);
+  const links = treeLinks(rows);
   const body = table.createTBody();
-  for (const row of rows) {
+  rows.forEach((row, i) => {
     const line = body.insertRow();
-    const first = line.insertCell();
-    first.style.paddingLeft = `${(row.node ? xOf(deepest) : xOf(row.depth)) + 16}px`;
-    if (!row.node) {
-      line.className = 'more';
-      first.textContent = `${row.more} more nodes`;
-      first.colSpan = 4;
-      continue;
-    }
+    const cellWith = (text, title) => {
+      const cell = line.insertCell();
+      cell.textContent = text;
+      if (title) cell.dataset.title = title;
+      return cell;
+    };
     const n = row.node;
-    first.textContent = `${hex(node.begin(n))}..${hex(node.end(n))}`;
-    line.setAttribute('aria-label', `${node.red(n) ? 'red' : 'black'} node, level ${row.depth}`);
-    line.insertCell().textContent = hex(node.end(n) - node.begin(n));
-    const max = line.insertCell();
-    max.className = 'max';
-    max.textContent = hex(node.max(n));
-    const remark = line.insertCell();
-    remark.className = 'remark';
-    remark.textContent = remarkOn(n, before.nodes.get(node.id(n)), line);
-  }
+    if (n) {
+      line.setAttribute('aria-label', `${node.red(n) ? 'red' : 'black'} node, level ${row.depth}`);
+      cellWith(`${hex(node.begin(n))}..`).append(element('wbr'), hex(node.end(n)));
+      cellWith(hex(node.end(n) - node.begin(n)), titles[1]);
+      cellWith(hex(node.max(n)), titles[2]).className = 'max';
+      cellWith(remarkOn(n, before.nodes.get(node.id(n)), line)).className = 'remark';
+    } else {
+      line.className = 'more';
+      cellWith(`${row.more} more nodes`).colSpan = titles.length;
+      line.style.setProperty('--indent', `${xOf(row.depth) + 16}px`);
+    }
+    line.cells[0].prepend(treeDrawing(row, links[i], xOf));
+  });
   return table;
 }
 
@@ -606,7 +683,6 @@ function onKey(event) {
     f: failingIndex > 0 ? failingIndex : index,
   };
   if (!Object.hasOwn(moves, event.key)) return;
-  if (target.id === 'tree' && event.key.startsWith('Arrow')) return;  // it may scroll
   event.preventDefault();
   go(moves[event.key]);
 }
@@ -614,7 +690,7 @@ function onKey(event) {
 function begin() {
   document.title = `${about.file} — vmapcheck`;
   byId('file').textContent = about.file;
-  byId('about').textContent = `${about.ops} ops in 0x${about.begin}..0x${about.end}, granule 0x${about.granule}` +
+  byId('about').textContent = `${about.ops} ${about.ops === 1 ? 'op' : 'ops'} in 0x${about.begin}..0x${about.end}, granule 0x${about.granule}` +
     (about.lazy_limit ? `, lazy limit 0x${about.lazy_limit}` : '') + `; subject ${about.subject}`;
   byId('verdict').textContent = (verdict.ok ? '✓ ' : '✗ ') + verdict.title;
   byId('verdict').className = verdict.ok ? 'ok' : 'bad';
