@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,12 +49,13 @@ Standing standing_of(const std::string& directory) {
 
 namespace {
 
-/// A campaign holds its lock exclusively. This takes a shared one for a moment, so that several may look at once.
+/// Asks who holds it, and takes none: a campaign that begins meanwhile does not notice.
 bool is_locked(const std::string& directory) {
-  const int lock = ::open((fs::path(directory) / "lock").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (lock < 0) return false;
-  const bool held = ::flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  ::close(lock);
+  const int file = ::open((fs::path(directory) / "lock").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) return false;
+  struct flock lock{.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+  const bool held = ::fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  ::close(file);
   return held;
 }
 
