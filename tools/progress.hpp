@@ -62,17 +62,23 @@ class Progress {
   }
 
  private:
-  /// Long lines are cut off: a line that the terminal breaks would count as two.
+  /// Of a line that is too long, whole fields are left out, from its end: a line that the terminal breaks would count
+  /// as two, and half a number is another one. Fields end at ", " or "; ".
   void show(std::string_view block) {
     winsize size{};
     const bool known = ::ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 && size.ws_row > 1;
     const std::size_t columns = known ? size.ws_col - 1u : 79, rows = known ? size.ws_row - 1u : 24;
     std::string text;
     while (!block.empty() && lines_ < rows) {
-      const std::size_t end = std::min(block.find('\n'), block.size());
+      std::string_view line = block.substr(0, block.find('\n'));
+      block.remove_prefix(std::min(line.size() + 1, block.size()));
+      while (line.size() > columns) {
+        const std::size_t last = std::max(line.rfind(", ") + 1, line.rfind("; ") + 1);  // 0: there is one field
+        line = line.substr(0, last == 0 ? 0 : last - 1);
+      }
+      if (line.empty()) continue;
       if (lines_++ != 0) text += '\n';
-      text += block.substr(0, std::min(end, columns));
-      block.remove_prefix(std::min(end + 1, block.size()));
+      text += line;
     }
     [[maybe_unused]] const auto written = ::write(2, text.data(), text.size());
   }

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`campaign` with a stand-in for the fuzz target, which says what libFuzzer would: what it says, keeps and survives."""
+import fcntl
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import cli
@@ -171,6 +175,45 @@ class Started(Campaign):
         self.end(process, signal.SIGKILL)
         self.no_workers_left()
         self.campaign(0, "--execs 8000 -j 2 --dir new", err=["goes on: so far"])
+
+    def test_on_a_terminal(self):
+        """Of a line that it has no room for, whole fields are left out, from the end."""
+        numbers = "[0-9,]+"
+        lines = [  # fields, each behind what must stand before it
+            ["vmap: [0-9.hms ]+ of 1h 00m 00s [(]0 %[)]", ", 1 worker", ", session 1", ", in new"],
+            [f"  executions  {numbers}", f", {numbers} per second", f"; {numbers} ops", f", {numbers} per second"],
+            [f"  coverage    {numbers} edges", ", last new [0-9.hms ]+ ago", f", {numbers} features"], ["  corpus      0 inputs", ", 0 B"],
+            ["  findings    0 new", ", 0 known", ", 0 flaky"],
+            ["  fits        full 0", ", left_edge 0", ", right_edge 0", ", no_edge 0"],
+            ["  invariants  0 of 10 checked", "; the whole state 0 times", "; up to 0 free blocks"]]
+        for columns in (36, 48, 200):
+            shown = self.shown_on_terminal("--time 1h -j 1 --dir new", columns)
+            self.assertEqual(len(lines), len(shown), shown)
+            for line, fields in zip(shown, lines):
+                self.assertLess(len(line), columns)
+                whole = ["".join(fields[:count]) for count in range(1, len(fields) + 1)]
+                self.assertRegex(line, f"^({'|'.join(whole if columns < 200 else whole[-1:])})$")
+            shutil.rmtree("new")
+
+    def shown_on_terminal(self, options, columns):
+        """The first block of lines."""
+        try:
+            ours, its = pty.openpty()
+        except OSError as error:
+            self.skipTest(f"no pseudo-terminal here: {error}")
+        self.addCleanup(os.close, ours)
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(self.words_of(f"campaign --target ./target {options}"), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=its, env=cli.variables({}))
+        self.addCleanup(process.kill)
+        os.close(its)
+        text = ""
+        while "\r\x1b[" not in text:  # where the first block is taken off
+            text += os.read(ours, 10000).decode()
+        process.kill()
+        process.wait()
+        block = text.split("\r\x1b[")[0]
+        return block[block.index("vmap: "):].split("\r\n")
 
 
 class Found(Campaign):

@@ -102,10 +102,11 @@ class Campaign(cli.Cli):
     def stopped_within_an_input(self, process):
         """The worker; nothing if there is none, or it is not within an input. The size of the input that is being run
         stands before the signature and the input, at the end of the tally."""
-        for worker in self.workers_of(process):
+        tally = pathlib.Path("shot/tally-0")
+        for worker in self.workers_of(process) if tally.exists() else ():  # before, the target is only tried
             os.kill(worker, signal.SIGSTOP)
             self.eventually(lambda: campaign.state_of(worker) in "TZ")
-            if pathlib.Path("shot/tally-0").read_bytes()[-(1 << 20) - 512 - 8:][:8] != bytes(8):
+            if tally.read_bytes()[-(1 << 20) - 512 - 8:][:8] != bytes(8):
                 return worker
             os.kill(worker, signal.SIGCONT)
         return None

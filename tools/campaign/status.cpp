@@ -116,9 +116,8 @@ std::string text_of(const Standing& standing) {
                           count_of(std::max<std::uint64_t>(state.session, 1), "session"),
                           state.budget ? fmt::format(", {} wanted of the last", duration_text(*state.budget)) : "",
                           time_text(state.began), time_text(state.written)));
-  row("executions", fmt::format("{}, {:.0f} per second lately; {} ended by a known failure; {} restarts of workers",
-                                grouped(state.now.executions), state.per_second, grouped(state.now.skipped),
-                                grouped(state.now.restarts)));
+  row("executions", fmt::format("{}, {:.0f} per second lately; {} restarts of workers", grouped(state.now.executions),
+                                state.per_second, grouped(state.now.restarts)));
   if (state.now.killed != 0) row("workers", killed_text(state.now.killed));
   row("ops", is_counted(state)
                  ? fmt::format("{}, {:.0f} per second lately", grouped(state.now.ops), state.ops_per_second)
@@ -127,7 +126,7 @@ std::string text_of(const Standing& standing) {
                               grouped(state.features), duration_text(state.last_new_coverage),
                               duration_text(std::max(0.0, state.now.seconds - state.last_new_coverage))));
   row("corpus", fmt::format("{} inputs, {}", grouped(state.corpus), bytes_text(state.corpus_bytes)));
-  row("findings", findings_text(state));
+  row("findings", state.findings.empty() ? "none" : findings_text(state) + "; " + repeats_text(state));
   for (const std::string& loss : state.losses) row("lost", loss);
   text += exercised_text(state);
   for (const FoundFailure& found : state.findings) {
@@ -231,6 +230,13 @@ std::string met_text(const FoundFailure& found) {
                      grouped(found.executions), grouped(found.times), found.times == 1 ? "" : "s");
 }
 
+std::string repeats_text(const State& state) {
+  const std::uint64_t repeats = repeats_of(state), known = known_met(state);
+  std::string text = fmt::format("{} repeat{}", grouped(repeats), repeats == 1 ? "" : "s");
+  if (known != 0) text += fmt::format("; known ones met {}", known == 1 ? "once" : grouped(known) + " times");
+  return text;
+}
+
 // ---- While it runs
 
 namespace {
@@ -253,28 +259,29 @@ std::string progress_line(const State& state) {
   if (state.budget) time += fmt::format("/{:.0f}", *state.budget);
   return fmt::format(
       "campaign: {} s, {} executions, {:.0f} per second, {:.0f} ops per second, {} edges, {} features, {} inputs, "
-      "findings: {}",
+      "findings: {}; {}",
       time, state.now.executions, state.per_second, state.ops_per_second, state.edges, state.features, state.corpus,
-      counts_of(state));
+      counts_of(state), repeats_text(state));
 }
 
 std::string progress_block(const State& state, const std::string& directory, std::size_t minimizing) {
   const double spent = state.now.seconds - state.budget_began;
   const Coverage& coverage = state.now.coverage;
-  std::string text = fmt::format("{} in {}: {}", state.subject, one_line(directory, 40), duration_text(spent));
+  std::string text = fmt::format("{}: {}", state.subject, duration_text(spent));
   if (state.budget) text += fmt::format(" of {} ({:.0f} %)", duration_text(*state.budget), 100 * spent / *state.budget);
-  text += fmt::format(", {}, session {}", count_of(state.workers, "worker"), state.session);
+  text +=
+      fmt::format(", {}, session {}, in {}", count_of(state.workers, "worker"), state.session, one_line(directory, 40));
   text += fmt::format("\n  executions  {}, {} per second; {} ops, {} per second", grouped(state.now.executions),
                       whole(state.per_second), grouped(state.now.ops), whole(state.ops_per_second));
-  text += fmt::format("\n  coverage    {} edges, {} features, last new {} ago", grouped(state.edges),
-                      grouped(state.features), duration_text(state.now.seconds - state.last_new_coverage));
+  text += fmt::format("\n  coverage    {} edges, last new {} ago, {} features", grouped(state.edges),
+                      duration_text(state.now.seconds - state.last_new_coverage), grouped(state.features));
   text += fmt::format("\n  corpus      {}, {}", count_of(state.corpus, "input"), bytes_text(state.corpus_bytes));
   text += "\n  findings    " + counts_of(state);
   if (minimizing != 0) text += fmt::format("; minimizing {}", minimizing);
-  if (state.now.skipped != 0) text += fmt::format("; known ones met {} times", grouped(state.now.skipped));
-  text += "\n  fits       ";
+  if (!state.findings.empty()) text += "; " + repeats_text(state);
+  text += "\n  fits        ";
   for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
-    text += fmt::format(" {} {}", fit_names[i], grouped(coverage.fits[i]));
+    text += fmt::format("{}{} {}", i == 0 ? "" : ", ", fit_names[i], grouped(coverage.fits[i]));
   text += fmt::format("\n  invariants  {} of {} checked; the whole state {} times; up to {} free blocks",
                       vmap::invariant_count - static_cast<std::size_t>(std::ranges::count(checks_of(coverage), 0u)),
                       vmap::invariant_count, grouped(coverage.full_checks), coverage.free_blocks_max);

@@ -69,8 +69,11 @@ struct CounterGroup {
 [[nodiscard]] std::string minimality_text(const FoundFailure& found);
 /// "found at 3m 02s, execution 12,345; met 17 times"
 [[nodiscard]] std::string met_text(const FoundFailure& found);
+/// "12 repeats", "12 repeats; known ones met 3 times"
+[[nodiscard]] std::string repeats_text(const State& state);
 
-/// How far it has come: a line for logs, a block for terminals.
+/// How far it has come: a line for logs, a block for terminals. What matters most comes first in each line of the
+/// block.
 [[nodiscard]] std::string progress_line(const State& state);
 
 /// `minimizing` is how many findings wait to be minimized.

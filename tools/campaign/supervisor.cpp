@@ -606,6 +606,7 @@ Exit Supervisor::conclude() {
                             found.minimality.empty() ? ", not yet minimized" : "");
       out(line + "\n");
     }
+    if (!state_.findings.empty()) out(repeats_text(state_) + "\n");
     if (state_.now.killed != 0) out(killed_text(state_.now.killed) + "\n");
     if (status == Exit::ok) out("ok: nothing found\n");
     if (ended_ == "plateau") out("ended: no new coverage for as long as --plateau says\n");
