@@ -1,33 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """`campaign` with a stand-in for the fuzz target, which says what libFuzzer would: what it says, keeps and survives."""
+import fcntl
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import cli
 import loaded
 
-# Says what libFuzzer would say, writes the crash that it is given, and ends when it is told to.
+# Says what libFuzzer would say, writes the crash that it is given, and ends when it is told to: from its first word on,
+# so that a campaign that has seen its executions can end it. What it says of them it says last.
 STAND_IN = """#!/bin/sh
 for argument; do case "$argument" in -artifact_prefix=*) prefix="${argument#*=}" ;; -runs=*) probe=yes ;; esac; done
 echo "INFO: Loaded 1 modules   (${COUNTERS-345} inline 8-bit counters): 345 [0x1, 0x2),"
 if [ -n "$probe" ]; then sleep "${PROBE_TAKES-0}"; exit "${PROBE-0}"; fi
 echo $$ >>"$PIDS"
 if [ -n "$ENDS" ]; then echo "it ends"; exit 9; fi
+trap 'sleep "${LINGERS-0}"; echo "stat::number_of_executed_units: 5000"; exit 72' TERM
 printf '#2\\tINITED cov: 12 ft: 34 corp: 1/1b exec/s: 0 rss: 30Mb\\n'
-printf '#4096\\tpulse  cov: 21 ft: 34 corp: 5/6b exec/s: 2048 rss: 30Mb\\n'
 if [ -n "$CRASH" ]; then
   cp "$CRASH" "${prefix}crash-$$"
   printf 'SUMMARY: libFuzzer: deadly signal\\n'
   printf "artifact_prefix='%s'; Test unit written to %scrash-%s\\n" "$prefix" "$prefix" $$
-  exit 77
 fi
+printf '#4096\\tpulse  cov: 21 ft: 34 corp: 5/6b exec/s: 2048 rss: 30Mb\\n'
+if [ -n "$CRASH" ]; then exit 77; fi
 if [ -n "$KILLED" ]; then kill -KILL $$; fi
-trap 'echo "stat::number_of_executed_units: 5000"; exit 72' TERM
 while :; do sleep 0.05; done
 """
 # The subject of 2019 in a file.
@@ -39,8 +44,8 @@ extern "C" [[gnu::visibility("default")]] const vmapcheck::LoadedSubject* vmapch
   return &loaded;
 }
 """
-BRIEF = "--time 300ms -j 1"
-UNTIL_FOUND = "--time 20s -j 1 --stop-on-first"
+BRIEF = "--execs 4000 -j 1"  # one pulse
+UNTIL_FOUND = "--time 200s -j 1 --stop-on-first"
 
 
 class Campaign(cli.Cli):
@@ -56,18 +61,45 @@ class Campaign(cli.Cli):
         return self.ends(status, f"campaign --target ./target {options}", out, err, **variables)
 
     def no_workers_left(self):
-        self.eventually(lambda: not any(map(is_alive, self.workers())), 2)
+        self.eventually(lambda: not any(map(is_alive, self.workers())))
+
+    def pulses_of(self, worker, directory):
+        log = pathlib.Path(directory, f"worker-{worker}.log")
+        return log.read_text().count("pulse") if log.exists() else 0
 
     def workers(self):
         return [int(pid) for pid in pathlib.Path("pids").read_text().split()] if os.path.exists("pids") else []
 
 
-def is_alive(pid):
-    """And does not just wait to be reaped."""
+def state_of(pid):
+    """As /proc says it: R, S, T (stopped), Z (waits to be reaped); Z also for one that is gone."""
     try:
-        return "State:\tZ" not in pathlib.Path(f"/proc/{pid}/status").read_text()
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
-        return False
+        return "Z"
+
+
+def is_alive(pid):
+    return state_of(pid) != "Z"
+
+
+def children_of(pid):
+    try:
+        return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def program_of(pid):
+    return link(f"/proc/{pid}/exe")
+
+
+def link(path):
+    """Where it leads; nothing of a process that is gone."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
 
 
 class Started(Campaign):
@@ -87,71 +119,108 @@ class Started(Campaign):
         self.refuses(3, {
             "campaign": "no fuzz target", "campaign --target ./missing": "no fuzz target ./missing",
             "campaign --target fault.trace": "no fuzz target",
-            "campaign --time 1s --target /bin/false --dir broken": "^vmapcheck: /bin/false ended with status 1",
-            "campaign --time 1s --target /bin/true --dir broken": "/bin/true is not instrumented, or no libFuzzer target"})
-        self.refuses(4, {"campaign --time 1s --target ./target --dir /dev/null/x": "null"})
-        self.campaign(3, "--time 1s --dir broken", err="is not instrumented: it has no counters", COUNTERS="0")
-        self.campaign(3, "--time 1s --dir broken", err="ended with status 3", PROBE="3")
+            "campaign --target /bin/false --dir broken": "^vmapcheck: /bin/false ended with status 1",
+            "campaign --target /bin/true --dir broken": "/bin/true is not instrumented, or no libFuzzer target"})
+        self.refuses(4, {"campaign --target ./target --dir /dev/null/x": "null"})
+        self.campaign(3, "--dir broken", err="is not instrumented: it has no counters", COUNTERS="0")
+        self.campaign(3, "--dir broken", err="ended with status 3", PROBE="3")
         # The clock starts with the command, and a target that hangs does not stop it.
         self.campaign(3, "--time 1s --dir broken", err="does not come to the end of one input in 1 s ",
                       PROBE_TAKES="30")
-        self.campaign(3, "--time 20s -j 1 --dir broken", err=["ended with status 9: it ends"], ENDS="1")
+        self.campaign(3, "-j 1 --dir broken", err=["ended with status 9: it ends"], ENDS="1")
         self.no_workers_left()
 
     def test_quiet(self):
-        self.campaign(0, "--time 1s -j 2 --dir new --seed 3", [
+        self.campaign(0, "--execs 8000 -j 2 --dir new --seed 3", [
             r"^[0-9]+\.[0-9]+ s, 10000 executions, [0-9]+ per second, 0 ops, 21 edges, 34 features, 0 inputs kept in new/corpus$",
             "^ok: nothing found$"])
         self.no_workers_left()
-        self.campaign(0, "--time 1s -j 1 --dir new --json",
-                      r'"subject":"vmap".*"session":2,.*"totals":{"seconds":[0-9]\.[0-9]+,"executions":15000,.*"verdict":"ok"')
+        self.campaign(0, f"{BRIEF} --dir new --json",
+                      r'"subject":"vmap".*"session":2,.*"totals":{"seconds":[0-9]+\.[0-9]+,"executions":15000,.*"verdict":"ok"')
         self.campaign(2, f"{BRIEF} --dir new --subject model", err="holds a campaign with subject vmap, not model")
         self.campaign(0, f"{BRIEF} --dir=-D")
 
     def test_limits(self):
-        self.campaign(0, "--execs 4000 -j 1 --dir execs", ["^[0-9.]+ s, 5000 executions"])
+        # A worker that needs a while to end says what it has done all the same.
+        self.campaign(0, f"{BRIEF} --dir execs", ["^[0-9.]+ s, 5000 executions"], LINGERS="3")
+        self.campaign(0, "--time 3s -j 1 --dir time", [r"^([3-9]|[0-9]{2,})\.[0-9] s, "])
         self.campaign(0, "--plateau 300ms -j 1 --dir plateau", ["^ended: no new coverage"])
         self.write("disk/corpus/large", bytes(3000000))
-        self.campaign(4, "--time 20s --disk 2M -j 1 --dir disk", err=["more than --disk allows"])
+        self.campaign(4, "--disk 2M -j 1 --dir disk", err=["more than --disk allows"])
         self.no_workers_left()
 
     def test_a_worker_that_ends(self):
-        process = self.start("campaign --target ./target --time 1500ms -j 1 --dir ends")
-        self.eventually(self.workers)
-        time.sleep(0.5)
+        process = self.start("campaign --target ./target --execs 8000 -j 1 --dir ends")
+        self.eventually(lambda: self.pulses_of(0, "ends"))
         os.kill(self.workers()[-1], signal.SIGKILL)
-        self.end(process, status=0)
-        self.campaign(0, "--time 100ms -j 1 --dir ends --json", '"restarts":1,"killed":1[,}]')
+        self.end(process, status=0)  # by the pulse of another
+        self.campaign(0, f"{BRIEF} --dir ends --json", '"restarts":1,"killed":1[,}]')
         self.ok("campaign status ends", ["^  workers     1 worker was killed from outside$"])
-        self.campaign(3, "--time 20s -j 1 --dir killed_at_once",
+        self.campaign(3, "-j 1 --dir killed_at_once",
                       err=["was killed by signal 9, 5 times in a row within 10 s: "], KILLED="1")
 
     def test_interrupted(self):
-        process = self.start("campaign --target ./target --time 20s -j 2 --dir new")
-        self.eventually(self.workers)
-        time.sleep(0.3)
-        begun = time.monotonic()
+        process = self.start("campaign --target ./target --time 1h --execs 12000 -j 2 --dir new")
+        self.eventually(lambda: self.pulses_of(0, "new") and self.pulses_of(1, "new"))
         said = self.end(process, signal.SIGINT, 5)
-        self.assertLess(time.monotonic() - begun, 6)
-        self.says(said.err,
-                  ["interrupted, state saved; to go on from here: .* campaign --subject vmap --dir new -j 2 --time 20s"], said)
+        self.says(said.err, ["interrupted, state saved; to go on from here: "
+                             ".* campaign --subject vmap --dir new -j 2 --time 3600s --execs 12000"], said)
         self.no_workers_left()
-        self.campaign(0, "--time 3s -j 1 --dir new", err=["s are left of its time$"])
+        self.campaign(0, "--time 1h --execs 12000 -j 1 --dir new", err=["s are left of its time$"])
 
     def test_killed(self):
-        process = self.start("campaign --target ./target --time 20s -j 2 --dir new")
+        process = self.start("campaign --target ./target --time 1h -j 2 --dir new")
         self.eventually(lambda: len(self.workers()) == 2)
-        self.campaign(4, "--time 1s --dir new", err="another campaign runs in new")
+        self.campaign(4, "--dir new", err="another campaign runs in new")
         self.end(process, signal.SIGKILL)
         self.no_workers_left()
-        self.campaign(0, "--time 800ms -j 2 --dir new", err=["goes on: so far"])
+        self.campaign(0, "--execs 8000 -j 2 --dir new", err=["goes on: so far"])
+
+    def test_on_a_terminal(self):
+        """Of a line that it has no room for, whole fields are left out, from the end."""
+        numbers = "[0-9,]+"
+        lines = [  # fields, each behind what must stand before it
+            ["vmap: [0-9.hms ]+ of 1h 00m 00s [(]0 %[)]", ", 1 worker", ", session 1", ", in new"],
+            [f"  executions  {numbers}", f", {numbers} per second", f", {numbers} ops", f", {numbers} per second"],
+            [f"  coverage    {numbers} edges", ", last new [0-9.hms ]+ ago", f", {numbers} features"], ["  corpus      0 inputs", ", 0 B"],
+            ["  findings    0 new", ", 0 known", ", 0 flaky"],
+            ["  fits        full 0", ", left_edge 0", ", right_edge 0", ", no_edge 0"],
+            ["  invariants  0 of 10 checked", ", the whole state 0 times", ", up to 0 free blocks"]]
+        for columns in (36, 48, 200):
+            shown = self.shown_on_terminal("--time 1h -j 1 --dir new", columns)
+            self.assertEqual(len(lines), len(shown), shown)
+            for line, fields in zip(shown, lines):
+                self.assertLess(len(line), columns)
+                whole = ["".join(fields[:count]) for count in range(1, len(fields) + 1)]
+                self.assertRegex(line, f"^({'|'.join(whole if columns < 200 else whole[-1:])})$")
+            shutil.rmtree("new")
+
+    def shown_on_terminal(self, options, columns):
+        """The first block of lines."""
+        try:
+            ours, its = pty.openpty()
+        except OSError as error:
+            self.skipTest(f"no pseudo-terminal here: {error}")
+        self.addCleanup(os.close, ours)
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(self.words_of(f"campaign --target ./target {options}"), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=its, env=cli.variables({}))
+        self.addCleanup(process.kill)
+        os.close(its)
+        text = ""
+        while "\r\x1b[" not in text:  # where the first block is taken off
+            text += os.read(ours, 10000).decode()
+        process.kill()
+        process.wait()
+        block = text.split("\r\x1b[")[0]
+        return block[block.index("vmap: "):].split("\r\n")
 
 
 class Found(Campaign):
     def test_said_and_kept(self):
-        self.campaign(10, "--time 20s -j 2 --stop-on-first --dir found --subject seed_2019", [
+        self.campaign(10, "--time 200s -j 2 --stop-on-first --dir found --subject seed_2019", [
             "^found: answer after ", "^minimized from 4 to 1 op ", "^violation of answer ",
-            "^new: answer, met [0-9]+ times, 1 op in found/findings/seed_2019-answer-"], **self.crash)
+            "^new: answer, met .*, 1 op in found/findings/seed_2019-answer-"], **self.crash)
         self.ends(10, f"replay --subject seed_2019 {self.only('found/findings/seed_2019-answer-*.trace')}")
         # It is known by now.
         said = self.campaign(10, f"{BRIEF} --dir found --subject seed_2019", **self.crash)
@@ -164,11 +233,11 @@ class Found(Campaign):
 
     def test_what_waits_is_looked_at_by_the_next_session(self):
         self.write("waits/crashes/crash-0", pathlib.Path("crash").read_bytes())
-        self.campaign(10, "--time 1s -j 1 --dir waits --subject seed_2019", ["^found: answer after 0 s, 0 executions"])
+        self.campaign(10, f"{BRIEF} --dir waits --subject seed_2019", ["^found: answer after 0 s, 0 executions"])
         self.files("waits/crashes/*", 0)
 
     def test_nothing_is_wrong_here(self):
-        self.campaign(12, "--time 2s -j 1 --dir flaky", ["^flaky: libFuzzer: deadly signal, met "], **self.crash)
+        self.campaign(12, f"{BRIEF} --dir flaky", ["^flaky: libFuzzer: deadly signal, met "], **self.crash)
         log = self.only("flaky/findings/bytes/*.log")
         self.files("flaky/findings/bytes/*", 2)
         self.holds(log, "^SUMMARY: libFuzzer: deadly signal")
@@ -241,17 +310,10 @@ class Found(Campaign):
 
 
 def minimizers_of(campaign):
-    """Children in groups of their own, but not in sessions of their own, which run the campaign's program."""
-    try:
-        children = pathlib.Path(f"/proc/{campaign}/task/{campaign}/children").read_text().split()
-    except OSError:
-        return
-    for child in map(int, children):
-        try:
-            if os.readlink(f"/proc/{child}/exe") == os.readlink(f"/proc/{campaign}/exe") and os.getpgid(child) == child != os.getsid(child):
-                yield child
-        except OSError:
-            pass
+    """Children that run the campaign's program, and have nowhere to say anything: a worker that does not run its own
+    program yet has, and so has what runs an input."""
+    return [child for child in children_of(campaign) if program_of(child) is not None
+            and program_of(child) == program_of(campaign) and link(f"/proc/{child}/fd/1") == "/dev/null"]
 
 
 class Damaged(Campaign):
@@ -296,13 +358,12 @@ class Damaged(Campaign):
         self.campaign(0, f"{BRIEF} --dir cut")
 
     def test_losses_are_said(self):
-        process = self.start("campaign --target ./target --time 20s -j 2 --dir counts")
-        time.sleep(1)
+        process = self.start("campaign --target ./target --time 1h -j 2 --dir counts")
+        samples = pathlib.Path("counts/samples.jsonl")
+        self.eventually(lambda: samples.exists() and samples.read_text().endswith("]\n"))
         self.end(process, signal.SIGKILL)
         self.write("counts/tally-1", cli.rubbish(os.path.getsize("counts/tally-1")))
-        samples = pathlib.Path("counts/samples.jsonl").read_text()
-        self.write("counts/samples.jsonl",
-                   re.sub(r"^\[([0-9.]*),[0-9]*", r"[\1,77", samples, count=1, flags=re.MULTILINE))
+        self.write(samples, re.sub(r"^\[([0-9.]*),[0-9]*", r"[\1,77", samples.read_text(), count=1, flags=re.MULTILINE))
         lost = "tally-1 cannot be read: what was counted after .* is lost$"
         self.ok("campaign status counts", [f"^  lost        {lost}"])
         self.ok("campaign report counts --format text",

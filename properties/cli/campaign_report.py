@@ -2,6 +2,7 @@
 """`campaign status` and `campaign report` on directories that are made here: a campaign with findings of each status and
 2,000 samples, one that ran nowhere, ones whose files are damaged, missing or hostile. What is written is read as its
 readers do: JSON, SARIF, JUnit, and, where there is a browser, the page."""
+import collections
 import fcntl
 import json
 import os
@@ -46,6 +47,16 @@ def totals(seconds, counters=None):
             "counters": counters if counters is not None else coverage()}
 
 
+def sample_line(numbers):
+    """As it is appended: an empty line comes first, and a checksum last."""
+    line = json.dumps(numbers, separators=(",", ":"))[:-1]
+    total = len(line)
+    for byte in line.encode():
+        total = (total ^ byte) * 0x9e3779b97f4a7c15 & (1 << 64) - 1
+        total ^= total >> 32
+    return f'\n{line},"{total:016x}"]\n'
+
+
 def finding(status, signature, trace, **more):
     return {"signature": signature, "aliases": [], "status": status, "seconds": 61.5, "executions": 12345, "times": 3,
             "input": "crash-0123", "trace": trace, "ops_found": 57, "ops": 3, "minimality": "proved",
@@ -74,10 +85,11 @@ class Campaign(cli.Cli):
             "before": totals(100.0) | {"executions": 1000}, "totals": totals(3600.0), "coverage": {}, "edges": 812,
             "features": 4310, "corpus": 1234, "corpus_bytes": 345678, "last_new_coverage": 2400.0,
             "executions_per_second": 3456.0, "ops_per_second": 654321.0, "findings": list(findings), **more}))
-        # As it is appended: an empty line comes first. The last is cut off.
-        lines = ["\n" + json.dumps([i * 3600 / samples, i * 600, i * 49000, int(812 * (1 - 0.99 ** (i / 9))),
-                                    int(4310 * (1 - 0.994 ** (i / 9))), int(1234 * (i / samples) ** 0.5),
-                                    sum(one["seconds"] <= i * 3600 / samples for one in findings)]) + "\n"
+        # The last is cut off. The third session begins after 2,700 s.
+        lines = [sample_line([i * 3600 / samples, i * 600, i * 49000, int(812 * (1 - 0.99 ** (i / 9))),
+                              int(4310 * (1 - 0.994 ** (i / 9))), int(1234 * (i / samples) ** 0.5),
+                              sum(one["seconds"] <= i * 3600 / samples for one in findings),
+                              1 + (i >= samples / 4) + (i >= samples * 3 / 4)])
                  for i in range(samples)]
         if samples:
             (directory / "samples.jsonl").write_text("".join(lines) + "\n[3600.0,12")
@@ -123,7 +135,8 @@ class Status(Campaign):
         said = self.ends(10, "campaign status all", [
             "^campaign in all: ended: time", "1,234,567", "98,765,432", "812 edges, 4,310 features",
             "1h 00m 00s in 3 sessions",
-            "1,234 inputs, 337.6 KiB", "2 new, 1 known, 1 flaky, 1 fixed",
+            "1,234 inputs, 337.6 KiB",
+            "2 new, 1 known, 1 flaky, 1 fixed; 8 repeats; known ones met 3 times$",
             "last grew at 40m 00s, 20m 00s before the end",
             "2024-02-29 13:05:09 UTC", "new    answer", "the target: ASSERTION FAILED: answer",
             "found at 1m 02s, execution 12,345; met 3 times",
@@ -134,7 +147,8 @@ class Status(Campaign):
         self.assertEqual(said.out, self.ends(10, "campaign --dir all status").out)
         of_classification = sum(coverage()[CHECKS + 4:CHECKS + 120:10])
         found = self.ends(10, "campaign status --json all").json
-        self.holds_all({"condition": "ended", "exit_status": 10, "totals": {"executions": 1234567}, "exercised": {
+        self.holds_all({"condition": "ended", "exit_status": 10, "repeats": 8, "known_met": 3,
+                        "totals": {"executions": 1234567}, "exercised": {
             "fit types": {"no_edge": 0}, "ops": {"alloc": 999}, "invariants": {"classification": of_classification}}},
             found)
         self.assertEqual(5, len(found["findings"]))
@@ -153,7 +167,7 @@ class Status(Campaign):
         killed = self.report("runs", "sarif")["runs"][0]
         self.assertEqual((False, []), (killed["invocations"][0]["executionSuccessful"], killed["results"]))
         with open(lock, "w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
+            fcntl.lockf(held, fcntl.LOCK_EX)
             self.ok("campaign status runs", [r"\Acampaign in runs: running, session 3"])
             self.ok("campaign report runs -o runs.html")
             self.holds("runs.html", "running, session 3")
@@ -161,8 +175,6 @@ class Status(Campaign):
             self.eventually(lambda: os.fstat(watching.files[0].fileno()).st_size)
         said = self.end(watching, status=0)
         self.says(said.out, [r"\Acampaign in runs: running", "^campaign in runs: killed"], said)
-        with open(lock, "w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever looked has let go
 
     def test_nothing_yet(self):
         self.nothing_yet()
@@ -180,10 +192,12 @@ class Forms(Campaign):
     def test_json(self):
         self.of_each_status()
         report = self.report("all", "json")
-        self.assertEqual((2001, [3600.0, 1234567, 98765432, 812, 4310, 1234, 5]),
+        self.assertEqual((2001, [3600.0, 1234567, 98765432, 812, 4310, 1234, 5, 3]),
                          (len(report["samples"]), report["samples"][-1]))
         times = [sample[0] for sample in report["samples"]]
         self.assertEqual(sorted(times), times)
+        self.assertEqual("session", report["sample_fields"][-1])
+        self.assertEqual({1: 500, 2: 1000, 3: 501}, collections.Counter(sample[-1] for sample in report["samples"]))
         first, known, flaky, fixed, gone = report["findings"]
         self.holds_all({"trace_text": NOT_LOWEST, "run_again": {"step": 2}}, first)
         rows = {row["title"]: row["text"] for row in first["run_again"]["rows"]}
@@ -230,16 +244,20 @@ class Forms(Campaign):
     def test_junit(self):
         self.of_each_status()
         (suite,) = self.report("all", "junit")
-        self.assertEqual(["15", "4", "0", "2"], [suite.get(key) for key in ("tests", "failures", "errors", "skipped")])
+        self.assertEqual(["13", "3", "0", "1"], [suite.get(key) for key in ("tests", "failures", "errors", "skipped")])
         cases = suite.findall("testcase")
         tags = [[child.tag for child in case] for case in cases]
-        # Of the ten invariants one broke, and one is known to break; one that a fixed fault broke has passed.
-        self.assertEqual([["failure"], *[[]] * 8, ["skipped"]], tags[:10])
-        self.assertEqual(["failure", "skipped", "failure", "system-out", "failure"], [tag[0] for tag in tags[10:]])
-        failure = cases[10].find("failure")
+        # What broke an invariant, or is known to, fails once, as a finding; one that a fixed fault broke has passed.
+        self.assertEqual(["overlap", "partition", "coalescing", "classification", "tree", "augment", "atomicity",
+                          "memory"], [case.get("name").split(":")[0] for case in cases[:8]])
+        self.assertEqual([[]] * 8, tags[:8])
+        self.assertEqual(["failure", "skipped", "failure", "system-out", "failure"], [tag[0] for tag in tags[8:]])
+        self.assertEqual(3, len(suite.findall(".//failure")))
+        failure = cases[8].find("failure")
         self.assertEqual("violation of answer at step 2: alloc a2 size=0x1000", failure.get("message"))
         self.assertTrue(NOT_LOWEST in failure.text and "replay --subject seed_2019" in failure.text)
-        self.holds_all({"executions": "1234567", "findings": "2 new, 1 known, 1 flaky, 1 fixed"},
+        self.holds_all({"executions": "1234567", "findings": "2 new, 1 known, 1 flaky, 1 fixed", "repeats": "8",
+                        "known_met": "3"},
                        {one.get("name"): one.get("value") for one in suite.iter("property")})
 
     def test_what_was_not_exercised_has_not_passed(self):
@@ -321,6 +339,18 @@ class Hostile(Campaign):
             self.assertTrue(len(line) < 600 and "\x01" not in line)
 
 
+# What reaches beyond the window, or beyond a box that does not show all of it; only what is drawn, and traces, may be
+# scrolled sideways.
+CUT_OFF = """
+  const is_scrolled = (one) => one.closest('article pre');
+  return [...document.querySelectorAll('body *')].filter((one) => {
+    if (is_scrolled(one) || one.closest('script, style, title')) return false;
+    const box = one.getBoundingClientRect();
+    return box.width && (box.right > innerWidth + 0.5 || box.left < -0.5) ||
+      getComputedStyle(one).overflowX !== 'visible' && one.scrollWidth > one.clientWidth + 1;
+  }).map((one) => `${one.tagName} ${one.className.baseVal ?? one.className} ${one.textContent.slice(0, 30)}`)"""
+
+
 class Page(Campaign):
     """What a reader sees of it."""
 
@@ -335,10 +365,14 @@ class Page(Campaign):
     def opened(self, path):
         checks, page = page_test.Checks(), self.browser
         checks.page = path.name
-        for width in (520, 900, 1600):
+        for width in (400, 900, 1600):
             page.resize(width, 1000)
+            # A window of Chromium is not as narrow as a phone.
+            page.send("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": {
+                "width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}})
             page.load(path)
             checks.fits(page, f"at {width}")
+            checks.equal(f"cut off at {width}", page.run(CUT_OFF), [])
         self.assertEqual((0, []), (checks.failed, page.console()))
         self.assertNotRegex(path.read_text(), r"(src|href)\s*=\s*[\"']?(https?:)?//|url\(|@import")  # it loads nothing
         return page
@@ -350,7 +384,10 @@ class Page(Campaign):
 
     def test_curves(self):
         page = self.of_all()
-        self.assertEqual([4, 5, 5], [page.count(what) for what in (".plot svg", ".plot .curve", "#plot-corpus .mark")])
+        self.assertEqual([5, 5, 5, 2], [page.count(what) for what in (
+            ".plot svg", ".plot .curve", "#plot-corpus a.mark", "#plot-corpus .mark.session")])
+        self.assertEqual(["session 2 begins", "session 3 begins"], page.run("""
+        return [...document.querySelectorAll('#plot-edges .session title')].map((e) => e.textContent.split(': ')[1])"""))
         # They go from the begin to the end, and rise.
         self.assertEqual([[True, True, 0, True]] * 5, page.run("""
         return [...document.querySelectorAll('.plot .curve')].map((line) => {
@@ -359,21 +396,25 @@ class Page(Campaign):
           for (let i = 1; i < p.length; ++i) if (p[i].y > p[i - 1].y + 0.2 || p[i].x < p[i - 1].x - 0.01) ++falls;
           return [Math.abs(p[0].x - s.left) < 1, Math.abs(p[p.length - 1].x - s.right) < 1, falls, p.length >= 400];
         })"""))
-        self.assertEqual(["0", "2k", "4k", "6k", "0", "10 min", "20 min", "30 min", "40 min", "50 min", "60 min"],
-                         page.run("return [...document.querySelectorAll('#plot-coverage .tick')].map((e) => e.textContent)"))
+        # Each has an axis of its own, and says what is counted.
+        times = ["0", "10 min", "20 min", "30 min", "40 min", "50 min", "60 min"]
+        for name, values in (("edges", ["0", "500", "1k"]), ("features", ["0", "2k", "4k", "6k"])):
+            self.assertEqual(values + times, page.run(
+                f"return [...document.querySelectorAll('#plot-{name} > svg > .tick')].map((e) => e.textContent)"))
+            self.assertRegex(page.text(f"#plot-{name} .note"), f"^An? {name[:-1]} ")
 
     def test_a_moment_of_the_curves(self):
         page = self.of_all()
-        before = page.text("#plot-coverage output")
-        page.run("""const svg = document.querySelector('#plot-coverage svg'), box = svg.getBoundingClientRect();
+        before = page.text("#plot-edges output")
+        page.run("""const svg = document.querySelector('#plot-edges svg'), box = svg.getBoundingClientRect();
           const left = Number(svg.dataset.left), right = Number(svg.dataset.right), wide = svg.viewBox.baseVal.width;
           svg.dispatchEvent(new PointerEvent('pointermove', {clientX: box.left + box.width * (left + (right - left) / 2) / wide}))""")
-        hovered = page.text("#plot-coverage output")
-        self.assertRegex(hovered, r"^(29m 5|30m 0)\ds: [\d,]+ features, [\d,]+ edges$")
+        hovered = page.text("#plot-edges output")
+        self.assertRegex(hovered, r"^(29m 5|30m 0)\ds: [\d,]+$")
         self.assertTrue(page.text("#plot-corpus output").startswith(hovered.split(":")[0]))  # in all plots
-        page.run("document.querySelector('#plot-coverage svg').dispatchEvent(new PointerEvent('pointerleave'))")
-        self.assertEqual(before, page.text("#plot-coverage output"))
-        for key, said in ((page_test.END, "1h 00m 00s: 1,234 inputs"), (page_test.LEFT, "59m 49s: ")):
+        page.run("document.querySelector('#plot-edges svg').dispatchEvent(new PointerEvent('pointerleave'))")
+        self.assertEqual(before, page.text("#plot-edges output"))
+        for key, said in ((page_test.END, "1h 00m 00s: 1,234"), (page_test.LEFT, "59m 49s: ")):
             page.press("#plot-corpus svg", key)
             self.assertTrue(page.text("#plot-corpus output").startswith(said), page.text("#plot-corpus output"))
 
@@ -384,6 +425,13 @@ class Page(Campaign):
                          page.run("return [...document.querySelectorAll('tr:has(.never) th')].map((e) => e.innerText)"))
         self.assertEqual(["999", "1", "1,023", "1,024", "1,025", "1,026"], page.texts("#ops tbody tr:first-child td"))
         self.assertEqual(["new", "known", "flaky", "fixed", "new"], page.texts("article h3 .badge"))
+        totals = dict(zip(page.texts(".totals dt"), page.texts(".totals dd")))
+        self.assertEqual(["8", "3", "1,234,567\nmedian 333 per second"],
+                         [totals[one] if one == "executions" else totals[one].split("\n")[0]
+                          for one in ("repeats", "known", "executions")])
+        self.assertEqual([[3, 3], [5, 2], [5, 3]], page.run("""
+          return [...document.querySelectorAll('table')].filter((one) => one.caption?.innerText.startsWith('tree: '))
+            .map((one) => [one.tBodies[0].rows.length, one.tBodies[0].rows[0].cells.length])"""))
         drawn = page.run("return document.querySelector('#finding-1 .drawn').textContent")
         bars = [line for line in drawn.split("\n") if "|" in line and "##" in line]
         self.assertEqual([["a0", "free", "a1", "free"], ["subject", "a0", "free", "a1", "a2", "free"],
@@ -391,6 +439,10 @@ class Page(Campaign):
         self.assertEqual(["busy", "free", "busy", "free"],
                          page.run("""return [...document.querySelectorAll('#finding-1 .drawn span')]
           .slice(1, 5).map((span) => span.className)"""))
+        self.assertEqual(0, page.run("""return [...document.querySelectorAll('.drawn span')].filter((one) => {
+          const style = getComputedStyle(one);
+          return style.color === style.backgroundColor;
+        }).length"""), "unreadable labels")
         self.assertIn("0x101000..0x102000 full", page.texts("#finding-1 dd.strong"))
         self.assertEqual(0, page.count("#finding-5 pre"))
         self.assertIn("There is no trace", page.text("#finding-5 .warn"))

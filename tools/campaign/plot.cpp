@@ -13,7 +13,7 @@ namespace vmapcheck::tool {
 namespace {
 
 // Sizes of the drawing, in its own units.
-constexpr double width = 560, height = 230, left = 52, right = 70, top = 12, bottom = 30;
+constexpr double width = 460, height = 220, left = 56, right = 34, top = 22, bottom = 30;
 constexpr std::size_t marks_max = 500;
 
 struct Axis {
@@ -70,7 +70,7 @@ class Drawing {
   [[nodiscard]] double x(double seconds) const { return left + (width - left - right) * seconds / time_.end; }
   [[nodiscard]] double y(double value) const { return height - bottom - (height - top - bottom) * value / value_.end; }
   void draw_axes();
-  void draw_curves();
+  void draw_curve();
   void draw_marks();
 
   const Plot& plot_;
@@ -81,11 +81,10 @@ class Drawing {
 
 Drawing::Drawing(const Plot& plot) : plot_(plot) {
   double seconds = plot.seconds, most = 0;
-  for (const Curve& curve : plot.curves)
-    for (const auto& [at, value] : curve.points) {
-      seconds = std::max(seconds, at);
-      most = std::max(most, value);
-    }
+  for (const auto& [at, value] : plot.points) {
+    seconds = std::max(seconds, at);
+    most = std::max(most, value);
+  }
   time_ = time_axis(seconds);
   value_ = axis_of(most, true);
 }
@@ -93,18 +92,14 @@ Drawing::Drawing(const Plot& plot) : plot_(plot) {
 std::string Drawing::draw() {
   draw_axes();
   draw_marks();
-  draw_curves();
-  std::string now;
-  for (const Curve& curve : plot_.curves)
-    if (!curve.points.empty())
-      now += fmt::format("{}{}{}", now.empty() ? "" : ", ", short_number(curve.points.back().second),
-                         plot_.curves.size() > 1 ? " " + escaped(curve.title) : "");
+  draw_curve();
   return fmt::format(
       "<figure class=\"plot\" id=\"plot-{0}\"><figcaption><b>{1}</b> <output>{2}</output></figcaption>\n"
       "<svg viewBox=\"0 0 {3} {4}\" role=\"img\" tabindex=\"0\" aria-label=\"{1} over time: {2} at the end\" "
-      "data-end=\"{5}\" data-left=\"{6}\" data-right=\"{7}\" data-top=\"{8}\" "
-      "data-bottom=\"{9}\">\n{10}</svg></figure>\n",
-      plot_.id, escaped(plot_.title), now, width, height, time_.end, left, width - right, top, height - bottom, svg_);
+      "data-field=\"{5}\" data-end=\"{6}\" data-left=\"{7}\" data-right=\"{8}\" data-top=\"{9}\" "
+      "data-bottom=\"{10}\">\n{11}</svg>\n<p class=\"note\">{12}</p></figure>\n",
+      plot_.id, escaped(plot_.title), plot_.points.empty() ? "" : short_number(plot_.points.back().second), width,
+      height, plot_.field, time_.end, left, width - right, top, height - bottom, svg_, escaped(plot_.meaning));
 }
 
 void Drawing::draw_axes() {
@@ -122,38 +117,35 @@ void Drawing::draw_axes() {
   }
 }
 
-void Drawing::draw_curves() {
-  double label_before = -100;
-  for (const Curve& curve : plot_.curves) {
-    if (curve.points.empty()) continue;
-    std::string points;
-    double last = 0;
-    for (const auto& [seconds, value] : thinned(curve.points)) {
-      if (curve.stepped && !points.empty()) points += fmt::format("{:.1f},{:.1f} ", x(seconds), y(last));
-      points += fmt::format("{:.1f},{:.1f} ", x(seconds), y(value));
-      last = value;
-    }
-    points.pop_back();
-    svg_ += fmt::format("<polyline class=\"curve {}\" points=\"{}\"/>\n", curve.style, points);
-    const double end_x = x(curve.points.back().first), end_y = y(last);
-    svg_ += fmt::format("<circle class=\"end {}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>", curve.style, end_x, end_y);
-    if (plot_.curves.size() < 2) continue;
-    const double label_y = std::abs(end_y - label_before) < 14 ? label_before + 14 : end_y;
-    label_before = label_y;
-    svg_ += fmt::format("<text class=\"label {}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", curve.style, end_x + 7,
-                        label_y + 4, escaped(curve.title));
+void Drawing::draw_curve() {
+  if (plot_.points.empty()) return;
+  std::string points;
+  double last = 0;
+  for (const auto& [seconds, value] : thinned(plot_.points)) {
+    if (plot_.stepped && !points.empty()) points += fmt::format("{:.1f},{:.1f} ", x(seconds), y(last));
+    points += fmt::format("{:.1f},{:.1f} ", x(seconds), y(value));
+    last = value;
   }
+  points.pop_back();
+  svg_ += fmt::format("<polyline class=\"curve\" points=\"{}\"/>\n", points);
+  svg_ +=
+      fmt::format("<circle class=\"end\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>", x(plot_.points.back().first), y(last));
 }
 
 void Drawing::draw_marks() {
   for (std::size_t i = 0; i < std::min(plot_.marks.size(), marks_max); ++i) {
     const Mark& mark = plot_.marks[i];
     const double at = x(std::clamp(mark.seconds, 0.0, time_.end));
+    const bool leads = !mark.target.empty();
+    svg_ += leads ? fmt::format("<a href=\"#{}\"", escaped(mark.target)) : "<g";
     svg_ += fmt::format(
-        "<a href=\"#{}\" class=\"mark {}\"><line class=\"hit\" x1=\"{:.1f}\" y1=\"{}\" x2=\"{:.1f}\" y2=\"{}\"/>"
-        "<line x1=\"{:.1f}\" y1=\"{}\" x2=\"{:.1f}\" y2=\"{}\"/><title>{}</title></a>\n",
-        escaped(mark.target), escaped(mark.style), at, top, at, height - bottom, at, top, at, height - bottom,
-        escaped(mark.text));
+        " class=\"mark {0}\"><line class=\"hit\" x1=\"{1:.1f}\" y1=\"{2}\" x2=\"{1:.1f}\" y2=\"{3}\"/>"
+        "<line x1=\"{1:.1f}\" y1=\"{2}\" x2=\"{1:.1f}\" y2=\"{3}\"/>",
+        escaped(mark.style), at, top, height - bottom);
+    if (!mark.label.empty())
+      svg_ += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>", at, top - 6,
+                          escaped(mark.label));
+    svg_ += fmt::format("<title>{}</title></{}>\n", escaped(mark.text), leads ? "a" : "g");
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Curves over the time of a campaign, as SVG that needs no script.
+// A curve over the time of a campaign, as SVG that needs no script.
 //
 //      4k |                 ______
 //         |         ___----'
@@ -10,7 +10,7 @@
 //         0        30 min        1 h
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,26 +18,23 @@
 
 namespace vmapcheck::tool {
 
-struct Curve {
-  std::string_view title;                         ///< written at its end, if there are several
-  std::string_view style;                         ///< class of the line: "one", "two"
-  std::vector<std::pair<double, double>> points;  ///< seconds, ascending, and value
-  bool stepped = false;                           ///< holds its value until the next point
-};
-
 /// Something that happened, as a mark on the time axis.
 struct Mark {
   double seconds = 0;
-  std::string text;    ///< shown on hovering
-  std::string target;  ///< id that it links to
-  std::string style;   ///< class
+  std::string text;     ///< shown on hovering
+  std::string target;   ///< id that it links to; empty: none
+  std::string style;    ///< class
+  std::string label{};  ///< written above it
 };
 
 struct Plot {
   std::string_view id;
   std::string_view title;
-  std::vector<Curve> curves;
-  std::vector<Mark> marks;
+  std::string_view meaning;                       ///< a sentence or two, written below
+  std::size_t field;                              ///< its place in a Sample, for the script
+  std::vector<std::pair<double, double>> points;  ///< seconds, ascending, and value
+  bool stepped = false;                           ///< it holds its value until the next point
+  std::vector<Mark> marks{};
   double seconds = 0;  ///< where the time axis ends at least
 };
 

@@ -216,7 +216,7 @@ ordered_json json_of(const CampaignReport& report) {
     run["drawn"] = one.drawn;
     finding["run_again"] = std::move(run);
   }
-  json["sample_fields"] = {"seconds", "executions", "ops", "edges", "features", "corpus", "findings"};
+  json["sample_fields"] = {"seconds", "executions", "ops", "edges", "features", "corpus", "findings", "session"};
   json["samples"] = ordered_json::array();
   for (const Sample& sample : report.samples) json["samples"].push_back(json_of(sample));
   return json;

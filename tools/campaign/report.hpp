@@ -6,7 +6,7 @@
 //     report.hpp        the above, its curves, and each finding run again: how it fails, drawn
 //     report_html.cpp   one page that loads nothing; page/campaign.* is how it looks
 //     report_sarif.cpp  SARIF 2.1.0: a result for each finding, a rule for each invariant and each way to die
-//     report_junit.cpp  JUnit XML: a test case for each invariant and each finding
+//     report_junit.cpp  JUnit XML: a test case for each finding and each sound invariant
 //
 // Signatures, names and texts come from files and from programs that broke: every form escapes what it says.
 #pragma once

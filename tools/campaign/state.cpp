@@ -213,18 +213,35 @@ std::string sum_of(const ordered_json& json) {
 std::string_view name(FindingStatus status) { return status_names[static_cast<std::size_t>(status)]; }
 
 ordered_json json_of(const State& state) {
-  ordered_json json{{"format", State::format}, {"coverage", json_of(state.now.coverage)}};
+  ordered_json json{{"format", State::format},
+                    {"repeats", repeats_of(state)},
+                    {"known_met", known_met(state)},
+                    {"coverage", json_of(state.now.coverage)}};
   json.update(written(state));
   return json;
 }
 
+std::uint64_t repeats_of(const State& state) {
+  std::uint64_t times = 0;
+  for (const FoundFailure& found : state.findings)
+    if (found.status != FindingStatus::known && found.times > 0) times += found.times - 1;
+  return times;
+}
+
+std::uint64_t known_met(const State& state) {
+  std::uint64_t times = 0;
+  for (const FoundFailure& found : state.findings)
+    if (found.status == FindingStatus::known) times += found.times;
+  return times;
+}
+
 Sample sample_of(const State& state) {
-  return {state.now.seconds, state.now.executions, state.now.ops,        state.edges,
-          state.features,    state.corpus,         state.findings.size()};
+  return {state.now.seconds, state.now.executions, state.now.ops,         state.edges,
+          state.features,    state.corpus,         state.findings.size(), state.session};
 }
 
 ordered_json json_of(const Sample& s) {
-  return {s.seconds, s.executions, s.ops, s.edges, s.features, s.corpus, s.findings};
+  return {s.seconds, s.executions, s.ops, s.edges, s.features, s.corpus, s.findings, s.session};
 }
 
 namespace {
@@ -293,16 +310,21 @@ void save_state(const State& state, const std::string& directory, bool durably) 
 
 namespace {
 
-/// Nothing if the line is damaged. The eighth element is the checksum of those before it; an earlier version had none.
+/// Nothing if the line is damaged. The last element is the checksum of those before it. Earlier versions did not write
+/// the session, and at first no checksum.
 std::optional<Sample> sample_of(const std::string& line) {
   const ordered_json json = ordered_json::parse(line, nullptr, false);
-  if (!json.is_array() || (json.size() != 7 && json.size() != 8)) return std::nullopt;
-  if (json.size() == 8 && json[7] != sum_of_line(std::string_view(line).substr(0, line.rfind(','))))
+  if (!json.is_array() || json.size() < 7 || json.size() > 9) return std::nullopt;
+  const std::size_t numbers = json.size() == 9 ? 8 : 7;
+  if (json.size() > numbers && json.back() != sum_of_line(std::string_view(line).substr(0, line.rfind(','))))
     return std::nullopt;
   if (!json[0].is_number() || !(json[0] >= 0 && json[0] <= seconds_max)) return std::nullopt;
   const auto is_count = [](const ordered_json& n) { return n.is_number_unsigned() && n <= count_max; };
-  if (!std::all_of(json.begin() + 1, json.begin() + 7, is_count)) return std::nullopt;
-  return Sample{json[0], json[1], json[2], json[3], json[4], json[5], json[6]};
+  if (!std::all_of(json.begin() + 1, json.begin() + static_cast<std::ptrdiff_t>(numbers), is_count))
+    return std::nullopt;
+  Sample sample{json[0], json[1], json[2], json[3], json[4], json[5], json[6]};
+  if (numbers == 8) sample.session = json[7];
+  return sample;
 }
 
 }  // namespace
@@ -326,8 +348,8 @@ std::vector<Sample> load_samples(const std::string& directory, std::vector<std::
 
 void append_sample(const Sample& sample, const std::string& directory) {
   const std::string path = path_in(directory, "samples.jsonl");
-  std::string line = fmt::format("[{:.1f},{},{},{},{},{},{}", sample.seconds, sample.executions, sample.ops,
-                                 sample.edges, sample.features, sample.corpus, sample.findings);
+  std::string line = fmt::format("[{:.1f},{},{},{},{},{},{},{}", sample.seconds, sample.executions, sample.ops,
+                                 sample.edges, sample.features, sample.corpus, sample.findings, sample.session);
   // The newline in front ends a line that was cut off.
   line = fmt::format("\n{},\"{}\"]\n", line, sum_of_line(line));
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);

@@ -34,7 +34,7 @@ struct Totals {
   double seconds = 0;            ///< that the campaign ran, by the clock
   std::uint64_t executions = 0;  ///< inputs run
   std::uint64_t ops = 0;         ///< performed and verified; 0 for a target that does not count
-  std::uint64_t skipped = 0;     ///< of the executions: ended by a failure that was known
+  std::uint64_t skipped = 0;     ///< of the executions: ended by a failure that was found before, or known
   std::uint64_t restarts = 0;    ///< of workers, after a find or otherwise
   std::uint64_t killed = 0;      ///< of those: somebody or the system killed the worker
   Coverage coverage;             ///< of all executions
@@ -106,7 +106,13 @@ struct Sample {
   std::uint64_t features = 0;
   std::uint64_t corpus = 0;
   std::uint64_t findings = 0;
+  std::uint64_t session = 0;  ///< from 1; 0: an earlier version, which did not say, has written it
 };
+
+/// How often something was met again that this campaign has found.
+[[nodiscard]] std::uint64_t repeats_of(const State& state);
+/// How often something was met that is in the file of --known.
+[[nodiscard]] std::uint64_t known_met(const State& state);
 
 /// How it stands, as a point of the curves.
 [[nodiscard]] Sample sample_of(const State& state);

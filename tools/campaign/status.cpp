@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,12 +49,13 @@ Standing standing_of(const std::string& directory) {
 
 namespace {
 
-/// A campaign holds its lock exclusively. This takes a shared one for a moment, so that several may look at once.
+/// Asks who holds it, and takes none: a campaign that begins meanwhile does not notice.
 bool is_locked(const std::string& directory) {
-  const int lock = ::open((fs::path(directory) / "lock").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (lock < 0) return false;
-  const bool held = ::flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  ::close(lock);
+  const int file = ::open((fs::path(directory) / "lock").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) return false;
+  struct flock lock{.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+  const bool held = ::fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  ::close(file);
   return held;
 }
 
@@ -116,9 +116,8 @@ std::string text_of(const Standing& standing) {
                           count_of(std::max<std::uint64_t>(state.session, 1), "session"),
                           state.budget ? fmt::format(", {} wanted of the last", duration_text(*state.budget)) : "",
                           time_text(state.began), time_text(state.written)));
-  row("executions", fmt::format("{}, {:.0f} per second lately; {} ended by a known failure; {} restarts of workers",
-                                grouped(state.now.executions), state.per_second, grouped(state.now.skipped),
-                                grouped(state.now.restarts)));
+  row("executions", fmt::format("{}, {:.0f} per second lately; {} restarts of workers", grouped(state.now.executions),
+                                state.per_second, grouped(state.now.restarts)));
   if (state.now.killed != 0) row("workers", killed_text(state.now.killed));
   row("ops", is_counted(state)
                  ? fmt::format("{}, {:.0f} per second lately", grouped(state.now.ops), state.ops_per_second)
@@ -127,7 +126,7 @@ std::string text_of(const Standing& standing) {
                               grouped(state.features), duration_text(state.last_new_coverage),
                               duration_text(std::max(0.0, state.now.seconds - state.last_new_coverage))));
   row("corpus", fmt::format("{} inputs, {}", grouped(state.corpus), bytes_text(state.corpus_bytes)));
-  row("findings", findings_text(state));
+  row("findings", state.findings.empty() ? "none" : findings_text(state) + "; " + repeats_text(state));
   for (const std::string& loss : state.losses) row("lost", loss);
   text += exercised_text(state);
   for (const FoundFailure& found : state.findings) {
@@ -231,54 +230,74 @@ std::string met_text(const FoundFailure& found) {
                      grouped(found.executions), grouped(found.times), found.times == 1 ? "" : "s");
 }
 
+std::string repeats_text(const State& state) {
+  const std::uint64_t repeats = repeats_of(state), known = known_met(state);
+  std::string text = fmt::format("{} repeat{}", grouped(repeats), repeats == 1 ? "" : "s");
+  if (known != 0) text += fmt::format("; known ones met {}", known == 1 ? "once" : grouped(known) + " times");
+  return text;
+}
+
 // ---- While it runs
 
 namespace {
 
-/// "0 new, 1 known, 0 flaky"
-std::string counts_of(const State& state) {
+/// "0 new", "1 known", "0 flaky"
+Fields counts_of(const State& state) {
   const auto count = [&](FindingStatus status) {
-    return std::ranges::count(state.findings, status, &FoundFailure::status);
+    return fmt::format("{} {}", std::ranges::count(state.findings, status, &FoundFailure::status), name(status));
   };
-  return fmt::format("{} new, {} known, {} flaky", count(FindingStatus::fresh), count(FindingStatus::known),
-                     count(FindingStatus::flaky));
+  return {count(FindingStatus::fresh), count(FindingStatus::known), count(FindingStatus::flaky)};
+}
+
+/// The title stands before the first field.
+Fields titled(std::string_view title, Fields fields) {
+  fields.front() = fmt::format("  {:<11} {}", title, fields.front());
+  return fields;
 }
 
 std::string whole(double number) { return grouped(static_cast<std::uint64_t>(number)); }
 
 }  // namespace
 
-std::string progress_line(const State& state) {
+Fields progress_line(const State& state) {
   std::string time = fmt::format("{:.0f}", state.now.seconds - state.budget_began);
   if (state.budget) time += fmt::format("/{:.0f}", *state.budget);
-  return fmt::format(
-      "campaign: {} s, {} executions, {:.0f} per second, {:.0f} ops per second, {} edges, {} features, {} inputs, "
-      "findings: {}",
-      time, state.now.executions, state.per_second, state.ops_per_second, state.edges, state.features, state.corpus,
-      counts_of(state));
+  return {fmt::format("campaign: {} s", time),
+          fmt::format("{} executions", state.now.executions),
+          fmt::format("{:.0f} per second", state.per_second),
+          fmt::format("{:.0f} ops per second", state.ops_per_second),
+          fmt::format("{} edges", state.edges),
+          fmt::format("{} features", state.features),
+          fmt::format("{} inputs", state.corpus),
+          fmt::format("findings: {}", fmt::join(counts_of(state), ", ")),
+          repeats_text(state)};
 }
 
-std::string progress_block(const State& state, const std::string& directory, std::size_t minimizing) {
+std::vector<Fields> progress_block(const State& state, const std::string& directory, std::size_t minimizing) {
   const double spent = state.now.seconds - state.budget_began;
   const Coverage& coverage = state.now.coverage;
-  std::string text = fmt::format("{} in {}: {}", state.subject, one_line(directory, 40), duration_text(spent));
-  if (state.budget) text += fmt::format(" of {} ({:.0f} %)", duration_text(*state.budget), 100 * spent / *state.budget);
-  text += fmt::format(", {}, session {}", count_of(state.workers, "worker"), state.session);
-  text += fmt::format("\n  executions  {}, {} per second; {} ops, {} per second", grouped(state.now.executions),
-                      whole(state.per_second), grouped(state.now.ops), whole(state.ops_per_second));
-  text += fmt::format("\n  coverage    {} edges, {} features, last new {} ago", grouped(state.edges),
-                      grouped(state.features), duration_text(state.now.seconds - state.last_new_coverage));
-  text += fmt::format("\n  corpus      {}, {}", count_of(state.corpus, "input"), bytes_text(state.corpus_bytes));
-  text += "\n  findings    " + counts_of(state);
-  if (minimizing != 0) text += fmt::format("; minimizing {}", minimizing);
-  if (state.now.skipped != 0) text += fmt::format("; known ones met {} times", grouped(state.now.skipped));
-  text += "\n  fits       ";
+  std::string time = fmt::format("{}: {}", state.subject, duration_text(spent));
+  if (state.budget) time += fmt::format(" of {} ({:.0f} %)", duration_text(*state.budget), 100 * spent / *state.budget);
+  Fields findings = counts_of(state), fits;
+  if (minimizing != 0) findings.push_back(fmt::format("minimizing {}", minimizing));
+  if (!state.findings.empty()) findings.push_back(repeats_text(state));
   for (std::size_t i = 0; i < vmap::fit_type_count; ++i)
-    text += fmt::format(" {} {}", fit_names[i], grouped(coverage.fits[i]));
-  text += fmt::format("\n  invariants  {} of {} checked; the whole state {} times; up to {} free blocks",
-                      vmap::invariant_count - static_cast<std::size_t>(std::ranges::count(checks_of(coverage), 0u)),
-                      vmap::invariant_count, grouped(coverage.full_checks), coverage.free_blocks_max);
-  return text;
+    fits.push_back(fmt::format("{} {}", fit_names[i], grouped(coverage.fits[i])));
+  const auto unchecked = static_cast<std::size_t>(std::ranges::count(checks_of(coverage), 0u));
+  return {
+      {time, count_of(state.workers, "worker"), fmt::format("session {}", state.session),
+       fmt::format("in {}", one_line(directory, 40))},
+      titled("executions", {grouped(state.now.executions), whole(state.per_second) + " per second",
+                            grouped(state.now.ops) + " ops", whole(state.ops_per_second) + " per second"}),
+      titled("coverage", {grouped(state.edges) + " edges",
+                          fmt::format("last new {} ago", duration_text(state.now.seconds - state.last_new_coverage)),
+                          grouped(state.features) + " features"}),
+      titled("corpus", {count_of(state.corpus, "input"), bytes_text(state.corpus_bytes)}),
+      titled("findings", std::move(findings)),
+      titled("fits", std::move(fits)),
+      titled("invariants", {fmt::format("{} of {} checked", vmap::invariant_count - unchecked, vmap::invariant_count),
+                            fmt::format("the whole state {} times", grouped(coverage.full_checks)),
+                            fmt::format("up to {} free blocks", coverage.free_blocks_max)})};
 }
 
 }  // namespace vmapcheck::tool

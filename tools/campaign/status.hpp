@@ -14,6 +14,7 @@
 #include "tools/campaign/state.hpp"
 #include "tools/counters.hpp"
 #include "tools/exit_status.hpp"
+#include "tools/progress.hpp"
 
 namespace vmapcheck::tool {
 
@@ -69,11 +70,15 @@ struct CounterGroup {
 [[nodiscard]] std::string minimality_text(const FoundFailure& found);
 /// "found at 3m 02s, execution 12,345; met 17 times"
 [[nodiscard]] std::string met_text(const FoundFailure& found);
+/// "12 repeats", "12 repeats; known ones met 3 times"
+[[nodiscard]] std::string repeats_text(const State& state);
 
-/// How far it has come: a line for logs, a block for terminals.
-[[nodiscard]] std::string progress_line(const State& state);
+/// How far it has come: a line for logs, a block for terminals. What matters most comes first in each line of the
+/// block.
+[[nodiscard]] Fields progress_line(const State& state);
 
 /// `minimizing` is how many findings wait to be minimized.
-[[nodiscard]] std::string progress_block(const State& state, const std::string& directory, std::size_t minimizing);
+[[nodiscard]] std::vector<Fields> progress_block(const State& state, const std::string& directory,
+                                                 std::size_t minimizing);
 
 }  // namespace vmapcheck::tool

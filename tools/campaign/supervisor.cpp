@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -176,13 +175,13 @@ double Supervisor::seconds() const { return state_.before.seconds + seconds_of(C
 
 void Supervisor::take_directory() {
   for (const std::string_view name : {"seeds", "corpus", "crashes", "findings"}) make_directory(in(name));
-  // Held until this process ends.
-  const int lock = ::open(in("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock < 0) cannot("write", in("lock"), {errno, std::generic_category()});
-  // `status` takes a shared lock for a moment to see whether it is held.
-  int attempts = 0;
-  while (::flock(lock, LOCK_EX | LOCK_NB) != 0 && ++attempts < 5) std::this_thread::sleep_for(20ms);
-  if (attempts == 5) throw Stop{Exit::io, fmt::format("another campaign runs in {}", one_line(options_.directory))};
+  // Held until this process ends: children do not have it, so that it goes with the campaign even when that is killed.
+  const int file = ::open(in("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0) cannot("write", in("lock"), {errno, std::generic_category()});
+  struct flock lock{.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+  if (::fcntl(file, F_SETLK, &lock) == 0) return;
+  if (errno != EACCES && errno != EAGAIN) cannot("lock", in("lock"), {errno, std::generic_category()});
+  throw Stop{Exit::io, fmt::format("another campaign runs in {}", one_line(options_.directory))};
 }
 
 /// Goes on with the campaign that is there already. If it is of another kind, nothing is touched.
@@ -333,7 +332,7 @@ void Supervisor::watch() {
   Workers workers;
   for (auto& lane : lanes_)
     if (lane->worker) workers.push_back(lane->worker.get());
-  stop(workers);
+  stop(workers, ended_ == "interrupted" ? 1500ms : 10s);
   for (auto& lane : lanes_) take_in(*lane);
   take_stock();
   look_at_limits();
@@ -607,6 +606,7 @@ Exit Supervisor::conclude() {
                             found.minimality.empty() ? ", not yet minimized" : "");
       out(line + "\n");
     }
+    if (!state_.findings.empty()) out(repeats_text(state_) + "\n");
     if (state_.now.killed != 0) out(killed_text(state_.now.killed) + "\n");
     if (status == Exit::ok) out("ok: nothing found\n");
     if (ended_ == "plateau") out("ended: no new coverage for as long as --plateau says\n");

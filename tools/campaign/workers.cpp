@@ -153,7 +153,7 @@ void Worker::read_line(std::string_view line) {
   }
 }
 
-void stop(const Workers& workers) {
+void stop(const Workers& workers, std::chrono::milliseconds patience) {
   using namespace std::chrono_literals;
   const auto any_runs = [&] {
     bool any = false;
@@ -163,7 +163,8 @@ void stop(const Workers& workers) {
   for (const int number : {SIGTERM, SIGKILL}) {
     if (!any_runs()) return;
     for (Worker* const worker : workers) worker->send(number);
-    for (int i = 0; i < 75 && any_runs(); ++i) std::this_thread::sleep_for(20ms);
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (any_runs() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(20ms);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -77,7 +78,8 @@ class Worker {
 
 using Workers = std::vector<Worker*>;
 
-/// They end by themselves in a moment; those that do not are killed.
-void stop(const Workers& workers);
+/// Tells them to end, which takes a moment, or longer on a busy machine; those that have not after `patience` are
+/// killed.
+void stop(const Workers& workers, std::chrono::milliseconds patience);
 
 }  // namespace vmapcheck::tool

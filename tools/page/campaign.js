@@ -2,17 +2,11 @@
 // The plots have all there is to see; this tells the values at one time in all of them, where the pointer is or the arrow
 // keys lead.
 const samples = JSON.parse(document.getElementById('samples').textContent);
-const fields = {
-  'plot-coverage': [[4, 'features'], [3, 'edges']],
-  'plot-corpus': [[5, 'inputs']],
-  'plot-executions': [[1, 'executions']],
-  'plot-findings': [[6, 'findings']],
-};
 const plots = [...document.querySelectorAll('.plot')].map((figure) => {
   const svg = figure.querySelector('svg');
   const at = (name) => Number(svg.dataset[name]);
   const output = figure.querySelector('output');
-  return {figure, svg, at, output, before: output.textContent, cursor: null};
+  return {svg, at, output, before: output.textContent, cursor: null};
 });
 
 function timeText(seconds) {
@@ -50,8 +44,7 @@ function show(index) {
     for (const [name, value] of Object.entries({class: 'cursor', x1: x, x2: x, y1: plot.at('top'), y2: plot.at('bottom')}))
       plot.cursor.setAttribute(name, value);
     plot.svg.append(plot.cursor);
-    const values = fields[plot.figure.id].map(([field, word]) => `${sample[field].toLocaleString('en-US')} ${word}`);
-    plot.output.textContent = `${timeText(sample[0])}: ${values.join(', ')}`;
+    plot.output.textContent = `${timeText(sample[0])}: ${sample[plot.at('field')].toLocaleString('en-US')}`;
   }
 }
 
