@@ -75,6 +75,12 @@ class Campaign(cli.Cli):
             # A target that has survived some thousand deaths is started anew, too.
             self.assertTrue(totals["skipped"] > 100 * totals["restarts"] > 0 and totals["executions"] >= 3000, totals)
 
+    def test_a_seed_that_ends_each_worker_does_not_stop_the_search(self):
+        self.campaign(10, "--execs 5000 -j 1 --subject five_faults --dir five")
+        state = self.state("five")
+        self.assertGreater(state["edges"], 0)  # a worker says them once it is past the seeds
+        self.assertGreaterEqual(len(state["findings"]), 3)
+
     def test_known_signatures(self):
         self.write("known.txt", "# known\n\nanswer \n")
         said = self.campaign(11, "--execs 500 -j 1 --subject canary_answer --known known.txt --dir known",

@@ -452,6 +452,7 @@ void Supervisor::take_in(Lane& lane) {
     if (digested == Digested::undecided) write_file(in("crashes/crash-" + hash_of(running)), running);
   }
   if (interrupted() && digested == Digested::undecided) return;
+  if (!running.empty() && !was_killed) drop_seed(running);
   const bool found = digested == Digested::failure;
   lane.executions_before += lane.worker->pulse().executions;
   if (ended_.empty()) {
@@ -460,6 +461,14 @@ void Supervisor::take_in(Lane& lane) {
     look_at_end(lane, found, was_killed);
   }
   lane.worker.reset();
+}
+
+/// Each worker begins with the seeds: one that ends them would let none get past it. The next session has it again.
+void Supervisor::drop_seed(std::string_view input) {
+  std::error_code ignored;
+  for (const fs::directory_entry& seed : fs::directory_iterator(in("seeds"), ignored))
+    if (seed.file_size(ignored) == input.size() && read_file(seed.path().string(), input.size()) == input)
+      fs::remove(seed.path(), ignored);
 }
 
 /// Stops the campaign if its workers end again and again without running anything.

@@ -46,6 +46,7 @@ class Supervisor {
   void take_in(Lane& lane);
   Digested take_artifacts(Lane& lane, const std::vector<std::string>& artifacts);
   void remove_taken(const std::vector<std::string>& artifacts);
+  void drop_seed(std::string_view input);
   void look_at_end(Lane& lane, bool found, bool was_killed);
   void finish_findings();
   void take_stock();
