@@ -285,7 +285,7 @@ TEST(Symbolized, AReportSaysFunctionsFilesAndLines) {
   EXPECT_TRUE(report.contains("a_function_of_this_test at ")) << report;
   EXPECT_TRUE(report.contains("properties/failure_test.cpp:")) << report;
   EXPECT_TRUE(report.ends_with("\n\n  #0 0x1 in f g.cpp:1\n  #1 0x1 in ?+0x1  (c")) << report;
-  EXPECT_EQ(symbolized("#\n#0 0x\n # 0x12  (\n(0x1"), "#\n#0 0x\n # 0x12  (\n(0x1");
+  EXPECT_EQ(symbolized("#\n#0 0x\n(0x1"), "#\n#0 0x\n(0x1");
   EXPECT_EQ(symbolized(""), "");
 }
 

@@ -487,7 +487,7 @@ std::string report_of(const Finding& finding, const Common& common, const std::s
       block("cpp", test_case(finding.trace, subject, test_name(name), true)));
   text += "\nand this beside it as `CMakeLists.txt`:\n\n" + block("cmake", test_project(subject));
   return text + "\nIt fails as long as the fault is there:\n\n" +
-         block("sh", "cmake -B build && cmake --build build && build/regression");
+         block("sh", "cmake -B build && cmake --build build --parallel $(nproc) && build/regression");
 }
 
 }  // namespace

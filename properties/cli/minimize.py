@@ -31,7 +31,7 @@ class Minimize(cli.Cli):
     def test_it_claims_what_check_claims(self):
         """Of what `check` has found and minimized, and of that as it was found."""
         claims = ("ops", "minimality", "numbers_smallest", "kept", "states", "sequences", "granules", "trace")
-        for subject in ("seed_2019", "canary_augment", "canary_cost", "fault_exit_zero"):
+        for subject in ("seed_2019", "fault_hole_cache", "fault_exit_zero"):
             with self.subTest(subject):
                 found = self.ends(10, f"check --subject {subject} --json -o found").json["found"]
                 for trace in (found["file"], found["file"].replace("found/", "found/originals/")):
