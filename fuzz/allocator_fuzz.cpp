@@ -14,6 +14,7 @@
 #include "fuzz/features.hpp"
 #include "fuzz/records.hpp"
 #include "fuzz/supervised.hpp"
+#include "harness/isolate/symbols.hpp"
 #include "harness/random/check.hpp"
 #include "harness/verify/executor.hpp"
 #include "harness/verify/isolated.hpp"
@@ -47,9 +48,10 @@ const SubjectEntry& chosen_subject() {
 [[noreturn]] void report(Trace trace, const Failure& failure, const SubjectEntry& subject) {
   cut_behind(trace, failure);
   const std::string what = short_name(failure);
-  std::fprintf(stderr, "%s%s\nstep %zu, %s: %s\nASSERTION FAILED: %s %s\n", print(trace).c_str(),
-               failure.report.c_str(), failure.step, signature(failure).c_str(), failure.violation.detail.c_str(),
-               what.c_str(), subject.name.c_str());
+  std::fprintf(stderr, "%s%s\nstep %zu, %s: %s\n", print(trace).c_str(), symbolized(failure.report).c_str(),
+               failure.step, signature(failure).c_str(), failure.violation.detail.c_str());
+  for (const Frame& frame : failure.frames) std::fprintf(stderr, "  in %s\n", text_of(frame).c_str());
+  std::fprintf(stderr, "ASSERTION FAILED: %s %s\n", what.c_str(), subject.name.c_str());
   std::abort();
 }
 

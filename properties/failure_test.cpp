@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -136,11 +137,11 @@ TEST(FunctionName, OfAnyTextIsSome) {
 
 // ---- Signatures
 
-Failure death(FailureKind kind, std::string what, std::vector<std::string> frames = {}) {
+Failure death(FailureKind kind, std::string what, std::vector<std::string> functions = {}) {
   Failure failure;
   failure.kind = kind;
   failure.what = std::move(what);
-  failure.frames = std::move(frames);
+  for (std::string& function : functions) failure.frames.push_back({std::move(function)});
   return failure;
 }
 
@@ -181,7 +182,7 @@ TEST(Signature, OfWhatIsVmapchecksOwnFaultSaysSoAndIsLikeNoOther) {
   EXPECT_EQ(short_name(own), "oracle");
   for (const Kept kept : {Kept::signature, Kept::kind, Kept::anything}) {
     EXPECT_TRUE(alike(own, own, kept));
-    EXPECT_FALSE(alike(own, death(FailureKind::signal, "SIGSEGV", own.frames), kept));
+    EXPECT_FALSE(alike(own, death(FailureKind::signal, "SIGSEGV", {own.frames.front().function}), kept));
   }
 }
 
@@ -224,10 +225,8 @@ Failure failure_of_fault(std::string_view fault_name) {
   throw std::invalid_argument(std::string(fault_name));
 }
 
-bool mentions(const std::vector<std::string>& frames, std::string_view part) {
-  for (const std::string& frame : frames)
-    if (frame.find(part) != std::string::npos) return true;
-  return false;
+bool mentions(const std::vector<Frame>& frames, std::string_view part) {
+  return std::ranges::any_of(frames, [&](const Frame& frame) { return frame.function.contains(part); });
 }
 
 TEST(SubjectFrames, OfADeathNameTheFunctionOfTheSubject) {
@@ -241,7 +240,9 @@ TEST(SubjectFrames, OfADeathNameTheFunctionOfTheSubject) {
     const Failure failure = failure_of_fault(fault);
     ASSERT_FALSE(failure.frames.empty()) << fault;
     EXPECT_TRUE(mentions(failure.frames, function)) << fault << ": " << signature(failure);
-    EXPECT_TRUE(mentions({signature(failure)}, function)) << fault << ": " << signature(failure);
+    EXPECT_TRUE(signature(failure).contains(function)) << fault << ": " << signature(failure);
+    EXPECT_TRUE(failure.frames.front().file.ends_with("subjects/faulty.cpp")) << fault;
+    EXPECT_NE(failure.frames.front().line, 0u) << fault;
     for (const std::string_view foreign :
          {"std::", "vmapcheck::Executor", "vmapcheck::run", "vmapcheck::walk", "abort"})
       EXPECT_FALSE(mentions(failure.frames, foreign)) << fault << ": " << foreign;
@@ -250,7 +251,7 @@ TEST(SubjectFrames, OfADeathNameTheFunctionOfTheSubject) {
 
 TEST(SubjectFrames, HaveAFunctionThatCalledItselfOnce) {
   const Failure failure = failure_of_fault("fault_recursion");
-  EXPECT_EQ(std::ranges::count_if(failure.frames, [](const std::string& f) { return f.find("depth") != f.npos; }), 1);
+  EXPECT_EQ(std::ranges::count_if(failure.frames, [](const Frame& f) { return f.function.contains("depth"); }), 1);
 }
 
 TEST(SubjectFrames, OfNothingAreNone) {
@@ -268,7 +269,24 @@ TEST(FramesAt, KnowTheFunctionAtAnAddressAndItsFile) {
   ASSERT_EQ(frames.size(), 1u);
   EXPECT_TRUE(frames[0].function.find("a_function_of_this_test") != std::string::npos) << frames[0].function;
   EXPECT_TRUE(frames[0].file.ends_with("properties/failure_test.cpp")) << frames[0].file;
+  EXPECT_NE(frames[0].line, 0u);
   EXPECT_EQ(&frames_at(address), &frames);  // looked up once
+}
+
+TEST(Symbolized, AReportSaysFunctionsFilesAndLines) {
+  const auto address = reinterpret_cast<std::uintptr_t>(&a_function_of_this_test);
+  char text[256];
+  std::snprintf(text, sizeof text,
+                "ERROR: f\n    #0 0x%zx  (/a/b+0x12) (BuildId: 1)\n\n  #0 0x1 in f g.cpp:1\n  #1 0x1  (c",
+                static_cast<std::size_t>(address));
+  const std::string report = symbolized(text);
+  std::snprintf(text, sizeof text, "ERROR: f\n    #0 0x%zx in ", static_cast<std::size_t>(address));
+  EXPECT_TRUE(report.starts_with(text)) << report;
+  EXPECT_TRUE(report.contains("a_function_of_this_test at ")) << report;
+  EXPECT_TRUE(report.contains("properties/failure_test.cpp:")) << report;
+  EXPECT_TRUE(report.ends_with("\n\n  #0 0x1 in f g.cpp:1\n  #1 0x1 in ?+0x1  (c")) << report;
+  EXPECT_EQ(symbolized("#\n#0 0x\n(0x1"), "#\n#0 0x\n(0x1");
+  EXPECT_EQ(symbolized(""), "");
 }
 
 TEST(FramesAt, SayWhereAnAddressIsThatNothingIsKnownOf) {

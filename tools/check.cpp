@@ -251,8 +251,8 @@ Exit report_found(const Common& common, const Options& options, Run& run) {
   const CheckReport::Found& found = *run.report.found;
   stop_if_oracle(found.failure, found_by(run));
   if (!common.json)
-    out(fmt::format("\nfound: case {} fails at step {}: {}\n{}", found.case_index, found.failure.step,
-                    signature(found.failure) + ": " + one_line(found.failure.violation.detail),
+    out(fmt::format("\nfound: case {} fails at step {}: {}{}\n{}", found.case_index, found.failure.step,
+                    signature(found.failure), what_broke(found.failure),
                     found.reproduced ? "" : "flaky: run again by itself, this trace did not fail\n"));
   flush_out();
   Minimizing minimizing{.wanted = found.reproduced && !options.no_minimize};

@@ -11,12 +11,15 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "harness/isolate/symbols.hpp"
 #include "model/trace.hpp"
 #include "subjects/loaded.hpp"
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
 #include "tools/progress.hpp"
 #include "tools/report.hpp"
+#include "tools/show.hpp"
+#include "tools/show_text.hpp"
 
 namespace vmapcheck::tool {
 namespace {
@@ -26,13 +29,12 @@ constexpr int explanation_share = 10;
 
 std::string report_of(const Finding& finding, const Common& common, const std::string& path);
 
-constexpr std::string_view breaks = "Breaks ", dies_of = "Dies of ", of_subject = " (subject ", end_of_subject = "): ";
+constexpr std::string_view breaks = "Breaks ", dies_of = "Dies of ", of_subject = " (subject ", end_of_subject = ")";
 
 /// Read again by saved_for().
 std::string what_it_shows(const Failure& failure, const std::string& subject) {
   return fmt::format("{}{}{}{}{}{}", failure.kind == FailureKind::violation ? breaks : dies_of,
-                     signature_in_comment(failure), of_subject, one_line(subject), end_of_subject,
-                     one_line(failure.violation.detail));
+                     signature_in_comment(failure), of_subject, one_line(subject), end_of_subject, what_broke(failure));
 }
 
 /// Too long to be printed as a whole.
@@ -122,7 +124,8 @@ SavedFor saved_for(const Trace& trace) {
   const std::size_t middle = comment.find(of_subject);
   if (middle == std::string_view::npos) return {};
   const std::string_view subject = comment.substr(middle + of_subject.size());
-  const std::size_t end = subject.find(end_of_subject);
+  std::size_t end = subject.find(fmt::format("{}: ", end_of_subject));
+  if (end == std::string_view::npos && subject.ends_with(end_of_subject)) end = subject.size() - end_of_subject.size();
   if (end == std::string_view::npos) return {};
   return {std::string(subject.substr(0, end)), std::string(comment.substr(0, middle))};
 }
@@ -319,9 +322,10 @@ nlohmann::ordered_json json_of(const Finding& finding) {
   return json;
 }
 
-std::string replay_command(const Common& common, const std::string& subject, const std::string& path) {
+std::string replay_command(const Common& common, const std::string& subject, const std::string& path,
+                           std::string_view what) {
   const bool is_like_option = path.size() > 1 && path.starts_with('-');
-  return fmt::format("{} replay{} --subject {} {}", shell_word(common.program), is_sanitized() ? " --sanitize" : "",
+  return fmt::format("{} {}{} --subject {} {}", shell_word(common.program), what, is_sanitized() ? " --sanitize" : "",
                      shell_word(subject), shell_word(is_like_option ? "./" + path : path));
 }
 
@@ -396,33 +400,94 @@ std::string test_case(const Trace& trace, const std::string& subject, const std:
 
 namespace {
 
+/// Text between fences: Markdown.
+std::string block(std::string_view language, std::string_view text) {
+  std::string fence = "```";
+  while (text.find(fence) != std::string_view::npos) fence += '`';
+  return fmt::format("{}{}\n{}{}{}\n", fence, language, text, text.ends_with('\n') ? "" : "\n", fence);
+}
+
+/// The step that failed, with the maps before and after it; empty where there is no step.
+std::string drawing_of(const Finding& finding, const Common& common, const std::string& path) {
+  if (finding.trace.ops.empty()) return "";
+  const Shown shown{.file = path,
+                    .subject = finding.subject->name,
+                    .replay = replay_command(common, finding.subject->name, path),
+                    .trace = finding.trace};
+  return drawn_step(shown, *finding.subject, std::min(finding.failure.step, finding.trace.ops.size() - 1),
+                    {.always_draws = true});
+}
+
+/// Commands that go on from here, to be pasted as they are.
+std::string next_steps(const Finding& finding, const Common& common, const std::string& path) {
+  const std::string& subject = finding.subject->name;
+  std::error_code ignored;
+  std::string text = fmt::format("cd {}\n", shell_word(fs::current_path(ignored).string()));
+  const auto add = [&](std::string_view why, const std::string& what) {
+    text += fmt::format("# {}:\n{}\n", why, replay_command(common, subject, path, what));
+  };
+  add("each step with its answer, and how it fails", "replay");
+  add("in gdb, stopped before the op that fails", "replay --gdb");
+  // The launcher builds what this program is not. A subject in a file would have to be compiled anew.
+  if (!is_sanitized() && environment("VMAPCHECK_SOURCE_DIR") && !names_shared_object(subject))
+    add("with AddressSanitizer and UndefinedBehaviorSanitizer", "replay --sanitize");
+  if (!finding.trace.ops.empty())
+    add("the map and the tree of free blocks at that step",
+        fmt::format("show --at {}", std::min(finding.failure.step, finding.trace.ops.size() - 1)));
+  add("all steps, as a page for the browser",
+      fmt::format("show --html {}", shell_word(fs::path(path).replace_extension(".html").string())));
+  return text;
+}
+
+/// A project that builds the case beside it.
+std::string test_project(const std::string& subject) {
+  const std::string checkout = environment("VMAPCHECK_SOURCE_DIR").value_or("vmapcheck");
+  std::string text = fmt::format(
+      "cmake_minimum_required(VERSION 3.25)\n"
+      "project(regression LANGUAGES CXX)\n"
+      "find_package(GTest REQUIRED)\n"
+      "add_subdirectory([[{}]] vmapcheck EXCLUDE_FROM_ALL)  # a checkout of vmapcheck\n"
+      "add_executable(regression regression.cpp)\n"
+      "target_link_libraries(regression PRIVATE vmapcheck_subjects GTest::gtest_main)\n",
+      checkout);
+  if (names_shared_object(subject))  // which finds the harness in the program that loads it
+    text +=
+        "target_link_options(regression PRIVATE -rdynamic)\n"
+        "set_target_properties(regression PROPERTIES\n"
+        "  LINK_LIBRARY_OVERRIDE \"WHOLE_ARCHIVE,vmapcheck_isolate,vmapcheck_verify\")\n";
+  return text;
+}
+
 /// All that an engineer needs to go on: Markdown.
 std::string report_of(const Finding& finding, const Common& common, const std::string& path) {
-  const auto block = [](std::string_view language, std::string_view text) {
-    std::string fence = "```";
-    while (text.find(fence) != std::string_view::npos) fence += '`';
-    return fmt::format("{}{}\n{}{}{}\n", fence, language, text, text.ends_with('\n') ? "" : "\n", fence);
-  };
   const std::string name = fs::path(path).stem().string();
   std::string text = fmt::format("# {}\n\n", name);
   text += fmt::format("* Subject: `{}`\n* Signature: `{}`\n* Found by: `{}`\n* Length: {}", finding.subject->name,
                       signature(finding.failure), finding.found_by, how_minimal(finding));
   if (finding.minimized) text += ". " + minimality_of(*finding.minimized);
-  text += fmt::format("\n\nReplay it:\n\n{}\n", block("sh", replay_command(common, finding.subject->name, path)));
-  text += "## The trace\n\n" + block("", excerpt(finding.trace)) + "\n";
-  text += "## How it fails\n\n" + block("", text_of(finding.failure, finding.trace, *finding.subject)) + "\n";
+  text += "\n\n## The trace\n\n" + block("", excerpt(finding.trace));
+  text += "\n## How it fails\n\n" + block("", title_of(finding.failure) + "\n" + text_of(rows_of(finding.failure)));
+  if (const std::string drawing = drawing_of(finding, common, path); !drawing.empty())
+    text += "\n## Before and after\n\n" + block("", drawing);
+  text += "\n## Next\n\n" + block("sh", next_steps(finding, common, path));
   if (finding.explanation) {
-    text += "## What matters\n\n" + block("", print(*finding.explanation)) + "\n";
+    text += "\n## What matters\n\n" + block("", print(*finding.explanation));
     if (finding.explanation->passing)
       text +=
-          fmt::format("The nearest trace that passes is the same {}:\n\n{}\n", finding.explanation->passing->difference,
+          fmt::format("\nThe nearest trace that passes is the same {}:\n\n{}", finding.explanation->passing->difference,
                       block("", print(finding.explanation->passing->trace)));
   }
   if (!finding.failure.report.empty())
-    text += "## What was printed when it died\n\n" + block("", finding.failure.report) + "\n";
-  if (!is_long(finding.trace))
-    text += "## As a test\n\n" + block("cpp", test_case(finding.trace, finding.subject->name, test_name(name), true));
-  return text;
+    text += "\n## What was printed when it died\n\n" + block("", symbolized(finding.failure.report));
+  if (is_long(finding.trace)) return text;
+  const std::string& subject = finding.subject->name;
+  text += fmt::format(
+      "\n## As a test\n\n{}ave it as `regression.cpp`:\n\n{}",
+      names_shared_object(subject) ? "S" : "In a checkout, a file in `properties/` is all that it takes. Elsewhere, s",
+      block("cpp", test_case(finding.trace, subject, test_name(name), true)));
+  text += "\nand this beside it as `CMakeLists.txt`:\n\n" + block("cmake", test_project(subject));
+  return text + "\nIt fails as long as the fault is there:\n\n" +
+         block("sh", "cmake -B build && cmake --build build --parallel $(nproc) && build/regression");
 }
 
 }  // namespace

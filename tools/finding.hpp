@@ -85,8 +85,9 @@ struct SavedFor {
 
 [[nodiscard]] nlohmann::ordered_json json_of(const Finding& finding);
 
-/// The command that replays a trace. `subject` is a name.
-[[nodiscard]] std::string replay_command(const Common& common, const std::string& subject, const std::string& path);
+/// The command that replays a trace, or does with it what `what` says. `subject` is a name.
+[[nodiscard]] std::string replay_command(const Common& common, const std::string& subject, const std::string& path,
+                                         std::string_view what = "replay");
 
 /// The name of a GoogleTest case for what has this name: "Seed2019Answer" of "seed_2019-answer".
 [[nodiscard]] std::string test_name(std::string_view name);

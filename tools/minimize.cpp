@@ -63,7 +63,8 @@ void add_minimize(CLI::App& app, Session& session) {
   add_place(command, "FILE", options->file, "Trace that fails; - is standard input")->required();
   add_text(command, "-o,--output", options->output, "Where to; - is standard output", "OUT")->required();
   add_duration(command, "--time", options->time,
-               "End when this has passed since the command began, with the best so far (default: 30s)");
+               "Look until nothing shorter can be, or this has passed since the command began.\n"
+               "Without it: as far as `check` does, for 30s at most");
   auto* const same = command.add_flag("--same-invariant", options->same,
                                       "Keep the signature (the invariant, or how it died), even where it moves");
   command.add_flag("--any", options->any, "Take whatever fails")->excludes(same);
@@ -89,8 +90,10 @@ Exit minimize_file(const Common& common, const Options& options) {
   minimizing.options.seed = seed_of(common, seed_default);
   minimizing.options.keep = kept;
   minimizing.options.fall_back = !options.same;
-  minimizing.options.sequences_max = std::numeric_limits<std::uint64_t>::max();  // until proved, or time is up
-  minimizing.options.exhaustive_max = 2'000'000;
+  if (options.time) {  // until it is proved, or time is up; else no further than `check`, so that both claim the same
+    minimizing.options.sequences_max = std::numeric_limits<std::uint64_t>::max();
+    minimizing.options.exhaustive_max = 2'000'000;
+  }
   minimizing.options.time = std::max(end - Clock::now(), Clock::duration::zero());
   Trace up_to_failure = trace;
   cut_behind(up_to_failure, failure);

@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "harness/isolate/symbols.hpp"
 #include "harness/verify/describe.hpp"
 #include "harness/verify/isolated.hpp"
 #include "model/op_kinds.hpp"
@@ -52,9 +53,11 @@ Address focus_of(const Failure& failure, Range space);
 
 void stop_if_oracle(const std::optional<Failure>& failure, const std::string& command) {
   if (!failure || failure->kind != FailureKind::oracle) return;
-  throw Stop{Exit::oracle, fmt::format("{} ({}, {}); please report this, with {}",
-                                       one_line(failure->violation.detail, 600), one_line(signature(*failure)),
-                                       one_line(place_of(*failure)), command.empty() ? "what was run" : command)};
+  throw Stop{Exit::oracle,
+             fmt::format("{} ({}, {}{}); please report this, with {}", one_line(failure->violation.detail, 600),
+                         one_line(signature(*failure)), one_line(place_of(*failure)),
+                         failure->frames.empty() ? "" : "; " + one_line(text_of(failure->frames.front())),
+                         command.empty() ? "what was run" : command)};
 }
 
 std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, std::optional<Checking> checking,
@@ -187,6 +190,20 @@ void append_json(std::string& line, std::size_t step, const Op& op, const Answer
   line += "}\n";
 }
 
+namespace {
+
+/// Of a death, the innermost first. What is not known is null.
+ordered_json frames_json(const Failure& failure) {
+  ordered_json json = ordered_json::array();
+  for (const Frame& frame : failure.frames)
+    json.push_back({{"function", frame.function},
+                    {"file", frame.file.empty() ? ordered_json() : ordered_json(frame.file)},
+                    {"line", frame.line == 0 ? ordered_json() : ordered_json(frame.line)}});
+  return json;
+}
+
+}  // namespace
+
 std::string verdict_json(const std::optional<Failure>& failure) {
   if (!failure) return "{\"verdict\":\"ok\"}\n";
   ordered_json verdict;
@@ -199,6 +216,7 @@ std::string verdict_json(const std::optional<Failure>& failure) {
   }
   verdict["step"] = failure->step;
   verdict["detail"] = failure->violation.detail;
+  if (failure->kind != FailureKind::violation) verdict["frames"] = frames_json(*failure);
   verdict["signature"] = signature(*failure);
   return line_of(verdict);
 }
@@ -217,7 +235,7 @@ ordered_json json_of(const Failure& failure) {
   json["step"] = failure.step;
   json["op"] = failure.op ? ordered_json(print(*failure.op)) : ordered_json();
   json["detail"] = failure.violation.detail;
-  if (failure.kind != FailureKind::violation) json["frames"] = failure.frames;
+  if (failure.kind != FailureKind::violation) json["frames"] = frames_json(failure);
   return json;
 }
 
@@ -253,12 +271,25 @@ std::vector<Row> rows_of(const vmap::Violation& violation) {
   return rows;
 }
 
+/// Why it is not said, or not in full, where the subject died; empty where it is.
+std::string why_no_place(const Failure& failure) {
+  if (failure.frames.empty())
+    return "not known: no function of the subject is on the stack, or the stack could not be seen";
+  if (std::ranges::all_of(failure.frames, [](const Frame& frame) { return frame.line != 0; })) return "";
+  if (symbolizer().empty())
+    return "names alone: neither llvm-symbolizer nor addr2line was found (Debian: llvm, binutils)";
+  return fmt::format("{} knows no line of what was compiled without debug information (-g)", symbolizer());
+}
+
 /// How it died, where, and the first lines of what was printed meanwhile, which say most.
 std::vector<Row> rows_of_death(const Failure& failure) {
   std::vector<Row> rows{{"what", failure.violation.detail}};
-  for (std::size_t i = 0; i < failure.frames.size(); ++i) rows.push_back({i == 0 ? "in" : "", failure.frames[i]});
+  for (const Frame& frame : failure.frames) rows.push_back({rows.size() == 1 ? "in" : "", text_of(frame)});
+  if (std::string why = why_no_place(failure); !why.empty())
+    rows.push_back({rows.size() == 1 ? "in" : "", std::move(why)});
   constexpr std::size_t lines_max = 12;
-  std::string_view rest = failure.report;
+  const std::string report = symbolized(failure.report);
+  std::string_view rest = report;
   for (std::size_t n = 0; n < lines_max && !rest.empty();) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
@@ -315,6 +346,10 @@ std::string text_of(const Failure& failure, const Trace& trace, const SubjectEnt
 std::string title_of(const Failure& failure) {
   const bool is_violation = failure.kind == FailureKind::violation;
   return fmt::format("{}{} {}", is_violation ? "violation of " : "", signature(failure), place_of(failure));
+}
+
+std::string what_broke(const Failure& failure) {
+  return failure.kind == FailureKind::violation ? ": " + one_line(failure.violation.detail) : "";
 }
 
 std::string text_of(const Row& row) { return fmt::format("  {:<10} {}\n", row.title, one_line(row.text, 2000)); }

@@ -47,6 +47,8 @@ struct Row {
 [[nodiscard]] std::string text_of(const std::vector<Row>& rows);
 /// "violation of answer at step 3: free a0"
 [[nodiscard]] std::string title_of(const Failure& failure);
+/// ": expected 0x1000, actual 0x2000", to be said behind the signature; of a death that says all.
+[[nodiscard]] std::string what_broke(const Failure& failure);
 /// "at step 3: free a0", "while the subject was made"
 [[nodiscard]] std::string place_of(const Failure& failure);
 

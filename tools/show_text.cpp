@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 #include <variant>
 
+#include "harness/isolate/isolation.hpp"
 #include "harness/verify/describe.hpp"
 #include "model/trace.hpp"
 #include "tools/files.hpp"
@@ -110,6 +112,37 @@ void TextShow::draw_tree_of(const Snapshot& snapshot, bool broken) {
   for (const std::string& line :
        draw_tree(snapshot.tree, changed_, std::max(style_.tree_lines, lines_if_wrong), colours_))
     write_(fmt::format("            {}\n", line));
+}
+
+std::string drawn_step(const Shown& shown, const SubjectEntry& subject, std::size_t step, const TextStyle& style) {
+  const auto work = [&](std::uint64_t, Beacon& beacon) -> std::optional<std::string> {
+    std::string lines;
+    TextShow text(shown, style, [&](std::string_view some) { lines += some; });
+    (void)record(shown.trace, subject.make, {.from = step, .to = step, .beacon = beacon}, [&](const RunEvent& event) {
+      beacon.aside(true);
+      text(event);
+      beacon.tell(std::exchange(lines, {}));
+      beacon.aside(false);
+    });
+    return std::nullopt;
+  };
+  // A slow subject must not keep the reader waiting.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  WalkOptions options;
+  options.keep_going = [end] { return std::chrono::steady_clock::now() < end; };
+  try {
+    Walked walked = walk(1, work, options);
+    std::string& told = walked.told;
+    if (const auto& death = walked.death) {
+      const std::vector<Op>& ops = shown.trace.ops;
+      told += death->step < ops.size() ? fmt::format("        (it did not come back from step {}: {})\n", death->step,
+                                                     print(ops[death->step]))
+                                       : "        (it did not come back from the end of the trace)\n";
+    }
+    return told.erase(0, told.find_first_not_of('\n'));
+  } catch (const ChildrenKilled&) {
+    return "";
+  }
 }
 
 }  // namespace vmapcheck::tool

@@ -61,4 +61,9 @@ class TextShow {
   bool said_ = false;  ///< what the subject does not show
 };
 
+/// One step: the map before it, what was answered, the map that it left, and how it should be; without an empty line at
+/// either end. Runs the trace in a child, for some seconds at most: what is not drawn by then is left out.
+[[nodiscard]] std::string drawn_step(const Shown& shown, const SubjectEntry& subject, std::size_t step,
+                                     const TextStyle& style);
+
 }  // namespace vmapcheck::tool

@@ -49,6 +49,7 @@ struct Beacon::Shared {
   std::atomic<std::uint64_t> progress;  ///< grows with every sign of life
   std::atomic<Phase> phase;
   std::atomic<bool> stop;
+  std::atomic<Cause> asked;  ///< the parent is about to kill the child for this: a SIGPROF asks for its stack first
   std::atomic<bool> finished;
   std::atomic<bool> answered;
   std::atomic<bool> aside;

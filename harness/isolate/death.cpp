@@ -28,6 +28,12 @@ void Stack::take(const void* from) {
   if (fault != end) count = static_cast<int>(std::copy(fault, end, frames) - frames);
 }
 
+std::vector<std::uintptr_t> Stack::addresses() const {
+  std::vector<std::uintptr_t> all;
+  for (int i = 0; i < count; ++i) all.push_back(reinterpret_cast<std::uintptr_t>(frames[i]));
+  return all;
+}
+
 void load_unwinder() {
   [[maybe_unused]] static const int loaded = [] {
     void* frame[1];

@@ -35,6 +35,7 @@ struct Stack {
   /// Takes the stack of the caller. If the address `from` is on it, frames inside of that one (those of the handler of
   /// a signal) are left out. Safe in the handler of a signal once load_unwinder() was called.
   void take(const void* from);
+  [[nodiscard]] std::vector<std::uintptr_t> addresses() const;
 };
 
 /// Loads the library that taking a stack needs, which a handler must not do.

@@ -135,7 +135,7 @@ std::string NameReader::read() {
 std::string signature(const Failure& failure) {
   const auto with_frames = [&](std::string text) {
     for (std::size_t i = 0; i < std::min(frames_max, failure.frames.size()); ++i)
-      text += (i == 0 ? " in " : " < ") + failure.frames[i];
+      text += (i == 0 ? " in " : " < ") + failure.frames[i].function;
     return text;
   };
   switch (failure.kind) {
@@ -146,7 +146,7 @@ std::string signature(const Failure& failure) {
     case FailureKind::exit: return "exit " + failure.what;
     case FailureKind::memory_limit: return with_frames("memory-limit");
     case FailureKind::oracle:
-      return "oracle " + failure.what + (failure.frames.empty() ? "" : " in " + failure.frames.front());
+      return "oracle " + failure.what + (failure.frames.empty() ? "" : " in " + failure.frames.front().function);
     case FailureKind::hang: break;
   }
   if (failure.phase == Phase::construction) return "hang in construction";

@@ -49,15 +49,22 @@ enum class Phase : std::uint8_t {
   end,           ///< after the last op: a last check, and to be destroyed
 };
 
+/// A function on the stack of a death, and the place in it.
+struct Frame {
+  std::string function;  ///< "module+0x1234" where nothing is known
+  std::string file{};    ///< that it was compiled from; empty where that is not known
+  unsigned line = 0;     ///< in that file; 0 where that is not known
+};
+
 struct Failure {
   std::size_t step = 0;         ///< index of the op; 0 for construction; the number of ops for the end
   std::optional<Op> op;         ///< at Phase::op
   vmap::Violation violation{};  ///< what broke; if the run died, its detail says how, for people
   FailureKind kind = FailureKind::violation;
   Phase phase = Phase::op;
-  std::string what{};                 ///< of a death: "SIGSEGV", "heap-use-after-free", "std::out_of_range", "3"
-  std::vector<std::string> frames{};  ///< where it died, the innermost first: the subject's, or vmapcheck's own
-  std::string report{};               ///< what was printed on standard error while it died: lines
+  std::string what{};           ///< of a death: "SIGSEGV", "heap-use-after-free", "std::out_of_range", "3"
+  std::vector<Frame> frames{};  ///< where it died, the innermost first: the subject's, or vmapcheck's own
+  std::string report{};         ///< what was printed on standard error while it died: lines
 };
 
 /// As above: one line, never empty.

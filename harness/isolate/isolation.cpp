@@ -137,6 +137,7 @@ Death death_of(const Shared& shared, int status, Killed killed, std::string repo
     return death;
   }
   death.kind = FailureKind::exit;
+  death.frames = shared.stack.addresses();
   death.what = std::to_string(WEXITSTATUS(status));
   return death;
 }
@@ -210,6 +211,7 @@ class Child {
   Clock::time_point asleep_since_ = Clock::now();
   std::chrono::nanoseconds cpu_before_{};  ///< processor time used before the step
   Killed killed_ = Killed::no;
+  std::optional<Clock::time_point> kill_at_;
   bool interrupted_ = false;
   std::optional<Clock::time_point> grace_end_;
 };
@@ -285,13 +287,17 @@ void Child::watch(Clock::time_point now) {
     shared_.stop.store(true);
     grace_end_ = now + options_.grace;
   }
+  if (kill_at_ && now >= *kill_at_) ::kill(pid_, SIGKILL);
   if (grace_end_ && now >= *grace_end_) end();
 }
 
+/// Asks for its stack first: a child that can, ends itself with that.
 void Child::kill_it(Killed why) {
   if (killed_ != Killed::no) return;
   killed_ = why;
-  ::kill(pid_, SIGKILL);
+  kill_at_ = Clock::now() + std::chrono::milliseconds(100);
+  shared_.asked.store(why == Killed::large ? Shared::Cause::memory : Shared::Cause::cpu);
+  ::kill(pid_, SIGPROF);
 }
 
 /// Kills it with its group, before it waits for it: until then no other process can have its number.

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #include "harness/isolate/death.hpp"
@@ -25,6 +26,9 @@ Shared* mine = nullptr;  ///< the page of this process, if it is a child
 
 /// Called when its death is noted.
 void end_here() { ::_exit(status_of_dying); }
+
+/// Called first of all that is done at an exit: the subject's call of it is still on the stack.
+void note_exit() { mine->stack.take(nullptr); }
 
 /// The subject does not inherit the parent's handlers of signals.
 void forget_handlers() {
@@ -53,6 +57,8 @@ void install_handlers(const Limits& limits) {
   ::mallopt(M_ARENA_MAX, 1);
   note_last_words(
       {.page = mine, .leave = end_here, .memory_faults = !is_sanitized(), .all_signals = true, .cpu = limits.cpu});
+  std::atexit(note_exit);
+  std::at_quick_exit(note_exit);
   if (is_sanitized()) return;  // AddressSanitizer needs terabytes of address space
   std::set_new_handler(note_no_memory);
   // The limit is on private writable memory: what is only reserved does not count.

@@ -59,10 +59,14 @@ void on_deadly_signal(int number, siginfo_t* info, void* context) {
   leave(no_memory ? Cause::memory : Cause::signal);
 }
 
-/// Called each time a quarter of a step's processor time has passed.
+/// Called each time a quarter of a step's processor time has passed, and when the parent asks.
 void on_cpu_tick(int, siginfo_t*, void* context) {
   static std::uint64_t progress_before = 0;
   if (!wanted()) return;
+  if (const Cause asked = words.page->asked.load(); asked != Cause::none) {
+    words.page->stack.take(pc_of(context));
+    leave(asked);
+  }
   const std::uint64_t progress = words.page->progress.load(std::memory_order_relaxed);
   const bool works = progress == progress_before && !words.page->aside.load(std::memory_order_relaxed);
   ticks = works ? ticks + 1 : 0;
@@ -133,8 +137,7 @@ std::optional<Death> noted_death(const Shared& page) {
   Death death;
   death.phase = page.phase.load();
   death.step = page.step.load();
-  for (int i = 0; i < page.stack.count; ++i)
-    death.frames.push_back(reinterpret_cast<std::uintptr_t>(page.stack.frames[i]));
+  death.frames = page.stack.addresses();
   death.what = page.what;
   death.detail = page.detail;
   switch (page.cause) {

@@ -76,8 +76,7 @@ Death reported_death() {
   if (report.kind[0] != '\0') {
     death.what = report.kind;
     death.kind = FailureKind::sanitizer;
-    for (int i = 0; i < report.stack.count; ++i)
-      death.frames.push_back(reinterpret_cast<std::uintptr_t>(report.stack.frames[i]));
+    death.frames = report.stack.addresses();
     return death;
   }
   death.what = sanitizer_verdict(death.report);

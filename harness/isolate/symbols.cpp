@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,7 +23,6 @@
 #include <utility>
 
 #include "harness/isolate/failure.hpp"
-#include "harness/isolate/isolation.hpp"
 
 extern char** environ;
 
@@ -104,12 +104,16 @@ std::vector<Frame> Symbolizer::frames(std::uintptr_t offset) {
       n = 0;
       continue;
     }
-    // A function, then its place: "file:line".
+    // A function, then its place: "file:line", "file:line (discriminator 2)", "??:0".
     if (n < 0) continue;
-    if (n++ % 2 == 0)
+    if (n++ % 2 == 0) {
       frames.emplace_back(std::string(text));
-    else
-      frames.back().file = text.substr(0, text.rfind(':'));
+      continue;
+    }
+    const std::size_t colon = std::min(text.rfind(':'), text.size());
+    if (colon < text.size()) std::from_chars(text.data() + colon + 1, text.data() + text.size(), frames.back().line);
+    if (!text.starts_with("??"))
+      frames.back().file = std::filesystem::path(text.substr(0, colon)).lexically_normal().string();
   }
   std::erase_if(frames, [](const Frame& frame) { return frame.function == "??"; });
   if (!answered) return {};
@@ -172,13 +176,11 @@ std::vector<Frame> look_up(std::uintptr_t address) {
   static std::map<std::string, std::unique_ptr<Symbolizer>> symbolizers;
   if (place.module != "?") {
     const std::string file = file_of(place.module);
-    std::unique_ptr<Symbolizer>& symbolizer = symbolizers[file];
-    if (!symbolizer) {
-      static const std::string program =
-          program_for("ASAN_SYMBOLIZER_PATH", {"llvm-symbolizer", "llvm-symbolizer-19", "addr2line"});
-      symbolizer = std::make_unique<Symbolizer>(program, file);
+    std::unique_ptr<Symbolizer>& asked = symbolizers[file];
+    if (!asked) {
+      asked = std::make_unique<Symbolizer>(symbolizer(), file);
     }
-    if (std::vector<Frame> frames = symbolizer->frames(place.offset); !frames.empty()) return frames;
+    if (std::vector<Frame> frames = asked->frames(place.offset); !frames.empty()) return frames;
   }
   if (place.symbol != nullptr) return {{demangled(place.symbol)}};
   char text[64];
@@ -231,11 +233,10 @@ Owner owner_of(const Frame& frame) {
   const std::string name = function_name(frame.function);
   for (const std::string_view reserved : {"std::", "__", "operator new", "operator delete"})
     if (name.empty() || name.starts_with(reserved)) return Owner::library;
-  const std::string file = std::filesystem::path(frame.file).lexically_normal().string();
   for (const auto& [files, owner] : rooms) {
     // The folder of a room, or the stem of a file, is the last part of the path but for the rest of a name.
-    const std::size_t at = file.rfind(files);
-    if (at != std::string::npos && file.find('/', at + files.size()) == std::string::npos) return owner;
+    const std::size_t at = frame.file.rfind(files);
+    if (at != std::string::npos && frame.file.find('/', at + files.size()) == std::string::npos) return owner;
   }
   return Owner::subject;
 }
@@ -255,18 +256,19 @@ std::string erased_type(std::string_view full) {
 
 /// Where a call was inlined, only "free" may be known of "mine::free". The last of `frames` is of the type through
 /// which the harness called it: `caller` is a function of Erased<mine>.
-void qualify_last(std::vector<std::string>& frames, std::string_view caller) {
+void qualify_last(std::vector<Frame>& frames, std::string_view caller) {
   const std::string type = erased_type(caller);
   if (!frames.empty() && !type.empty() &&
-      frames.back() == function_name(caller).substr(std::string_view("vmapcheck::Erased::").size()))
-    frames.back() = type + "::" + frames.back();
+      frames.back().function == function_name(caller).substr(std::string_view("vmapcheck::Erased::").size()))
+    frames.back().function = type + "::" + frames.back().function;
 }
 
 /// Drops names without their type where the same function is there with it.
-void drop_unqualified(std::vector<std::string>& frames) {
-  const std::vector<std::string> all = frames;
-  std::erase_if(frames, [&](const std::string& frame) {
-    return std::ranges::any_of(all, [&](const std::string& other) { return other.ends_with("::" + frame); });
+void drop_unqualified(std::vector<Frame>& frames) {
+  const std::vector<Frame> all = frames;
+  std::erase_if(frames, [&](const Frame& frame) {
+    return std::ranges::any_of(all,
+                               [&](const Frame& other) { return other.function.ends_with("::" + frame.function); });
   });
 }
 
@@ -279,6 +281,54 @@ const std::vector<Frame>& frames_at(std::uintptr_t address) {
   return known.emplace(address, look_up(address)).first->second;
 }
 
+const std::string& symbolizer() {
+  static const std::string program =
+      program_for("ASAN_SYMBOLIZER_PATH", {"llvm-symbolizer", "llvm-symbolizer-19", "addr2line"});
+  return program;
+}
+
+std::string text_of(const Frame& frame) {
+  if (frame.file.empty()) return frame.function;
+  std::error_code ignored;
+  const auto from_here =
+      std::filesystem::path(frame.file).lexically_relative(std::filesystem::current_path(ignored)).string();
+  const bool is_below = !from_here.empty() && !from_here.starts_with("..");
+  std::string text = frame.function + " at " + (is_below ? from_here : frame.file);
+  if (frame.line != 0) text += ":" + std::to_string(frame.line);
+  return text;
+}
+
+std::string symbolized(std::string_view report) {
+  std::string text;
+  std::size_t number = 0;  // of the next frame in its stack
+  while (!report.empty()) {
+    const std::string_view line = report.substr(0, std::min(report.find('\n'), report.size() - 1) + 1);
+    report.remove_prefix(line.size());
+    // "    #1 0x55d0c0de  (module+0xc0de)"
+    const std::size_t mark = line.find_first_not_of(' ');
+    const std::size_t hex = line.find(" 0x");
+    std::uintptr_t address = 0;
+    if (mark != std::string_view::npos && hex != std::string_view::npos && line[mark] == '#') {
+      const char* const end = std::from_chars(line.data() + hex + 3, line.data() + line.size(), address, 16).ptr;
+      if (!line.substr(static_cast<std::size_t>(end - line.data())).starts_with("  (")) address = 0;
+    }
+    if (address == 0) {
+      text += line;
+      continue;
+    }
+    if (line.substr(mark).starts_with("#0 ")) number = 0;
+    const std::string_view place = line.substr(line.find("  (", hex));
+    for (const Frame& frame : frames_at(address)) {
+      const std::string name = function_name(frame.function);
+      const std::string is = text_of({name.empty() ? frame.function : name, frame.file, frame.line});
+      text += std::string(line.substr(0, mark)) + "#" + std::to_string(number++);
+      text += line.substr(hex, line.find(' ', hex + 1) - hex);
+      text += " in " + is + (frame.file.empty() ? std::string(place) : "\n");
+    }
+  }
+  return text;
+}
+
 Blame blame_for(std::span<const std::uintptr_t> stack) {
   // Code that is not in this program, nor in a subject's shared object, is a library's.
   const auto in_library = [](std::uintptr_t address) {
@@ -288,7 +338,7 @@ Blame blame_for(std::span<const std::uintptr_t> stack) {
            module.find("/libm.so") != std::string::npos || module.find("vdso") != std::string::npos || module == "?";
   };
   Blame blame;
-  std::vector<std::string>& frames = blame.frames;
+  std::vector<Frame>& frames = blame.frames;
   bool met_subject = false, met_harness = false;
   const auto ended = [&](bool by_judge) {
     blame.harness = !met_subject && (met_harness || by_judge);
@@ -300,7 +350,7 @@ Blame blame_for(std::span<const std::uintptr_t> stack) {
     if (in_library(stack[i])) continue;
     // A return address is behind the call; only the innermost may be the instruction itself.
     for (const Frame& frame : frames_at(i == 0 ? stack[i] : stack[i] - 1)) {
-      const std::string name = function_name(frame.function);
+      const Frame shown{function_name(frame.function), frame.file, frame.line};
       Owner owner = owner_of(frame);
       if ((owner == Owner::judge || owner == Owner::harness) && !is_in_module_of_harness(stack[i]))
         owner = Owner::subject;
@@ -315,12 +365,12 @@ Blame blame_for(std::span<const std::uintptr_t> stack) {
           qualify_last(frames, frame.function);
           return ended(false);
         case Owner::judge:
-          if (!met_subject) frames.push_back(name);
+          if (!met_subject) frames.push_back(shown);
           return ended(true);
         case Owner::subject: met_subject = true; break;
         case Owner::harness: met_harness = true; break;
       }
-      if (std::ranges::find(frames, name) == frames.end()) frames.push_back(name);
+      if (std::ranges::find(frames, shown.function, &Frame::function) == frames.end()) frames.push_back(shown);
     }
   }
   return ended(false);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names of functions for the addresses of a stack, for the signatures of runs that died; and whose code died, the
-// subject's or the harness's.
+// Names, files and lines for the addresses of a stack, for the signatures and reports of runs that died; and whose code
+// died, the subject's or the harness's.
 //
 // The work is done by `llvm-symbolizer` or `addr2line`, whichever there is, which runs for as long as this program
 // does, and by the dynamic linker's table where there is neither. Each address is looked up once.
@@ -22,18 +22,27 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "harness/isolate/failure.hpp"
 
 namespace vmapcheck {
 
-struct Frame {
-  std::string function;  ///< as it stands in the source; "module+0x1234" where nothing is known
-  std::string file{};    ///< that it was compiled from; empty or "??" where that is not known
-};
-
-/// The functions at `address`, the innermost first (more than one where calls were inlined). `address` is one of this
-/// program, or of a child that it forked.
+/// The functions at `address` as they stand in the source, the innermost first (more than one where calls were
+/// inlined). `address` is one of this program, or of a child that it forked.
 [[nodiscard]] const std::vector<Frame>& frames_at(std::uintptr_t address);
+
+/// "f at file:line", or as much of it as is known; as short as it can be from the folder in which this program runs.
+[[nodiscard]] std::string text_of(const Frame& frame);
+
+/// What a sanitizer has printed, with functions, files and lines in its stacks: "#0 0x55d0c0de (module+0xc0de)" becomes
+/// "#0 0x55d0c0de in f at file:line".
+[[nodiscard]] std::string symbolized(std::string_view report);
+
+/// The program that is asked for functions, files and lines; empty where none was found: then functions are known only
+/// where the dynamic linker knows them, and files and lines are not.
+[[nodiscard]] const std::string& symbolizer();
 
 /// What a stack says of a death.
 struct Blame {
@@ -42,8 +51,8 @@ struct Blame {
   bool harness = false;
   /// The functions, the innermost first, as function_name() writes them, without those of the standard library: the
   /// subject's, up to the harness, which called it; or the harness's, up to the executor. A function that called itself
-  /// appears once.
-  std::vector<std::string> frames{};
+  /// appears once, where it was innermost.
+  std::vector<Frame> frames{};
 };
 
 [[nodiscard]] Blame blame_for(std::span<const std::uintptr_t> stack);

@@ -36,8 +36,6 @@ std::string describe(const Failure& failure, const Death& death) {
              (death.detail.empty() ? "" : ": " + death.detail);
       break;
   }
-  for (std::size_t i = 0; i < std::min<std::size_t>(failure.frames.size(), 6); ++i)
-    text += (i == 0 ? ", in " : " < ") + failure.frames[i];
   return text;
 }
 
@@ -85,7 +83,7 @@ Failure failure_of(const Death& death, const Trace& trace) {
   failure.report = death.report;
   failure.violation.detail = describe(failure, death);
   if (in_harness && failure.kind != FailureKind::oracle) {
-    failure.violation.detail += ", which is vmapcheck's own code";
+    failure.violation.detail += ", in vmapcheck's own code";
     failure.frames.clear();  // not the subject's
   }
   return failure;

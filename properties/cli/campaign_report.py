@@ -292,7 +292,7 @@ class Damaged(Campaign):
     def test_missing_and_malformed(self):
         directory = self.campaign("damaged", [
             finding("new", "answer", "a.trace"), finding("new", "exit 1", "", minimality="", input="crash-77"),
-            finding("new", "memory", "m.trace", by_sanitizer=True)],
+            finding("new", "memory", "m.trace", by_sanitizer=True, places=["f at g.cpp:12", "h\x1b"])],
             {"a.trace": "vmapcheck-trace 1\nspace 0x0..0x10\nalloc b", "m.trace": PASSING})
         (directory / "samples.jsonl").write_bytes(b"[1,2\n{}\nnull\n[1,2,3,4,5,6,7]\n\xff\xfe\n[5,20,3,4,5,6,7]\n[2,21,4,4,5,6,7]\n")
         report = self.report("damaged", "json")
@@ -302,6 +302,7 @@ class Damaged(Campaign):
         for one, note in zip(report["findings"], ("a.trace:3:", "findings/bytes/crash-77", "sanitizers")):
             self.assertIn(note, one["notes"][0])
         self.assertIn("--sanitize", report["findings"][2]["replay"])
+        self.assertEqual(r"When it was found it died in f at g.cpp:12, called by h\x1b.", report["findings"][2]["notes"][1])
         self.ok("campaign report damaged -o damaged.html -o damaged.xml")
         for form in ("html", "xml"):
             self.holds(f"damaged.{form}", "4 lines of samples.jsonl")

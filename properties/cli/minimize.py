@@ -2,6 +2,7 @@
 """`minimize`: what it keeps, what it refuses, what an interrupt leaves, and its limit of time."""
 import os
 import pathlib
+import re
 import signal
 import time
 
@@ -27,6 +28,18 @@ class Minimize(cli.Cli):
         self.ok("minimize --subject seed_2019 fault.trace -o object.trace --json",
                 '^{"kind":"violation","invariant":"answer","signature":"answer",.*"ops":1,.*"minimality":"proved",.*"file":"object.trace"}$')
 
+    def test_it_claims_what_check_claims(self):
+        """Of what `check` has found and minimized, and of that as it was found."""
+        claims = ("ops", "minimality", "numbers_smallest", "kept", "states", "sequences", "granules", "trace")
+        for subject in ("seed_2019", "fault_hole_cache", "fault_exit_zero"):
+            with self.subTest(subject):
+                found = self.ends(10, f"check --subject {subject} --json -o found").json["found"]
+                for trace in (found["file"], found["file"].replace("found/", "found/originals/")):
+                    again = self.ok(f"minimize --subject {subject} {trace} -o again.trace --json").json
+                    for each in (found, again):
+                        each["trace"] = re.sub("^#.*\n", "", each["trace"], flags=re.MULTILINE)
+                    self.assertEqual([found[claim] for claim in claims], [again[claim] for claim in claims])
+
     def test_any(self):
         self.ok("minimize --subject seed_2019 fault.trace -o any.trace --any")
         self.refuses(2, {"minimize fault.trace -o any.trace --any --same-invariant": "--any"})
@@ -42,7 +55,7 @@ class Minimize(cli.Cli):
         self.ok("minimize --subject fault_exit_zero rescue.trace -o dead.trace --json",
                 '"kind":"exit","signature":"exit 0",.*"ops":2,')
         self.ends(10, "replay --json --subject fault_exit_zero dead.trace", ['"signature":"exit 0"}$'])
-        self.holds("dead.trace", r"^# Dies of exit 0 \(subject fault_exit_zero\): ")
+        self.holds("dead.trace", r"^# Dies of exit 0 \(subject fault_exit_zero\)$")
 
     def test_what_found_it_is_kept_where_it_fails_as_then(self):
         for subject, kept in (("seed_2019", ["Found by vmapcheck check --seed 3."]), ("mine", [])):

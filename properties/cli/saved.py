@@ -66,6 +66,46 @@ class Found(cli.Cli):
         self.holds(trace, r"; not minimized\.$")
 
 
+def block(report, section, language):
+    """What stands between the fences of that language in that section."""
+    text = pathlib.Path(report).read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return text.split(f"```{language}\n")[1].split("```")[0]
+
+
+class Report(cli.Cli):
+    """NAME.md: all that is known, and how to go on."""
+    def test_before_and_after(self):
+        self.ends(10, "check --subject canary_augment -o found")
+        drawn = block(self.only("found/*.md"), "Before and after", "")
+        for pattern in (r"\Abefore step \d+\n", r"^ +\|.*\|$", r"^step \d+  .*  <== breaks augment$", r"^ +\^+",
+                        "^ +tree of free blocks$", "<== "):
+            self.assertRegex(drawn, re.compile(pattern, re.MULTILINE))
+        self.ends(10, "check --subject fault_exit_zero -o found --no-minimize")
+        self.assertRegex(block(self.only("found/fault_exit*.md"), "Before and after", ""),
+                         r"(?s)\Abefore step \d+\n.*\n +\(it did not come back from step \d+: alloc .*\)\n\Z")
+
+    def test_the_next_commands_can_be_pasted(self):
+        os.mkdir("of it's own")
+        os.chdir("of it's own")
+        self.ends(10, "check --subject seed_2019 -o 'fo und'")
+        commands = block(self.only("*/*.md"), "Next", "sh")
+        self.write("../bin/gdb", '#!/bin/sh\necho "gdb $@"\n').chmod(0o755)
+        os.chdir("/")
+        said = self.ends(10, ["-c", commands], None, None, program="bash",
+                         PATH=f"{self.scratch}/bin:{os.environ['PATH']}")
+        self.says(said.out, ["^violation of answer at step 0: ", "^gdb .*step-to --subject seed_2019 --step 0",
+                             "^step 0 .*<== breaks answer$", "^wrote fo und/seed_2019-.*html: "], said)
+        self.assertEqual(4, len(re.findall(f"^{re.escape(str(self.binary))} ", commands, re.MULTILINE)), commands)
+        if cli.sanitized():
+            return
+        self.assertNotIn("--sanitize", commands)  # this program cannot; the launcher can
+        os.chdir(self.scratch)
+        self.ends(10, "check --subject seed_2019 -o found", VMAPCHECK_COMMAND="./vmapcheck",
+                  VMAPCHECK_SOURCE_DIR=str(cli.SOURCE))
+        self.assertIn("\n./vmapcheck replay --sanitize --subject seed_2019 found/",
+                      block(self.only("found/*.md"), "Next", "sh"))
+
+
 class KilledWhileMinimizing(cli.Cli):
     def killed(self, options):
         process = self.start(f"check --subject canary_cost --seed 7 --minimize-time 5m -o found {options}")

@@ -19,6 +19,7 @@
 
 #include "fuzz/records.hpp"
 #include "harness/isolate/beacon.hpp"
+#include "harness/isolate/symbols.hpp"
 #include "harness/verify/isolated.hpp"
 #include "model/trace.hpp"
 #include "tools/files.hpp"
@@ -104,7 +105,10 @@ Digested Findings::digest(std::string_view input, const Witness& witness, Moment
     if (!*failure) continue;
     const std::string what = signature(**failure);
     const auto [found, is_new] = meet(what, input, witness.log, now);
-    if (is_new) found.by_sanitizer = (*failure)->kind == FailureKind::sanitizer;
+    if (is_new) {
+      found.by_sanitizer = (*failure)->kind == FailureKind::sanitizer;
+      for (const Frame& frame : (*failure)->frames) found.places.push_back(text_of(frame));
+    }
     if (found.status == FindingStatus::flaky || found.status == FindingStatus::fixed)
       found.status = FindingStatus::fresh;  // it does fail
     if (found.status == FindingStatus::fresh && found.trace.empty()) keep_as_found(found, trace, **failure);

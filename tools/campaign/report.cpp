@@ -105,20 +105,8 @@ std::size_t line_of(std::string_view text, std::size_t step) {
 /// The failing step, as `show --at` draws it in colour.
 std::string drawing_of(const Shown& shown, const SubjectEntry& subject, const Verdict& verdict) {
   if (shown.trace.ops.empty()) return "";
-  const std::size_t step = std::min(verdict.step, shown.trace.ops.size() - 1);
-  std::string written;
-  TextShow text(shown, {.columns = 100, .coloured = true, .always_draws = true, .tree_lines = 60},
-                [&](std::string_view lines) { written += lines; });
-  const RecordOptions recording{.from = step, .to = step};
-  Ran ran = record_with(shown.trace, subject, recording, [&](const RunEvent& event, Beacon& beacon) {
-    text(event);
-    beacon.tell(written);
-    written.clear();
-  });
-  ran.told.erase(0, ran.told.find_first_not_of('\n'));
-  if (ran.failure && ran.failure->kind != FailureKind::violation)
-    ran.told += fmt::format("        (it did not come back from step {})\n", verdict.step);
-  return std::move(ran.told);
+  return drawn_step(shown, subject, std::min(verdict.step, shown.trace.ops.size() - 1),
+                    {.columns = 100, .coloured = true, .always_draws = true, .tree_lines = 60});
 }
 
 void run_again(ReportedFinding& one, const Trace& trace, const State& state) {
@@ -146,6 +134,9 @@ void run_again(ReportedFinding& one, const Trace& trace, const State& state) {
       one.notes.push_back(fmt::format("Run again for this report, it fails: {}.", one_line(here, 300)));
     else if (!one.verdict.ok && here != one.found.signature)
       one.notes.push_back(fmt::format("Run again for this report, it fails differently: {}.", one_line(here, 300)));
+    if (here != one.found.signature && !one.found.places.empty())
+      one.notes.push_back(fmt::format("When it was found it died in {}.",
+                                      one_line(fmt::format("{}", fmt::join(one.found.places, ", called by ")))));
   } catch (const Stop& stop) {
     if (stop.status == Exit::interrupted) throw;
     one.notes.push_back(fmt::format("It was not run again: {}.", stop.line));

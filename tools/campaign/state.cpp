@@ -54,6 +54,7 @@ void members(IsA<FoundFailure> auto& found, auto each) {
   each("ops_found", found.ops_found);
   each("ops", found.ops);
   each("minimality", found.minimality);
+  each("places", found.places);
   each("by_sanitizer", found.by_sanitizer);
 }
 
@@ -194,6 +195,9 @@ State state_of(ordered_json json) {
   for (const char* const totals : {"totals", "before"})  // format 1 did not count them
     if (json.contains(totals) && json[totals].is_object() && !json[totals].contains("killed"))
       json[totals]["killed"] = 0u;
+  if (json.contains("findings") && json["findings"].is_array())  // earlier versions did not keep where they died
+    for (ordered_json& found : json["findings"])
+      if (found.is_object() && !found.contains("places")) found["places"] = ordered_json::array();
   State state;
   Reader(state.losses)(json, state);
   if (state.workers > 1024) throw std::invalid_argument("`workers` is no count up to 1024");

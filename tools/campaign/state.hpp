@@ -59,9 +59,10 @@ struct FoundFailure {
   std::string input;             ///< file in findings/bytes: what the engine had
   std::string trace{};           ///< file in findings/, once it is minimized
   std::uint64_t ops_found = 0;
-  std::uint64_t ops = 0;      ///< of the trace
-  std::string minimality{};   ///< "proved", "proved_visible", "too_many", "time_is_up"; "" until it is minimized
-  bool by_sanitizer = false;  ///< a sanitizer reported it: without one it may fail otherwise, or not at all
+  std::uint64_t ops = 0;     ///< of the trace
+  std::string minimality{};  ///< "proved", "proved_visible", "too_many", "time_is_up"; "" until it is minimized
+  std::vector<std::string> places{};  ///< of a death: the subject's functions, files and lines, the innermost first
+  bool by_sanitizer = false;          ///< a sanitizer reported it: without one it may fail otherwise, or not at all
 };
 
 struct State {
