@@ -5,8 +5,9 @@
 // Deterministic: case k of seed s is the same trace for every subject that answers alike, whatever ran before it.
 //
 // Cases run in batches, each in a child process of its own, which says in shared memory where it is: should the subject
-// kill it, the case is run again, op by op on record, so that nothing is lost. Several batches may run at once. They are
-// counted in their order, up to the first that fails: how many run at once changes nothing in the report but the time.
+// kill it, the case is run again, op by op on record, so that nothing is lost. Several batches may run at once. They
+// are counted in their order, up to the first that fails: how many run at once changes nothing in the report but the
+// time.
 #pragma once
 
 #include <chrono>
@@ -42,8 +43,8 @@ struct CheckOptions {
   bool observe = false;  ///< collect CheckReport::histograms
   Limits limits{};
   unsigned jobs = 1;  ///< batches that run at once
-  /// Ops of a batch, about: it has one case at least, and batch_cases_max at most. So many that the fork of a child does
-  /// not count, so few that all processes have work until the end.
+  /// Ops of a batch, about: it has one case at least, and batch_cases_max at most. So many that the fork of a child
+  /// does not count, so few that all processes have work until the end.
   std::uint64_t batch_ops = 1 << 15;
   /// Called every few hundredths of a second with what the batches have come to that are counted; false ends the run.
   std::function<bool(const struct CheckReport&)> on_progress;
