@@ -109,7 +109,7 @@ void add_check(CLI::App& app, Session& session) {
                   "vmapcheck check --require 'fit.no_edge>=1%' --require 'free_blocks.max>=300'\n"
                   "vmapcheck check --stats                    histograms, and a hash of all states\n"
                   "vmapcheck check --live 1000000 --time 1h   a soak: one case among a million areas\n"
-                  "vmapcheck check -j 4 --output-junit check.xml",
+                  "vmapcheck check --output-junit check.xml   the result for a CI server, too",
                   {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky,
                    Exit::coverage});
   const auto options = add_options<Options>(command, session, run_check);
