@@ -171,13 +171,13 @@ struct Batch {
   [[nodiscard]] bool ends_the_run() const { return end >= End::found; }
 };
 
-/// Its parts, in one order for who sends and who receives it.
+/// Its parts, in one order for who sends and who receives it. One that is added must be named here.
 template <class AnyBatch, class Each>
 void for_each_part(AnyBatch& batch, Each each) {
-  each(batch.number), each(batch.end), each(batch.case_index), each(batch.text), each(batch.tally);
-  auto& death = batch.death;
-  each(death.kind), each(death.phase), each(death.step), each(death.what), each(death.detail), each(death.frames);
-  each(death.report), each(death.by_other);
+  auto& [number, end, case_index, text, death, tally] = batch;
+  auto& [kind, phase, step, what, detail, frames, report, by_other] = death;
+  each(number), each(end), each(case_index), each(text), each(tally);
+  each(kind), each(phase), each(step), each(what), each(detail), each(frames), each(report), each(by_other);
 }
 
 template <class T>
