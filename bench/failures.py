@@ -29,7 +29,7 @@ def run(binary, *arguments):
 def measure(binary, subject, seed, scratch):
     begin = time.monotonic()
     status, out, err = run(binary, "check", "--subject", subject, "--seed", str(seed), "--cases", "400", "--json",
-                           "--no-saved", "-o", f"{scratch}/{subject}-{seed}")
+                           "-j1", "--no-saved", "-o", f"{scratch}/{subject}-{seed}")
     row = {"subject": subject, "seed": seed, "status": status, "wall": time.monotonic() - begin}
     if status != 10:
         row["error"] = err.strip()[-300:]

@@ -72,7 +72,7 @@ def fuzz(target, way, subject, seed, cap):
 def check(tool, subject, seed, cap):
     with tempfile.TemporaryDirectory() as scratch:
         done = executed([tool, "check", "--json", "--subject", subject, "--seed", str(seed), "--ops", str(OPS_MAX),
-                         "--cases", str(cap), "--no-minimize", "--no-saved", "--save-dir", scratch])
+                         "--cases", str(cap), "-j1", "--no-minimize", "--no-saved", "--save-dir", scratch])
     if done.returncode not in (0, 10):
         raise Broken(f"random {subject} seed {seed}: status {done.returncode}\n{done.stderr[-1000:]}")
     said = json.loads(done.stdout)

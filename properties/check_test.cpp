@@ -233,7 +233,7 @@ TEST(CheckOfThePicky, IsNoneWhereNearlyAllSpacesAreRefused) {
       },
       std::numeric_limits<std::uint64_t>::max());
   ASSERT_FALSE(report);
-  EXPECT_EQ(report.error(), "100 of 101 spaces were refused: not in this space");
+  EXPECT_EQ(report.error(), "1023 of 1024 spaces were refused: not in this space");
 }
 
 TEST(CheckOfThePicky, FindsWhatFailsInTheOthers) {

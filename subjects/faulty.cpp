@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <concepts>
 #include <csignal>
 #include <cstddef>
@@ -776,19 +777,19 @@ struct Flaky : VmapSubject<FreeSpace> {
 };
 
 SubjectFactory flaky() {
-  /// Processes that have made one, and the last of them; shared by a driver and all its children, which run one after
-  /// the other. (The number of a process would not do: a child that starts a thread takes two of them.)
-  struct Turns {
-    std::uint64_t processes;
-    pid_t last;
+  /// Processes that have made one; shared by a driver and all its children. (The number of a process would not do: a
+  /// child that starts a thread takes two of them.)
+  const auto processes = std::make_shared<SharedArray<std::atomic<std::uint64_t>>>(1);
+  struct Turn {
+    pid_t process = 0;  ///< that has made one: a fork finds that of its parent
+    bool wrong = false;
   };
-  const auto turns = std::make_shared<SharedArray<Turns>>(1);
-  return factory([turns](const SubjectConfig& config) -> std::expected<Flaky, std::string> {
+  const auto turn = std::make_shared<Turn>();
+  return factory([processes, turn](const SubjectConfig& config) -> std::expected<Flaky, std::string> {
     auto sound = VmapSubject<FreeSpace>::create(config);
     if (!sound) return std::unexpected(std::move(sound.error()));
-    Turns& turn = (*turns)[0];
-    if (std::exchange(turn.last, ::getpid()) != ::getpid()) ++turn.processes;
-    return Flaky(*std::move(sound), turn.processes % 2 == 1);
+    if (std::exchange(turn->process, ::getpid()) != ::getpid()) turn->wrong = ++(*processes)[0] % 2 == 1;
+    return Flaky(*std::move(sound), turn->wrong);
   });
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/amounts.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <ctime>
 #include <string_view>
 
 namespace vmapcheck::tool {
@@ -35,6 +37,17 @@ std::string bytes_text(std::uint64_t bytes) {
   std::size_t unit = 0;
   for (; number >= 1024 && unit + 1 < units.size(); ++unit) number /= 1024;
   return fmt::format("{:.1f} {}", number, units[unit]);
+}
+
+std::string time_text(std::int64_t seconds) {
+  constexpr std::int64_t most = 253'402'300'799;  // the end of the year 9999
+  if (seconds <= 0 || seconds > most) return "?";
+  return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(seconds)));
+}
+
+std::string iso_time(std::int64_t seconds) {
+  const std::string text = time_text(seconds);
+  return text.size() < 19 ? "1970-01-01T00:00:00" : text.substr(0, 10) + "T" + text.substr(11, 8);
 }
 
 }  // namespace vmapcheck::tool

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How long, how many and how large, as people read it.
+// How long, how many, how large and when, as people read it.
 #pragma once
 
 #include <cstdint>
@@ -14,5 +14,9 @@ namespace vmapcheck::tool {
 [[nodiscard]] std::string grouped(std::uint64_t number);
 /// "812 B", "1.2 MiB"
 [[nodiscard]] std::string bytes_text(std::uint64_t bytes);
+/// "2024-02-29 13:05:09 UTC", of seconds since 1970
+[[nodiscard]] std::string time_text(std::int64_t seconds);
+/// "2024-02-29T13:05:09"
+[[nodiscard]] std::string iso_time(std::int64_t seconds);
 
 }  // namespace vmapcheck::tool

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <ctime>
+#include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,11 +18,13 @@
 #include "harness/random/health.hpp"
 #include "harness/random/soak.hpp"
 #include "model/trace.hpp"
+#include "tools/amounts.hpp"
 #include "tools/check_text.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
 #include "tools/finding.hpp"
 #include "tools/interruption.hpp"
+#include "tools/junit.hpp"
 #include "tools/progress.hpp"
 #include "tools/report.hpp"
 
@@ -41,6 +45,8 @@ struct Options {
   bool stats = false;
   std::vector<Demand> demands;
   bool lists_metrics = false;
+  std::uint64_t jobs = 1;
+  std::string output_junit;  ///< empty: none
 };
 
 /// What earlier runs have saved.
@@ -48,6 +54,7 @@ struct Saved {
   std::size_t replayed = 0;   ///< and did not fail
   std::size_t of_others = 0;  ///< passed by: of another subject
   std::size_t left = 0;       ///< when --time was up
+  std::optional<JUnitCase> failing;
 };
 
 /// One run, as it is reported.
@@ -64,6 +71,8 @@ struct Run {
 };
 
 Exit run_check(const Common& common, const Options& options);
+Exit run_with_junit(const Common& common, const Options& options, Run& run);
+Exit perform(const Common& common, const Options& options, Run& run);
 void refuse_what_contradicts(const Options& options);
 std::optional<Exit> replay_saved(const Common& common, const Options& options, const SubjectEntry& subject,
                                  Saved& saved);
@@ -76,6 +85,11 @@ std::string found_by(const Run& run);
 Exit status_of(const Run& run);
 std::string summary_of(const Run& run);
 ordered_json json_of(const Run& run, const Common& common);
+JUnitSuite junit_of(const Run& run, const Common& common);
+std::string run_title(const Run& run);
+JUnitCase finding_case(const Failure& failure, bool is_reproduced, const std::string& text, const std::string& command);
+JUnitCase failed_case(const std::string& group, const std::string& title, const std::string& type,
+                      const std::string& message);
 
 constexpr std::uint64_t ops_usual = 1000;
 
@@ -94,7 +108,8 @@ void add_check(CLI::App& app, Session& session) {
                   "vmapcheck check --time 10m --seed random\n"
                   "vmapcheck check --require 'fit.no_edge>=1%' --require 'free_blocks.max>=300'\n"
                   "vmapcheck check --stats                    histograms, and a hash of all states\n"
-                  "vmapcheck check --live 1000000 --time 1h   a soak: one case among a million areas",
+                  "vmapcheck check --live 1000000 --time 1h   a soak: one case among a million areas\n"
+                  "vmapcheck check --output-junit check.xml   the result for a CI server, too",
                   {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky,
                    Exit::coverage});
   const auto options = add_options<Options>(command, session, run_check);
@@ -103,6 +118,7 @@ void add_check(CLI::App& app, Session& session) {
   add_count(command, "--live", options->live,
             "Soak: one case that keeps about N areas live, such as 1000000, where --time is its end", 64, 16'000'000);
   add_duration(command, "--time", options->time, "End when this has passed: 90s, 1.5m, 2h, 500ms");
+  add_jobs(command, options->jobs, "Processes, which change nothing but the time; a soak has one");
   add_checking(command, options->checking,
                "amortized (default): check what a step touched, and the whole state now and then;\n"
                "every-step: check the whole state at every step");
@@ -117,6 +133,8 @@ void add_check(CLI::App& app, Session& session) {
           command.add_flag("--all-saved", options->all_saved, "Replay also those that were saved of other subjects"));
   command.add_flag("--stats", options->stats,
                    "Show histograms of ops, sizes, alignments, outcomes and states, and a hash of all states");
+  add_text(command, "--output-junit", options->output_junit,
+           "Also write JUnit XML: a test case for the run, for each demand, for what was found", "FILE");
   const auto require = [options](const std::string& text) {
     if (text == "help") {
       options->lists_metrics = true;
@@ -146,13 +164,47 @@ Exit run_check(const Common& common, const Options& options) {
     out(metrics_text(window_of(1).columns));
     return Exit::ok;
   }
-  const auto begin = std::chrono::steady_clock::now();
   const SubjectEntry& subject = subject_named(common.subject);
   refuse_what_contradicts(options);
   Run run{subject, options, seed_of(common, seed_default), options.checking.value_or(Checking::amortized), {}, {}, {},
           {},      {}};
+  return options.output_junit.empty() ? perform(common, options, run) : run_with_junit(common, options, run);
+}
+
+/// However the command ends, the file says so. That it cannot be written takes no finding's place.
+Exit run_with_junit(const Common& common, const Options& options, Run& run) {
+  check_writable(options.output_junit);
+  const std::time_t begin = std::time(nullptr);
+  const auto write = [&](const std::string* stopped) {
+    JUnitSuite suite = junit_of(run, common);
+    suite.timestamp = iso_time(begin);
+    if (stopped != nullptr) suite.cases = {failed_case("check", run_title(run), "stopped", one_line(*stopped))};
+    write_file(options.output_junit, text_of(suite));
+  };
+  Exit status = Exit::ok;
+  try {
+    status = perform(common, options, run);
+  } catch (const Stop& stop) {
+    write(&stop.line);
+    throw;
+  } catch (const std::exception& error) {
+    const std::string what = error.what();
+    write(&what);
+    throw;
+  }
+  try {
+    write(nullptr);
+  } catch (const Stop& stop) {
+    if (status == Exit::ok) throw;
+    report(stop);
+  }
+  return status;
+}
+
+Exit perform(const Common& common, const Options& options, Run& run) {
+  const auto begin = std::chrono::steady_clock::now();
   if (!options.no_saved)
-    if (const auto status = replay_saved(common, options, subject, run.saved)) return *status;
+    if (const auto status = replay_saved(common, options, run.subject, run.saved)) return *status;
   if (options.time)
     run.time = std::max(*options.time - (std::chrono::steady_clock::now() - begin), std::chrono::nanoseconds(1));
   const bool needed =
@@ -173,6 +225,8 @@ void refuse_what_contradicts(const Options& options) {
   if (options.live != 0 && options.cases != 0) throw Stop{Exit::usage, "--live and --cases: a soak is one case"};
   if (options.live != 0 && options.checking == Checking::every_step)
     throw Stop{Exit::usage, "--live and --checking every-step: a large state is not checked in full at every step"};
+  if (options.output_junit == "-")
+    throw Stop{Exit::usage, "--output-junit: a file, for standard output has the report"};
 }
 
 /// Replays what earlier runs have saved. Returns the status of the first that still fails, or nothing if none does.
@@ -223,6 +277,8 @@ std::optional<Exit> replay_one_saved(const Common& common, const Options& option
   }
   const bool again = replay(trace, subject, checking_of(trace), {}).has_value();
   const std::string command = replay_command(common, subject.name, path);
+  if (!options.output_junit.empty())
+    saved.failing = finding_case(*failure, again, text_of(*failure, trace, subject), command);
   if (common.json) {
     ordered_json found = tool::json_of(*failure);
     if (!was.signature.empty()) found["signature_saved"] = was.signature;
@@ -274,6 +330,7 @@ CheckReport check_random(const Run& run, bool observe) {
                              .time = run.time,
                              .checking = run.checking,
                              .observe = observe,
+                             .jobs = static_cast<unsigned>(options.jobs),
                              .on_progress = {}};
   if (options.cases != 0)
     check_options.cases = options.cases;
@@ -396,6 +453,65 @@ ordered_json json_of(const Run& run, const Common& common) {
   if (!run.path.empty()) found["replay"] = replay_command(common, run.subject.name, run.path);
   json["found"] = std::move(found);
   return json;
+}
+
+// ---- As JUnit
+
+/// The run passes where it came to an end, also at a finding, which fails: no failure is counted twice.
+JUnitSuite junit_of(const Run& run, const Common& common) {
+  const CheckReport& report = run.report;
+  JUnitSuite suite{.tool = "vmapcheck check", .subject = run.subject.name, .timestamp = {}};
+  suite.seconds = seconds_of(report);
+  const auto add = [&](const char* name, const auto& value) {
+    suite.properties.emplace_back(name, fmt::format("{}", value));
+  };
+  add("seed", run.seed);
+  add("checking", name(run.checking));
+  add("cases", report.cases);
+  add("cases_skipped", report.cases_skipped);
+  add("ops", report.ops);
+  add("saved_replayed", run.saved.replayed);
+  JUnitCase whole{.group = "check", .title = run_title(run), .seconds = seconds_of(report)};
+  if (run.saved.failing) {
+    whole.outcome = Outcome::skipped;
+    whole.message = "a trace that was saved by an earlier run fails";
+    suite.cases = {whole, *run.saved.failing};
+    return suite;
+  }
+  if (report.interrupted) {
+    whole.outcome = Outcome::skipped;
+    whole.message = "interrupted";
+  }
+  whole.text = summary_of(run);
+  suite.cases.push_back(whole);
+  for (const Demand& demand : run.options.demands) {
+    if (report.found || report.interrupted) break;  // what was not run could have met it
+    const auto [amount, met] = reached(demand, report);
+    const auto percent = percent_of(amount);
+    const std::string is = !amount.measured ? "not measured"
+                           : demand.percent ? fmt::format("{:.2f}%", percent.value_or(0))
+                                            : fmt::format("{}", amount.number);
+    suite.cases.push_back(met ? JUnitCase{.group = "demands", .title = demand.text, .text = is}
+                              : failed_case("demands", demand.text, "missed", "reached: " + is));
+  }
+  if (run.finding)
+    suite.cases.push_back(finding_case(run.finding->failure, report.found->reproduced, text_of(*run.finding),
+                                       replay_command(common, run.subject.name, run.path)));
+  return suite;
+}
+
+std::string run_title(const Run& run) { return run.options.live != 0 ? "soak" : "random traces"; }
+
+JUnitCase finding_case(const Failure& failure, bool is_reproduced, const std::string& text,
+                       const std::string& command) {
+  JUnitCase one = failed_case("findings", signature(failure), is_reproduced ? "violation" : "flaky", title_of(failure));
+  one.text = fmt::format("{}\nreplay: {}\n", text, command);
+  return one;
+}
+
+JUnitCase failed_case(const std::string& group, const std::string& title, const std::string& type,
+                      const std::string& message) {
+  return {.group = group, .title = title, .outcome = Outcome::failed, .type = type, .message = message};
 }
 
 }  // namespace

@@ -245,7 +245,8 @@ class Runs:
             parts.append(self.run_traces("corpus", "traces", *(["corpus", "stats", "--json", one] for one in corpora)))
         if self.options.parts != "corpus":
             failures = str(self.profiles / "failures")
-            check = ["check", "--json", "--no-saved", "--save-dir", failures, "--seed", seed]
+            # Processes at the same time would lose counts to each other.
+            check = ["check", "--json", "--no-saved", "-j1", "--save-dir", failures, "--seed", seed]
             parts += [self.run_traces("random", "cases", check), self.run_properties(seed)]
         sources = []
         for name, what, coverage in parts:

@@ -11,7 +11,6 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "harness/explore/index_world.hpp"
@@ -119,7 +118,7 @@ void add_explore(CLI::App& app, Session& session) {
            "ADDRESS");
   add_count(command, "--granule", options->granule, "Bytes of a granule, a power of two (default: 1)");
   add_step(command, "--lazy-limit", options->lazy_limit, "Bytes freed lazily above which all are purged");
-  add_count(command, "-j,--jobs", options->jobs, "Threads (default: one for each core)", 1, 1024);
+  add_jobs(command, options->jobs, "Threads");
   add_duration(command, "--time", options->time, "End when this has passed");
   add_text(command, "--state", options->state_file,
            "Where an unfinished exploration is kept (default: vmapcheck-explore/NAME.state)", "FILE");
@@ -222,8 +221,7 @@ Fields progress_line(const Plan& plan, const ExploreReport& report) {
 ExploreReport explore_all(const Plan& plan, const Options& options) {
   ExploreOptions explore_options{
       .depth_max = std::min<std::uint64_t>(options.depth.value_or(explore_depth_max), explore_depth_max),
-      .jobs =
-          static_cast<unsigned>(options.jobs != 0 ? options.jobs : std::max(1u, std::thread::hardware_concurrency())),
+      .jobs = static_cast<unsigned>(options.jobs),
       .time = options.time,
       .state_file = plan.state_file,
       .identity = plan.identity,

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <random>
 #include <system_error>
+#include <thread>
 
 #include "harness/isolate/isolation.hpp"
 #include "subjects/loaded.hpp"
@@ -97,6 +98,11 @@ void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, co
     target = *number;
   };
   app.add_option_function<std::string>(name, read, description)->type_name("N")->take_last();
+}
+
+void add_jobs(CLI::App& app, std::uint64_t& target, const std::string& what) {
+  target = std::max(1u, std::thread::hardware_concurrency());
+  add_count(app, "-j,--jobs", target, what + " (default: one for each core)", 1, 1024);
 }
 
 void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,

@@ -58,6 +58,8 @@ void add_common_options(CLI::App& app, Common& common, unsigned uses);
 /// What stands at the end of a help page: examples, and the exit statuses; all of them where none is named.
 [[nodiscard]] std::string help_footer(const std::string& examples, std::initializer_list<Exit> statuses = {});
 
+/// -j,--jobs: how many of `what` work at once; by default one for each core.
+void add_jobs(CLI::App& app, std::uint64_t& target, const std::string& what);
 /// A number from `least` to `most`, decimal or hexadecimal.
 void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
                std::uint64_t least = 1, std::uint64_t most = std::numeric_limits<std::uint64_t>::max());

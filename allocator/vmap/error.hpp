@@ -7,6 +7,10 @@
 #include <expected>
 #include <string_view>
 
+#ifndef __cpp_lib_expected
+#error "vmap needs C++23 with <expected>: -std=c++23 and GCC 12 or newer, or with its library Clang 19 or newer"
+#endif
+
 namespace vmap {
 
 /// The first that applies, in the order argument, space (or area), memory.

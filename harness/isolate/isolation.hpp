@@ -77,6 +77,7 @@ struct WalkOptions {
 
 /// Other processes killed children again and again, and not always at the same step.
 struct ChildrenKilled : std::runtime_error {
+  using std::runtime_error::runtime_error;
   explicit ChildrenKilled(const Death& last);
 };
 

@@ -5,11 +5,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <exception>
+#include <map>
 #include <optional>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
+#include "harness/isolate/crew.hpp"
 #include "harness/random/choices.hpp"
 #include "harness/random/draw.hpp"
 #include "harness/verify/isolated.hpp"
@@ -144,6 +149,309 @@ Trace record_case(const SubjectFactory& make, const CheckOptions& options, std::
   return trace ? *std::move(trace) : Trace{};
 }
 
+// ---- In batches
+
+/// Consecutive cases, and what became of them.
+struct Batch {
+  enum class End : std::uint8_t {
+    all,     ///< every case was run
+    cut,     ///< the time was over, or the run was to end
+    found,   ///< a violation, with `text`
+    died,    ///< with `death`
+    killed,  ///< ChildrenKilled, with `text`
+    failed,  ///< another exception, with `text`
+  };
+  std::uint64_t number = 0;
+  End end = End::all;
+  std::uint64_t case_index = 0;  ///< of the case that failed
+  std::string text{};
+  Death death{};
+  Tally tally{};  ///< of the cases up to there
+
+  [[nodiscard]] bool ends_the_run() const { return end >= End::found; }
+};
+
+/// Its parts, in one order for who sends and who receives it. One that is added must be named here.
+template <class AnyBatch, class Each>
+void for_each_part(AnyBatch& batch, Each each) {
+  auto& [number, end, case_index, text, death, tally] = batch;
+  auto& [kind, phase, step, what, detail, frames, report, by_other] = death;
+  each(number), each(end), each(case_index), each(text), each(tally);
+  each(kind), each(phase), each(step), each(what), each(detail), each(frames), each(report), each(by_other);
+}
+
+template <class T>
+constexpr bool is_list = requires(T& value) { value.resize(1), value.data(); };
+
+std::string bytes_of(const Batch& batch) {
+  std::string bytes;
+  const auto put = [&](const void* from, std::size_t size) { bytes.append(static_cast<const char*>(from), size); };
+  for_each_part(batch, [&]<class T>(const T& part) {
+    if constexpr (is_list<T>) {
+      const std::size_t count = part.size();
+      put(&count, sizeof count);
+      put(part.data(), count * sizeof part[0]);
+    } else {
+      put(&part, sizeof part);
+    }
+  });
+  return bytes;
+}
+
+Batch batch_of(std::string_view bytes) {
+  Batch batch;
+  const auto take = [&](void* to, std::size_t size) { bytes.remove_prefix(bytes.copy(static_cast<char*>(to), size)); };
+  for_each_part(batch, [&]<class T>(T& part) {
+    if constexpr (is_list<T>) {
+      std::size_t count = 0;
+      take(&count, sizeof count);
+      part.resize(count);
+      take(part.data(), count * sizeof part[0]);
+    } else {
+      take(&part, sizeof part);
+    }
+  });
+  return batch;
+}
+
+/// One run of check(). Members of a crew take batches and send what became of them; here they are counted in order.
+class CheckRun {
+ public:
+  CheckRun(const SubjectFactory& make, const CheckOptions& options);
+  std::expected<CheckReport, std::string> run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Send = std::function<void(Batch batch)>;
+
+  // In the processes that work: in this one, if it is the only one.
+  void take_batches(unsigned worker, const Send& send, const std::function<bool()>& keep_going);
+  Batch run_batch(std::uint64_t number, unsigned worker, const std::function<bool()>& keep_going);
+  std::optional<std::string> run_one(std::uint64_t index, Beacon& beacon, unsigned worker);
+  [[nodiscard]] bool is_time_over() const { return options_.time && Clock::now() - begin_ >= *options_.time; }
+
+  // In this process.
+  void run_by_crew(unsigned jobs);
+  void receive(Batch batch);
+  void count(Batch batch);
+  bool progress();
+  void update();
+  CheckReport::Found found_in(const Batch& batch) const;
+
+  /// What the processes agree on.
+  struct Plan {
+    std::atomic<std::uint64_t> next;         ///< batch to be taken
+    std::atomic<std::uint64_t> last_wanted;  ///< batch; those behind it are not needed
+    std::atomic<bool> stop;
+  };
+  /// Of one who works: written by its children.
+  struct Desk {
+    Tally tally;
+    Tally before;         ///< as it was before the case `begun` - 1; that counts once if it is tried again
+    std::uint64_t begun;  ///< one more than the case that was begun last
+  };
+
+  const SubjectFactory& make_;
+  const CheckOptions& options_;
+  Clock::time_point begin_ = Clock::now();
+  std::uint64_t batch_cases_;  ///< cases of a batch
+  std::uint64_t batches_;
+  SharedArray<Plan> plan_{1};
+  SharedArray<Desk> desks_;
+  std::map<std::uint64_t, Batch> waiting_;  ///< for one before them
+  std::uint64_t counted_ = 0;               ///< batches
+  Tally tally_;                             ///< of these
+  std::optional<Batch> last_;               ///< at which the run ended
+  bool cut_ = false;
+  bool refused_ = false;  ///< by nearly all spaces
+  bool lost_ = false;     ///< one who worked was killed
+  CheckReport report_;
+};
+
+CheckRun::CheckRun(const SubjectFactory& make, const CheckOptions& options)
+    : make_(make),
+      options_(options),
+      batch_cases_(
+          std::clamp<std::uint64_t>(options.batch_ops / std::max<std::uint64_t>(options.ops, 1), 1, batch_cases_max)),
+      batches_(options.cases / batch_cases_ + (options.cases % batch_cases_ == 0 ? 0 : 1)),
+      desks_(std::clamp<std::uint64_t>(options.jobs, 1, std::max<std::uint64_t>(batches_, 1))) {
+  plan_[0].last_wanted = batches_;
+}
+
+std::expected<CheckReport, std::string> CheckRun::run() {
+  if (desks_.size() == 1)
+    take_batches(0, [this](Batch batch) { receive(std::move(batch)); }, [this] { return progress(); });
+  else
+    run_by_crew(static_cast<unsigned>(desks_.size()));
+  update();
+  if (last_ && last_->end == Batch::End::killed) throw ChildrenKilled(last_->text);
+  if (last_ && last_->end == Batch::End::failed) throw std::runtime_error(last_->text);
+  if (!last_ && lost_)
+    throw ChildrenKilled("a process that checks was killed from outside: is there too little memory?");
+  report_.complete = !last_ && !cut_ && !report_.interrupted && counted_ == batches_;
+  if (!last_ && (refused_ || (report_.complete && is_nearly_none(report_.cases, report_.cases_skipped))))
+    return std::unexpected(report_.cases == 0
+                               ? report_.skipped_because
+                               : fmt::format("{} of {} spaces were refused: {}", report_.cases_skipped,
+                                             report_.cases + report_.cases_skipped, report_.skipped_because));
+  if (last_) {
+    report_.interrupted = false;
+    report_.found = found_in(*last_);
+  }
+  return std::move(report_);
+}
+
+void CheckRun::take_batches(unsigned worker, const Send& send, const std::function<bool()>& keep_going) {
+  Plan& plan = plan_[0];
+  while (!plan.stop && (plan.next == 0 || !is_time_over())) {
+    const std::uint64_t number = plan.next++;
+    if (number >= batches_ || number > plan.last_wanted) return;
+    send(run_batch(number, worker, keep_going));
+  }
+}
+
+/// All its cases in one child.
+Batch CheckRun::run_batch(std::uint64_t number, unsigned worker, const std::function<bool()>& keep_going) {
+  Desk& desk = desks_[worker];
+  desk = Desk{};
+  Batch batch{.number = number};
+  const std::uint64_t first = number * batch_cases_;
+  WalkOptions walk_options{.limits = options_.limits, .on_death = {}, .keep_going = {}, .first = first};
+  walk_options.grace = std::chrono::milliseconds(500);
+  walk_options.keep_going = [&] {
+    const bool goes_on = keep_going();  // also if it is known that this is the end
+    return goes_on && !plan_[0].stop && number <= plan_[0].last_wanted;
+  };
+  const auto work = [&](std::uint64_t index, Beacon& beacon) { return run_one(index, beacon, worker); };
+  try {
+    Walked walked = walk(std::min(first + batch_cases_, options_.cases), work, walk_options);
+    batch.case_index = walked.items;
+    if (walked.death) {
+      batch.end = Batch::End::died;
+      batch.death = *std::move(walked.death);
+      ++desk.tally.cases;
+    } else if (walked.answer && walked.answer->front() == mark_found) {
+      batch.end = Batch::End::found;
+      batch.text = walked.answer->substr(1);
+    } else if (walked.answer || walked.interrupted) {
+      batch.end = Batch::End::cut;
+    }
+  } catch (const ChildrenKilled& killed) {
+    batch.end = Batch::End::killed;
+    batch.text = killed.what();
+  } catch (const std::exception& error) {
+    batch.end = Batch::End::failed;
+    batch.text = error.what();
+  }
+  batch.tally = desk.tally;
+  return batch;
+}
+
+/// In the child. An answer ends the batch.
+std::optional<std::string> CheckRun::run_one(std::uint64_t index, Beacon& beacon, unsigned worker) {
+  Desk& desk = desks_[worker];
+  if (desk.begun == index + 1) {  // again, since its child was killed
+    desk.tally = desk.before;
+  } else {
+    desk.before = desk.tally;
+    desk.begun = index + 1;
+  }
+  const auto keep_going = [&] { return !beacon.stop_wanted() && !is_time_over(); };  // also within a case that is long
+  CaseOptions case_options{.ops = options_.ops, .checking = options_.checking, .keep_going = keep_going};
+  case_options.beacon = beacon;
+  case_options.observe = options_.observe;
+  case_options.on_failure = [&](const Case& failed) {
+    ++desk.tally.cases;
+    beacon.answer(std::string{mark_found} + print(failed.trace) + '\0' + pack(failed.failure));
+  };
+  const auto one = run_case(make_, random_of(options_.seed, index), case_options, desk.tally);
+  if (one)
+    ++desk.tally.cases;
+  else if (desk.tally.skipped++ == 0)
+    one.error().copy(desk.tally.because, sizeof desk.tally.because - 1);
+  return keep_going() ? std::nullopt : std::optional(std::string{mark_done});
+}
+
+void CheckRun::run_by_crew(unsigned jobs) {
+  Crew crew(jobs, [this](unsigned worker, const Crew::Tell& tell) {
+    take_batches(worker, [&](const Batch& batch) { tell(bytes_of(batch)); }, [] { return true; });
+  });
+  const auto on_killed = [this](unsigned) {
+    lost_ = true;
+    plan_[0].stop = true;
+  };
+  while (crew.hear([this](unsigned, std::string_view message) { receive(batch_of(message)); }, on_killed)) progress();
+}
+
+/// Counts it, and those that waited for it.
+void CheckRun::receive(Batch batch) {
+  Plan& plan = plan_[0];
+  if (batch.ends_the_run()) plan.last_wanted = std::min(plan.last_wanted.load(), batch.number);
+  waiting_.emplace(batch.number, std::move(batch));
+  for (auto first = waiting_.begin(); first != waiting_.end() && first->first == counted_; first = waiting_.begin()) {
+    if (!last_ && !refused_) count(std::move(first->second));
+    waiting_.erase(first);
+    ++counted_;
+  }
+  if (last_ || refused_) plan.stop = true;
+}
+
+void CheckRun::count(Batch batch) {
+  const Tally& tally = batch.tally;
+  tally_.cases += tally.cases;
+  if (tally_.skipped == 0) std::ranges::copy(tally.because, tally_.because);
+  tally_.skipped += tally.skipped;
+  tally_.coverage += tally.coverage;
+  tally_.free_blocks_sum += tally.free_blocks_sum;
+  tally_.small_states += tally.small_states;
+  tally_.histograms += tally.histograms;
+  cut_ = cut_ || batch.end == Batch::End::cut;
+  if (batch.ends_the_run())
+    last_ = std::move(batch);
+  else
+    refused_ = tally_.skipped >= refusals_min && is_nearly_none(tally_.cases, tally_.skipped);
+}
+
+bool CheckRun::progress() {
+  update();
+  const bool goes_on = !options_.on_progress || options_.on_progress(report_);
+  if (!goes_on) report_.interrupted = plan_[0].stop = true;
+  return goes_on;
+}
+
+void CheckRun::update() {
+  report_.cases = tally_.cases;
+  report_.cases_skipped = tally_.skipped;
+  report_.skipped_because = tally_.because;
+  report_.coverage = tally_.coverage;
+  report_.ops = report_.coverage.steps();
+  report_.free_blocks_mean =
+      static_cast<double>(tally_.free_blocks_sum) / static_cast<double>(std::max<std::uint64_t>(1, report_.ops));
+  report_.small_states = tally_.small_states;
+  if (options_.observe) report_.histograms = tally_.histograms;
+  report_.elapsed = Clock::now() - begin_;
+}
+
+CheckReport::Found CheckRun::found_in(const Batch& batch) const {
+  CheckReport::Found found{.case_index = batch.case_index, .trace = {}, .failure = {}};
+  if (batch.end == Batch::End::died) {
+    found.trace = record_case(make_, options_, batch.case_index);
+    found.failure = failure_of(batch.death, found.trace);
+  } else {
+    const std::size_t end = batch.text.find('\0');
+    found.trace = parse_trace(std::string_view(batch.text).substr(0, end)).value();
+    found.failure = *unpack(batch.text.substr(end + 1), found.trace);
+  }
+  // Checking at every step names the step; amortized checking may have noticed it some steps later.
+  try {
+    const auto again = run_isolated(found.trace, make_, {.limits = options_.limits, .keep_going = {}});
+    found.reproduced = again && *again;
+    if (found.reproduced) found.failure = **again;
+  } catch (const ChildrenKilled&) {}  // which says nothing of the subject: it failed
+  cut_behind(found.trace, found.failure);
+  return found;
+}
+
 }  // namespace
 
 Trace generate_trace(std::uint64_t seed, std::uint64_t case_index, std::uint64_t ops) {
@@ -152,92 +460,7 @@ Trace generate_trace(std::uint64_t seed, std::uint64_t case_index, std::uint64_t
 }
 
 std::expected<CheckReport, std::string> check(const SubjectFactory& make, const CheckOptions& options) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point begin = Clock::now();
-  // Children write, and we read. A case that is tried again, because another process killed its child, counts once.
-  const SharedArray<Tally> tally(2);
-  const SharedArray<std::uint64_t> begun(1);  // cases; before the last of them the tally was tally[1]
-  CheckReport report;
-  const auto update = [&] {
-    report.cases = tally[0].cases;
-    report.cases_skipped = tally[0].skipped;
-    report.skipped_because = tally[0].because;
-    report.coverage = tally[0].coverage;
-    report.ops = report.coverage.steps();
-    report.free_blocks_mean =
-        static_cast<double>(tally[0].free_blocks_sum) / static_cast<double>(std::max<std::uint64_t>(1, report.ops));
-    report.small_states = tally[0].small_states;
-    if (options.observe) report.histograms = tally[0].histograms;
-    report.elapsed = Clock::now() - begin;
-  };
-
-  const auto work = [&](std::uint64_t index, Beacon& beacon) -> std::optional<std::string> {
-    if (begun[0] == index + 1) {  // again, since its child was killed
-      tally[0] = tally[1];
-    } else {
-      tally[1] = tally[0];
-      begun[0] = index + 1;
-    }
-    bool stopped = false;
-    const auto keep_going = [&] {  // also within a case that is long
-      stopped = beacon.stop_wanted() || (options.time && Clock::now() - begin >= *options.time);
-      return !stopped;
-    };
-    CaseOptions case_options{.ops = options.ops, .checking = options.checking, .keep_going = keep_going};
-    case_options.beacon = beacon;
-    case_options.observe = options.observe;
-    case_options.on_failure = [&](const Case& failed) {
-      ++tally[0].cases;
-      beacon.answer(std::string{mark_found} + print(failed.trace) + '\0' + pack(failed.failure));
-    };
-    const auto one = run_case(make, random_of(options.seed, index), case_options, tally[0]);
-    if (one) {
-      ++tally[0].cases;
-    } else {
-      if (tally[0].skipped++ == 0) one.error().copy(tally[0].because, sizeof tally[0].because - 1);
-      stopped = tally[0].skipped >= refusals_min && is_nearly_none(tally[0].cases, tally[0].skipped);
-    }
-    return stopped || !keep_going() ? std::optional(std::string{mark_done}) : std::nullopt;
-  };
-  WalkOptions walk_options{.limits = options.limits, .on_death = {}, .keep_going = {}};
-  walk_options.grace = std::chrono::milliseconds(500);
-  walk_options.keep_going = [&] {
-    update();
-    return !options.on_progress || options.on_progress(report);
-  };
-  const Walked walked = walk(options.cases, work, walk_options);
-  update();
-  report.interrupted = walked.interrupted;
-  report.complete = !walked.interrupted && !walked.answer && !walked.death;
-  const bool found = walked.death || (walked.answer && walked.answer->front() == mark_found);
-  const bool has_tried = report.complete || report.cases_skipped >= refusals_min;
-  if (!found && has_tried && is_nearly_none(report.cases, report.cases_skipped))
-    return std::unexpected(report.cases == 0
-                               ? report.skipped_because
-                               : fmt::format("{} of {} spaces were refused: {}", report.cases_skipped,
-                                             report.cases + report.cases_skipped, report.skipped_because));
-  if (!found) return report;
-
-  CheckReport::Found one{.case_index = walked.items, .trace = {}, .failure = {}};
-  if (walked.death) {
-    ++report.cases;
-    one.trace = record_case(make, options, walked.items);
-    one.failure = failure_of(*walked.death, one.trace);
-  } else {
-    const std::size_t end = walked.answer->find('\0');
-    one.trace = parse_trace(std::string_view(*walked.answer).substr(1, end - 1)).value();
-    one.failure = *unpack(walked.answer->substr(end + 1), one.trace);
-  }
-  // Checking at every step names the step; amortized checking may have noticed it some steps later.
-  try {
-    const auto again = run_isolated(one.trace, make, {.limits = options.limits, .keep_going = {}});
-    one.reproduced = again && *again;
-    if (one.reproduced) one.failure = **again;
-  } catch (const ChildrenKilled&) {}  // which says nothing of the subject: it failed
-  cut_behind(one.trace, one.failure);
-  report.found = std::move(one);
-  report.interrupted = false;
-  return report;
+  return CheckRun(make, options).run();
 }
 
 }  // namespace vmapcheck

@@ -4,8 +4,10 @@
 //
 // Deterministic: case k of seed s is the same trace for every subject that answers alike, whatever ran before it.
 //
-// All cases run in one child process, which says in shared memory where it is: should the subject kill it, the case is
-// run again, op by op on record, so that nothing is lost.
+// Cases run in batches, each in a child process of its own, which says in shared memory where it is: should the subject
+// kill it, the case is run again, op by op on record, so that nothing is lost. Several batches may run at once. They
+// are counted in their order, up to the first that fails: how many run at once changes nothing in the report but the
+// time.
 #pragma once
 
 #include <chrono>
@@ -30,6 +32,8 @@ inline constexpr std::uint64_t seed_default = 20240229;
 /// A state with fewer is small: it has no tree to speak of.
 inline constexpr std::size_t small_free_blocks = 4;
 
+inline constexpr std::uint64_t batch_cases_max = 1024;
+
 struct CheckOptions {
   std::uint64_t seed = seed_default;
   std::uint64_t cases = 1000;
@@ -38,7 +42,11 @@ struct CheckOptions {
   Checking checking = Checking::amortized;
   bool observe = false;  ///< collect CheckReport::histograms
   Limits limits{};
-  /// Called every few hundredths of a second; false ends the run.
+  unsigned jobs = 1;  ///< batches that run at once
+  /// Ops of a batch, about: it has one case at least, and batch_cases_max at most. So many that the fork of a child
+  /// does not count, so few that all processes have work until the end.
+  std::uint64_t batch_ops = 1 << 15;
+  /// Called every few hundredths of a second with what the batches have come to that are counted; false ends the run.
   std::function<bool(const struct CheckReport&)> on_progress;
 };
 
@@ -71,11 +79,11 @@ struct CheckReport {
 
 /// Whether a subject could be made in fewer than one of twenty spaces, so that hardly anything was checked.
 [[nodiscard]] constexpr bool is_nearly_none(std::uint64_t made, std::uint64_t refused) { return made * 19 < refused; }
-/// A run ends for that reason after so many refusals, not before.
+/// A run ends for that reason after the batch that has so many refusals, not before.
 inline constexpr std::uint64_t refusals_min = 100;
 
 /// Runs cases until one fails, or all are run, or the time is over. A case in whose space the subject cannot be made is
-/// skipped and counted; the error, where nearly none can, says why.
+/// skipped and counted; the error, where nearly none can, says why. Throws as walk() and Crew do.
 [[nodiscard]] std::expected<CheckReport, std::string> check(const SubjectFactory& make, const CheckOptions& options);
 
 }  // namespace vmapcheck

@@ -40,7 +40,19 @@ struct Histogram {
     for (std::uint64_t below = buckets[0]; count != 0 && below < count - count / 2;) below += buckets[++bucket];
     return bucket;
   }
+  Histogram& operator+=(const Histogram& other) {
+    for (std::size_t i = 0; i < buckets.size(); ++i) buckets[i] += other.buckets[i];
+    count += other.count;
+    max = std::max(max, other.max);
+    sum += other.sum;
+    return *this;
+  }
 };
+
+/// A hash with one more number in it.
+[[nodiscard]] constexpr std::uint64_t hash_with(std::uint64_t hash, std::uint64_t n) {
+  return (hash ^ n) * 0x9e3779b97f4a7c15u + (n >> 29) + (hash >> 31);
+}
 
 struct Histograms {
   Histogram sizes;          ///< asked for, in granules, rounded up; each block of a congruent placement
@@ -52,6 +64,18 @@ struct Histograms {
   /// A hash of every answer, and of the whole visible state whenever it was checked, in their order. Equal runs have
   /// equal hashes, with every compiler.
   std::uint64_t states_hash = 0;
+
+  /// Adds what came after this.
+  Histograms& operator+=(const Histograms& later) {
+    sizes += later.sizes;
+    aligns += later.aligns;
+    areas += later.areas;
+    free_blocks += later.free_blocks;
+    tree_depth += later.tree_depth;
+    nodes_visited += later.nodes_visited;
+    states_hash = hash_with(states_hash, later.states_hash);
+    return *this;
+  }
 };
 
 /// Adds what the steps of one executor show to `histograms`.
@@ -67,10 +91,7 @@ class Observer {
   void requested(const Op& op);
   void answered();
   void state();
-  void mix(std::uint64_t n) {
-    std::uint64_t& hash = histograms_.states_hash;
-    hash = (hash ^ n) * 0x9e3779b97f4a7c15u + (n >> 29) + (hash >> 31);
-  }
+  void mix(std::uint64_t n) { histograms_.states_hash = hash_with(histograms_.states_hash, n); }
 
   Histograms& histograms_;
   const Executor& executor_;

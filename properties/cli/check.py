@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`check`: what it counts, demanded coverage, histograms, the hash of all states, soaks."""
+"""`check`: what it counts, several processes, JUnit, demanded coverage, histograms, the hash of all states, soaks."""
 import re
 import signal
 import subprocess
 import time
+import xml.etree.ElementTree
 
 import cli
 
@@ -80,6 +81,97 @@ class Check(cli.Cli):
         self.ok("check --cases 1000 --ops 3", None, warning)
         self.assertEqual(1, len(self.ok("check --cases 1000 --ops 3 --json", None, warning).json["warnings"]))
         self.ok("check --cases 100")
+
+
+class Jobs(cli.Cli):
+    TIMES = ("seconds", "ops_per_second")
+
+    def test_change_nothing_but_the_time(self):
+        for command, status in (("check --cases 200 --ops 1000", 0),
+                                ("check --subject fault_destructor --no-minimize --no-saved -o found", 10),
+                                ("check --subject fault_hole_cache --ops 300 --no-minimize --no-saved -o found", 10)):
+            reports = [self.ends(status, f"{command} --json -j {jobs}").json for jobs in (1, 2, 3, 8)]
+            for report in reports:
+                self.assertTrue(all(report.pop(name) > 0 for name in self.TIMES))
+            for report in reports[1:]:
+                self.assertEqual(reports[0], report, command)
+
+    def test_interrupted(self):
+        for sent in (signal.SIGINT, signal.SIGTERM):
+            process = self.start("check --time 60s -j 3 --output-junit check.xml")
+            time.sleep(1)
+            said = self.end(process, sent, 5)
+            self.says(said.out, ["^fit types "], said)
+            self.says(said.err, "interrupted", said)
+            self.assertGreater(int(said.found("^([0-9]+) cases, ")[0]), 3)
+            self.holds("check.xml", '<skipped message="interrupted" />')
+
+    def test_its_processes_end_with_it(self):
+        def running():
+            found = subprocess.run(["pgrep", "-r", "R,S,D", "-f", f"vmapcheck .*{self.scratch}"], capture_output=True)
+            return found.stdout.split()
+        process = self.start(f"check --time 60s -j 3 -o {self.scratch}/found")
+        self.eventually(lambda: len(running()) >= 7)  # it, three, and a child of each
+        self.end(process, signal.SIGKILL)
+        self.eventually(lambda: not running(), 5)
+
+    def test_demands_and_time(self):
+        self.ends(14, "check --time 300ms -j 3 --require 'cases>=1000m' --stats", ["^  MISSED  cases", "^fit types$"])
+
+    def test_refused(self):
+        self.refuses(2, {"check -j 0": "^vmapcheck: --jobs: expected a number from 1 to 1024, found '0'",
+                         "check -j many": "^vmapcheck: --jobs: expected"})
+
+
+class JUnit(cli.Cli):
+    def cases(self):
+        """Of check.xml: each case with its outcome."""
+        (suite,) = xml.etree.ElementTree.parse("check.xml").getroot()
+        cases = suite.findall("testcase")
+        outcomes = [next((child.tag for child in case if child.tag != "system-out"), "passed") for case in cases]
+        self.assertEqual([str(len(cases)), *(str(outcomes.count(tag)) for tag in ("failure", "skipped"))],
+                         [suite.get(key) for key in ("tests", "failures", "skipped")])
+        return [(case.get("classname"), case.get("name"), outcome) for case, outcome in zip(cases, outcomes)], suite
+
+    def test_nothing_found(self):
+        self.ok(f"{COUNTS} --output-junit check.xml", ["^ok: no violation$"])
+        cases, suite = self.cases()
+        self.assertEqual([("vmapcheck.check", "random traces", "passed")], cases)
+        self.assertIn("20 cases, 2000 ops", suite.find("testcase/system-out").text)
+        self.assertLessEqual({("seed", "20240229"), ("ops", "2000")},
+                             {(one.get("name"), one.get("value")) for one in suite.iter("property")})
+        self.assertLess(0, float(suite.get("time")))
+
+    def test_demands(self):
+        self.ends(14, f"{COUNTS} --output-junit check.xml --require 'ops==2000' --require 'fit.no_edge>=100%'")
+        cases, suite = self.cases()
+        self.assertEqual(["passed", "passed", "failure"], [outcome for _, _, outcome in cases])
+        self.assertEqual(("vmapcheck.demands", "fit.no_edge>=100%", "failure"), cases[2])
+        self.assertRegex(suite.find("testcase/failure").get("message"), r"^reached: [0-9.]+%$")
+
+    def test_found_and_then_saved(self):
+        self.ends(10, "check --subject seed_2019 -o found --output-junit check.xml")
+        for before in (["passed"], ["skipped"]):  # the run; then it is not run
+            cases, suite = self.cases()
+            self.assertEqual([*before, "failure"], [outcome for _, _, outcome in cases])
+            self.assertEqual(("vmapcheck.findings", "answer"), cases[1][:2])
+            failure = suite.find("testcase/failure")
+            self.assertRegex(failure.get("message"), "^violation of answer at step 0: alloc a0 ")
+            self.says(failure.text, ["^violation of answer", f"^replay: .* replay --subject seed_2019 {self.only('found/*.trace')}"],
+                      failure.text)
+            self.ends(10, "check --subject seed_2019 -o found --output-junit check.xml")
+
+    def test_a_death(self):
+        self.ends(10, "check --subject fault_exit_zero --no-minimize -o found --output-junit check.xml")
+        self.assertEqual(("vmapcheck.findings", "exit 0", "failure"), self.cases()[0][1])
+
+    def test_what_else_can_be(self):
+        self.refuses(2, {"check --output-junit -": "^vmapcheck: --output-junit: a file"})
+        self.refuses(4, {"check --output-junit missing/check.xml": "^vmapcheck: cannot write missing/check.xml"})
+        # Full where it is written: what was found counts more.
+        self.ends(4, f"{COUNTS} --output-junit /dev/full", None, ["^vmapcheck: cannot write /dev/full"])
+        self.ends(10, "check --subject seed_2019 --no-minimize -o found --output-junit /dev/full", None,
+                  ["^vmapcheck: cannot write /dev/full"])
 
 
 class Demands(cli.Cli):

@@ -43,11 +43,11 @@ class Found(cli.Cli):
         self.ends(10, "check --subject canary_augment --no-saved", ["^violation of augment "])
 
     def test_flaky(self):
-        self.ends(12, "check --subject flaky -o found", ["^flaky: run again by itself, this trace did not fail$"])
+        self.ends(12, "check --subject flaky -j 1 -o found", ["^flaky: run again by itself, this trace did not fail$"])
         self.only("found/*.trace")
-        self.ends(12, "check --subject flaky -o found",
+        self.ends(12, "check --subject flaky -j 1 -o found",
                   ["which was saved by an earlier run, is flaky: it failed in one of two runs:$"])
-        self.ends(12, "check --subject flaky -o found --json", '"verdict":"flaky","saved":true')
+        self.ends(12, "check --subject flaky -j 1 -o found --json", '"verdict":"flaky","saved":true')
 
     def test_it_cannot_be_saved(self):
         """That is said before it is minimized, and once."""

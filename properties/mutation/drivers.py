@@ -61,8 +61,8 @@ class Drivers:
     def random(self, built, folder, ops):
         cases = -(-ops // OPS_OF_A_CASE)
         minimize = ["--minimize-time", self.minimize_time] if self.minimize_time else ["--no-minimize"]
-        done = self.command(built, folder, "check", "--json", "--no-saved", "--seed", str(self.seed), "--cases", str(cases),
-                            *minimize, "-o", folder)  # fmt: skip
+        done = self.command(built, folder, "check", "--json", "--no-saved", "-j1", "--seed", str(self.seed), "--cases",
+                            str(cases), *minimize, "-o", folder)  # fmt: skip
         found = outcome_of(done, lambda answer: answer["ops"])
         return found if self.minimize_time or not found["found"] else {**found, "length": None}
 

@@ -7,7 +7,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "tools/campaign/supervisor.hpp"
 #include "tools/commands.hpp"
@@ -55,14 +54,13 @@ void add_campaign(CLI::App& app, Session& session) {
       {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::known, Exit::flaky});
   const auto options = std::make_shared<CampaignOptions>();
   const auto memory = std::make_shared<std::optional<std::uint64_t>>();
-  options->workers = std::max(1u, std::thread::hardware_concurrency());
   add_duration(
       command, "--time", options->time,
       "How long: 60s, 10m, 8h (default: 60s, unless another end is given). What a kill left of it is used up first");
   add_step(command, "--execs", options->executions, "End after so many executions");
   add_duration(command, "--plateau", options->plateau, "End when there was no new coverage for so long");
   command.add_flag("--stop-on-first", options->stop_on_first, "End with the first new finding, once it is minimized");
-  add_count(command, "-j,--jobs", options->workers, "Processes (default: one for each core)", 1, 1024);
+  add_jobs(command, options->workers, "Processes");
   add_text(command, "--dir", options->directory,
            "Where state, corpus, findings and logs are kept (default: vmapcheck-campaign)", "DIR");
   add_text(command, "--known", options->known,

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "tools/amounts.hpp"
 #include "tools/campaign/plot.hpp"
 #include "tools/campaign/report.hpp"
 #include "tools/files.hpp"

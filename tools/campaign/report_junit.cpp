@@ -4,80 +4,45 @@
 // pass) and one for each invariant that none of them broke (it passed if it was exercised). A failure is counted once.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <pugixml.hpp>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "tools/amounts.hpp"
 #include "tools/campaign/report.hpp"
-#include "tools/files.hpp"
+#include "tools/junit.hpp"
 
 namespace vmapcheck::tool {
 namespace {
 
-enum class Outcome { passed, failed, skipped };
-
-struct Case {
-  std::string group;
-  std::string title;
-  Outcome outcome = Outcome::passed;
-  std::string type{};
-  std::string message{};
-  std::string text{};  ///< of the failure, or what is to be known of a test that passed
-};
+using Case = JUnitCase;
 
 std::vector<Case> cases_of(const CampaignReport& report);
 bool is_broken(vmap::Invariant invariant, const CampaignReport& report);
 Case invariant_case(vmap::Invariant invariant, bool is_exercised, const State& state);
 Case finding_case(const ReportedFinding& one);
-void add_properties(pugi::xml_node suite, const CampaignReport& report);
-void add_case(pugi::xml_node suite, const Case& one);
-
-void set(pugi::xml_node node, const char* name, std::string_view value) {
-  // A reader takes a newline in an attribute for a space.
-  node.append_attribute(name).set_value(only_characters(one_line(value, 4000)).c_str());
-}
+void add_properties(JUnitSuite& suite, const CampaignReport& report);
 
 }  // namespace
 
 std::string junit_of(const CampaignReport& report) {
   const State& state = report.standing.state;
-  const std::vector<Case> cases = cases_of(report);
-  const auto count = [&](Outcome outcome) { return std::ranges::count(cases, outcome, &Case::outcome); };
-  const auto set_counts = [&](pugi::xml_node node) {
-    node.append_attribute("tests").set_value(cases.size());
-    node.append_attribute("failures").set_value(count(Outcome::failed));
-    node.append_attribute("errors").set_value(0);
-    node.append_attribute("skipped").set_value(count(Outcome::skipped));
-    set(node, "time", fmt::format("{:.3f}", state.now.seconds));
-  };
-  pugi::xml_document document;
-  pugi::xml_node suites = document.append_child("testsuites");
-  set(suites, "name", "vmapcheck campaign");
-  set_counts(suites);
-  pugi::xml_node suite = suites.append_child("testsuite");
-  set(suite, "name", "vmapcheck campaign on " + state.subject);
-  set(suite, "timestamp", iso_time(state.began));
-  set_counts(suite);
+  JUnitSuite suite{.tool = "vmapcheck campaign",
+                   .subject = state.subject,
+                   .timestamp = iso_time(state.began),
+                   .seconds = state.now.seconds};
   add_properties(suite, report);
-  for (const Case& one : cases) add_case(suite, one);
-  std::ostringstream text;
-  document.save(text, "  ", pugi::format_default, pugi::encoding_utf8);
-  return std::move(text).str();
+  suite.cases = cases_of(report);
+  return text_of(suite);
 }
 
 namespace {
 
-void add_properties(pugi::xml_node suite, const CampaignReport& report) {
+void add_properties(JUnitSuite& suite, const CampaignReport& report) {
   const State& state = report.standing.state;
-  pugi::xml_node properties = suite.append_child("properties");
-  const auto add = [&](std::string_view key, const auto& value) {
-    pugi::xml_node property = properties.append_child("property");
-    set(property, "name", key);
-    set(property, "value", fmt::format("{}", value));
+  const auto add = [&](const char* key, const auto& value) {
+    suite.properties.emplace_back(key, fmt::format("{}", value));
   };
   add("condition", condition_of(report.standing));
   add("subject", state.subject);
@@ -133,23 +98,6 @@ Case finding_case(const ReportedFinding& finding) {
                 : found.status == FindingStatus::fixed ? Outcome::passed
                                                        : Outcome::failed;
   return one;
-}
-
-void add_case(pugi::xml_node suite, const Case& one) {
-  pugi::xml_node test = suite.append_child("testcase");
-  set(test, "classname", "vmapcheck." + one.group);
-  set(test, "name", one.title);
-  set(test, "time", "0");
-  const std::string text = only_characters(one.text);
-  if (one.outcome == Outcome::failed) {
-    pugi::xml_node failure = test.append_child("failure");
-    set(failure, "type", one.type);
-    set(failure, "message", one.message);
-    failure.text().set(text.c_str());
-    return;
-  }
-  if (one.outcome == Outcome::skipped) set(test.append_child("skipped"), "message", one.message);
-  if (!text.empty()) test.append_child("system-out").text().set(text.c_str());
 }
 
 }  // namespace

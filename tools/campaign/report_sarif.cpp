@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tools/amounts.hpp"
 #include "tools/campaign/report.hpp"
 #include "tools/finding.hpp"
 #include "tools/report.hpp"

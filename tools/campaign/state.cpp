@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/campaign/state.hpp"
+#include "tools/amounts.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

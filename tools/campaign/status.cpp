@@ -2,7 +2,6 @@
 #include "tools/campaign/status.hpp"
 
 #include <fcntl.h>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -187,17 +186,6 @@ std::string condition_of(const Standing& standing) {
     case Condition::ended: break;
   }
   return standing.state.ended.empty() ? "ended" : "ended: " + one_line(standing.state.ended, 100);
-}
-
-std::string time_text(std::int64_t seconds) {
-  constexpr std::int64_t most = 253'402'300'799;  // the end of the year 9999
-  if (seconds <= 0 || seconds > most) return "?";
-  return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(seconds)));
-}
-
-std::string iso_time(std::int64_t seconds) {
-  const std::string text = time_text(seconds);
-  return text.size() < 19 ? "1970-01-01T00:00:00" : text.substr(0, 10) + "T" + text.substr(11, 8);
 }
 
 std::string findings_text(const State& state) {

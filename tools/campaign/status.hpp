@@ -58,10 +58,6 @@ struct CounterGroup {
 
 /// "running", "ended: time", "killed"
 [[nodiscard]] std::string condition_of(const Standing& standing);
-/// "2024-02-29 13:05:09 UTC"
-[[nodiscard]] std::string time_text(std::int64_t seconds);
-/// "2024-02-29T13:05:09"
-[[nodiscard]] std::string iso_time(std::int64_t seconds);
 /// "3 new, 1 known"; "none"
 [[nodiscard]] std::string findings_text(const State& state);
 /// "2 workers were killed from outside"
