@@ -4,6 +4,7 @@
 // pass) and one for each invariant that none of them broke (it passed if it was exercised). A failure is counted once.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
