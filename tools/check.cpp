@@ -117,7 +117,7 @@ void add_check(CLI::App& app, Session& session) {
   add_count(command, "--ops", options->ops, "Ops of each case (default: 1000; with --live: 8 for each area)");
   add_count(command, "--live", options->live,
             "Soak: one case that keeps about N areas live, such as 1000000, where --time is its end", 64, 16'000'000);
-  add_duration(command, "--time", options->time, "End when this has passed: 90s, 1.5m, 2h, 500ms");
+  add_duration(command, "--time", options->time, "End when this has passed");
   add_jobs(command, options->jobs, "Processes, which change nothing but the time; a soak has one");
   add_checking(command, options->checking,
                "amortized (default): check what a step touched, and the whole state now and then;\n"
@@ -154,6 +154,7 @@ void add_check(CLI::App& app, Session& session) {
           "'help' lists all names")
       ->type_name("DEMAND")
       ->expected(1)
+      ->allow_extra_args(false)
       ->take_all();
 }
 

@@ -17,6 +17,13 @@ void add_corpus(CLI::App& app, Session& session);
 void add_encode(CLI::App& app, Session& session);
 void add_decode(CLI::App& app, Session& session);
 void add_subjects(CLI::App& app, Session& session);
+void add_help(CLI::App& app, Session& session);
+void add_completion(CLI::App& app, Session& session);
+void add_man(CLI::App& app, Session& session);
+void add_table(CLI::App& app, Session& session);
+
+/// `test`, `mutants`, `mutation` and `coverage`: they build a checkout, and only ./vmapcheck at its top runs them.
+void add_commands_of_the_checkout(CLI::App& app, Session& session);
 
 // Commands of `campaign`.
 void add_campaign_status(CLI::App& campaign, Session& session);

@@ -99,21 +99,14 @@ void add_explore(CLI::App& app, Session& session) {
                 "With --index-only: in each state every search, of all sizes, alignments and windows")
       ->needs("--index-only");
   std::string kinds;
-  for (const OpKind& kind : op_kinds) kinds += fmt::format(", {}", kind.name);
-  command
-      .add_option(
-          "--ops", options->ops,
-          fmt::format("Ops of the whole allocator, with commas between: first-fit (allocations of all sizes and\n"
-                      "frees, always there){}; all (default)",
-                      kinds))
-      ->delimiter(',')
-      ->type_name("LIST")
-      ->excludes("--index-only")
-      ->check([](const std::string& name) {
-        const bool known =
-            name == "all" || name == "first-fit" || std::ranges::find(op_kinds, name, &OpKind::name) != op_kinds.end();
-        return known ? std::string() : fmt::format("there are no ops '{}'", one_line(name, 60));
-      });
+  std::vector<std::string> names{"first-fit", "all"};
+  for (const OpKind& kind : op_kinds) kinds += fmt::format(", {}", kind.name), names.emplace_back(kind.name);
+  add_list(command, "--ops", options->ops,
+           fmt::format("Ops of the whole allocator, with commas between: first-fit (allocations of all sizes and\n"
+                       "frees, always there){}; all (default)",
+                       kinds),
+           names)
+      ->excludes("--index-only");
   add_text(command, "--base", options->base, "Where the space begins (default: 0); top: it ends at 2^64-1, granule 1",
            "ADDRESS");
   add_count(command, "--granule", options->granule, "Bytes of a granule, a power of two (default: 1)");

@@ -16,6 +16,7 @@
 #include "tools/files.hpp"
 #include "tools/interruption.hpp"
 #include "tools/options.hpp"
+#include "tools/reference/reference.hpp"
 
 #ifndef VMAPCHECK_VERSION
 #define VMAPCHECK_VERSION "unknown"
@@ -24,24 +25,10 @@
 namespace vmapcheck::tool {
 namespace {
 
-/// Scripts that build a checkout, and are run by ./vmapcheck at its top. Here they are only listed.
-struct CheckoutCommand {
-  const char* name;
-  const char* description;
-};
-constexpr CheckoutCommand commands_of_the_checkout[] = {
-    {"test", "Run everything that CI runs"},
-    {"mutants", "Which driver finds which fault of a catalogue"},
-    {"mutation", "Which small changes of the allocator are noticed"},
-    {"coverage", "How much of the allocator corpus and properties execute"},
-};
-
 void describe(CLI::App& app, Session& session);
-void add_command_of_the_checkout(CLI::App& app, Session& session, const CheckoutCommand& command);
 std::string program_name(const char* called);
-std::string help_of(const CLI::App& app);
-Exit said_or_refused(const CLI::App& app, const std::string& text);
-Exit parse_failed(const CLI::App& app, const CLI::ParseError& error);
+Exit refused(CLI::App& app, const CLI::ParseError& error);
+std::string refusal(CLI::App& app, const CLI::ParseError& error);
 
 Exit run(int argc, char** argv) {
   Session session;
@@ -50,15 +37,13 @@ Exit run(int argc, char** argv) {
   describe(app, session);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForVersion&) {
-    return said_or_refused(app, "vmapcheck " VMAPCHECK_VERSION "\n");
-  } catch (const CLI::CallForHelp&) {
-    return said_or_refused(app, help_of(app) + "\n");
+  } catch (const UnexpectedWord& unexpected) {
+    return refuse_word(selected_in(app), unexpected.word);
   } catch (const CLI::ParseError& error) {
-    return parse_failed(app, error);
+    return refused(app, error);
   }
   if (session.run) return session.run();
-  say(help_of(app));
+  say(help_of({&app, "vmapcheck"}));
   return Exit::usage;
 }
 
@@ -79,7 +64,7 @@ void describe(CLI::App& app, Session& session) {
                   "vmapcheck campaign --time 10m\n"
                   "vmapcheck COMMAND --help"));
 
-  for (const CheckoutCommand& command : commands_of_the_checkout) add_command_of_the_checkout(app, session, command);
+  add_commands_of_the_checkout(app, session);
   add_check(app, session);
   add_campaign(app, session);
   add_replay(app, session);
@@ -90,20 +75,15 @@ void describe(CLI::App& app, Session& session) {
   add_encode(app, session);
   add_decode(app, session);
   add_subjects(app, session);
+  add_help(app, session);
+  add_completion(app, session);
+  add_man(app, session);
   for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
   add_step_to(app, session);
-}
-
-void add_command_of_the_checkout(CLI::App& app, Session& session, const CheckoutCommand& command) {
-  CLI::App& listed =
-      *app.add_subcommand(command.name, fmt::format("{} (./vmapcheck at the top of a checkout)", command.description));
-  listed.prefix_command();
-  listed.callback([&session, &command] {
-    session.run = [&command] {
-      say(fmt::format("vmapcheck: `{0}` builds a checkout: ./vmapcheck {0}, at its top", command.name));
-      return Exit::usage;
-    };
-  });
+  add_table(app, session);
+  for (const CommandAt& command : all_commands(app))
+    for (CLI::Option* const option : command.app->get_options({}))
+      if (option->get_items_expected_max() == 0) option->disable_flag_override();  // no --json=false
 }
 
 /// What a user types to run this again: the launcher says so, if it was one.
@@ -113,41 +93,36 @@ std::string program_name(const char* called) {
   return called != nullptr && *called != '\0' ? called : "vmapcheck";
 }
 
-/// The help of the command that was named, without a second empty line anywhere.
-std::string help_of(const CLI::App& app) {
-  std::string text = app.help();
-  for (std::size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
-  while (text.ends_with('\n')) text.pop_back();
-  return text;
-}
-
-/// Refuses --help behind a command that does not exist: it would print the help of another.
-Exit said_or_refused(const CLI::App& app, const std::string& text) {
-  if (const auto extra = app.remaining(true); !extra.empty()) return parse_failed(app, CLI::ExtrasError(extra));
-  out(text);
-  return Exit::ok;
-}
-
-Exit parse_failed(const CLI::App& app, const CLI::ParseError& error) {
-  const auto commands = app.get_subcommands();
-  std::string command = "vmapcheck";
-  const CLI::App* selected = &app;
-  for (auto below = commands; !below.empty(); below = selected->get_subcommands()) {
-    selected = below.back();
-    command += " " + selected->get_name();
+/// Says the help, the version or what is wrong. A word that is unknown comes before all else: the help would be that of
+/// another command. tools/arguments.bash looks in the same order.
+Exit refused(CLI::App& app, const CLI::ParseError& error) {
+  for (const CommandAt& command : selected_commands(app))
+    for (const std::string& word : command.app->remaining())
+      if (word != "--") return refuse_word(command, word);
+  const CommandAt selected = selected_in(app);
+  if (dynamic_cast<const CLI::CallForVersion*>(&error) != nullptr) {
+    out("vmapcheck " VMAPCHECK_VERSION "\n");
+    return Exit::ok;
   }
-  std::string what = one_line(error.what(), 300);
-  if (const auto extra = app.remaining(true);
-      !extra.empty() && dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    const std::string word = one_line(extra.front(), 100);
-    const bool takes_command = !selected->get_subcommands([](const CLI::App*) { return true; }).empty();
-    const std::string_view kind = word.starts_with('-') ? "unknown option"
-                                  : takes_command       ? "unknown command"
-                                                        : "unexpected argument";
-    what = fmt::format("{} '{}'", kind, word);
+  if (dynamic_cast<const CLI::CallForHelp*>(&error) != nullptr) {
+    out(help_of(selected) + "\n");
+    return Exit::ok;
   }
-  say(fmt::format("vmapcheck: {} (see {} --help)", what, command));
+  say(fmt::format("vmapcheck: {} (see {} --help)", one_line(refusal(*selected.app, error)), selected.path));
   return Exit::usage;
+}
+
+std::string refusal(CLI::App& app, const CLI::ParseError& error) {
+  const std::string text = error.what();
+  if (const auto end = text.find(" was given a disallowed flag override"); end != text.npos) {
+    const std::string name = text.substr(0, end);
+    return fmt::format("{}{} takes no value", name.size() == 1 ? "-" : "--", name);
+  }
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)
+    return text.substr(0, text.find(": ")) + " needs a value";
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && text == "A subcommand is required")
+    return fmt::format("{} needs a command: {}", app.get_name(), one_of(shown_commands(app)));
+  return text;
 }
 
 Exit run_guarded(int argc, char** argv) {

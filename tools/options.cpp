@@ -6,36 +6,83 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <random>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "harness/isolate/isolation.hpp"
+#include "harness/random/near.hpp"
 #include "subjects/loaded.hpp"
 #include "tools/files.hpp"
 
 namespace vmapcheck::tool {
 namespace {
 
-[[noreturn]] void invalid(const std::string& option, std::string_view expected, std::string_view text) {
-  throw CLI::ValidationError(option, fmt::format("expected {}, found '{}'", expected, one_line(text, 60)));
+constexpr std::uint64_t count_max = std::numeric_limits<std::uint64_t>::max();
+
+Values counts(std::uint64_t least, std::uint64_t most) {
+  const auto fits = [least, most](const std::string& text) {
+    const auto number = parse_count(text);
+    return number && *number >= least && *number <= most;
+  };
+  return {fmt::format("count {} {}", least, most),
+          fmt::format("a number from {} {}", least, most == count_max ? "up" : fmt::format("to {}", most)),
+          {},
+          fits};
 }
 
-/// An option whose text `parse` turns into the target; where it gives nothing, the text is not what was `expected`.
+/// What is checked by default, and all else that `vmapcheck subjects` lists, or a file that is there.
+Values subject_names() {
+  Values values{.kind = "subject", .expected = {}, .names = {}, .fits = [](const std::string& text) {
+                  std::error_code ignored;
+                  return names_shared_object(text) && std::filesystem::exists(text, ignored);
+                }};
+  for (const SubjectEntry& entry : subjects()) {
+    values.names.push_back(entry.name);
+    if (entry.kind != SubjectKind::canary && entry.kind != SubjectKind::faulty) values.expected += entry.name + ", ";
+  }
+  values.expected += "a canary, a faulty one (`vmapcheck subjects` lists them) or a file that is there";
+  return values;
+}
+
 template <class Target, class Parse>
-CLI::Option* add_parsed(CLI::App& app, const std::string& name, std::optional<Target>& target,
-                        const std::string& description, const char* type, std::string_view expected, Parse parse) {
-  const auto read = [&target, name, expected, parse](const std::string& text) {
-    target = parse(text);
-    if (!target) invalid(name, expected, text);
-  };
-  return app.add_option_function<std::string>(name, read, description)->type_name(type)->take_last();
+CLI::Option* add_parsed(CLI::App& app, const std::string& name, Target& target, const std::string& description,
+                        const char* type, Values values, Parse parse) {
+  const auto read = [&target, parse](const std::string& text) { target = *parse(text); };
+  return takes(app.add_option_function<std::string>(name, read, description)->type_name(type)->take_last(),
+               std::move(values));
 }
 
 /// A common option: the help of a command hides those that it does not use.
 CLI::Option* shared(CLI::Option* option, bool shown) { return option->group(shown ? "Common options" : ""); }
 
 }  // namespace
+
+CLI::Option* takes(CLI::Option* option, Values values) {
+  std::string in_table = values.kind;
+  for (const std::string& name : values.names) in_table += " " + name;
+  in_table += "\t" + values.expected;
+  const auto check = [values = std::move(values)](const std::string& text) -> std::string {
+    if (std::ranges::find(values.names, text) != values.names.end() || (values.fits && values.fits(text))) return {};
+    return fmt::format("expected {}, found '{}'{}", values.expected, one_line(text, 60), guess(text, values.names));
+  };
+  return option->check(check, "", in_table);
+}
+
+std::string one_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  return text;
+}
+
+std::string guess(std::string_view word, const std::vector<std::string>& names) {
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  const std::vector<std::string_view> near = names_near(word, candidates);
+  return near.empty() ? "" : fmt::format(": did you mean {}?", near.front());
+}
 
 CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, const std::string& description,
                       unsigned uses, const std::string& examples, std::initializer_list<Exit> statuses) {
@@ -47,16 +94,14 @@ CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, 
 }
 
 void add_common_options(CLI::App& app, Common& common, unsigned uses) {
-  shared(app.add_option("--subject", common.subject,
-                        "What is checked; `vmapcheck subjects` lists them (default: vmap); or a file with\n"
-                        "one, FILE.so: a mutant built by `vmapcheck mutants`")
-             ->type_name("NAME")
-             ->take_last(),
+  shared(takes(app.add_option("--subject", common.subject,
+                              "What is checked; `vmapcheck subjects` lists them (default: vmap); or a file with\n"
+                              "one, FILE.so: a mutant built by `vmapcheck mutants`")
+                   ->type_name("NAME")
+                   ->take_last(),
+               subject_names()),
          (uses & uses_subject) != 0);
-  const auto parse_seed = [](const std::string& text) { return text == "random" ? random_seed() : parse_count(text); };
-  shared(add_parsed(app, "--seed", common.seed, "Seed of all random choices; 'random' draws one", "N",
-                    "a number of 64 bits or 'random'", parse_seed),
-         (uses & uses_seed) != 0);
+  shared(add_seed(app, common.seed), (uses & uses_seed) != 0);
   const auto sanitize = [&common] {
     common.sanitize = true;
     if (!is_sanitized())
@@ -85,19 +130,23 @@ std::string help_footer(const std::string& examples, std::initializer_list<Exit>
   return text;
 }
 
+CLI::Option* add_seed(CLI::App& app, std::optional<std::uint64_t>& target) {
+  const auto parse = [](const std::string& text) { return text == "random" ? random_seed() : parse_count(text); };
+  Values values = counts(0, count_max);
+  values.expected = "a number of 64 bits or 'random'";
+  values.names = {"random"};
+  return add_parsed(app, "--seed", target, "Seed of all random choices; 'random' draws one", "N", std::move(values),
+                    parse);
+}
+
 void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
                std::uint64_t least, std::uint64_t most) {
-  const std::string option = name.substr(name.find("--") == std::string::npos ? 0 : name.find("--"));
-  const auto read = [&target, option, least, most](const std::string& text) {
-    const auto number = parse_count(text);
-    if (!number || *number < least || *number > most) {
-      if (most == std::numeric_limits<std::uint64_t>::max())
-        invalid(option, fmt::format("a number from {} up", least), text);
-      invalid(option, fmt::format("a number from {} to {}", least, most), text);
-    }
-    target = *number;
-  };
-  app.add_option_function<std::string>(name, read, description)->type_name("N")->take_last();
+  add_parsed(app, name, target, description, "N", counts(least, most), parse_count);
+}
+
+void add_count(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
+               const std::string& description, std::uint64_t least, std::uint64_t most) {
+  add_parsed(app, name, target, description, "N", counts(least, most), parse_count);
 }
 
 void add_jobs(CLI::App& app, std::uint64_t& target, const std::string& what) {
@@ -107,17 +156,43 @@ void add_jobs(CLI::App& app, std::uint64_t& target, const std::string& what) {
 
 void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
               const std::string& description) {
-  add_parsed(app, name, target, description, "N", "the number of a step", parse_count);
+  add_count(app, name, target, description, 0);
 }
 
 void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
                   const std::string& description) {
-  add_parsed(app, name, target, description, "TIME", "a duration such as 90s, 1.5m, 2h or 500ms", parse_duration);
+  add_parsed(app, name, target, description + "\n(TIME: 500ms, 90s, 1.5m or 2h; without a unit it is seconds)", "TIME",
+             {"duration",
+              "a duration such as 90s, 1.5m, 2h or 500ms",
+              {},
+              [](const std::string& text) { return parse_duration(text).has_value(); }},
+             parse_duration);
+}
+
+CLI::Option* add_choice(CLI::App& app, const std::string& name, std::string& target, const std::string& description,
+                        const std::string& type, const std::vector<std::string>& names) {
+  return takes(add_text(app, name, target, description, type), {"choice", one_of(names), names, {}});
+}
+
+CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<std::string>& target,
+                      const std::string& description, const std::vector<std::string>& names) {
+  CLI::Option* const option = app.add_option(name, target, description)->type_name("LIST")->delimiter(',');
+  return takes(option->allow_extra_args(false), {"list", one_of(names), names, {}});
 }
 
 CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& target, const std::string& description,
                       const std::string& type) {
   return app.add_option(name, target, description)->type_name(type)->take_last();
+}
+
+CLI::Option* add_flags(CLI::App& app, const std::string& name, std::vector<std::string>& target,
+                       const std::string& description, bool first_only) {
+  const auto check = [](const std::string& text) -> std::string {
+    if (!text.starts_with('-')) throw UnexpectedWord{text};
+    return {};
+  };
+  CLI::Validator flag(check, "", first_only ? "flags first\t-" : "flags\t-");
+  return add_place(app, name, target, description)->check(first_only ? flag.application_index(0) : flag);
 }
 
 void add_save_dir(CLI::App& app, std::string& target) {
@@ -133,12 +208,11 @@ void add_corpus_place(CLI::App& app, std::string& target) {
 }
 
 void add_checking(CLI::App& app, std::optional<Checking>& target, const std::string& description) {
-  const auto parse = [](const std::string& text) -> std::optional<Checking> {
-    for (const Checking checking : {Checking::every_step, Checking::amortized})
-      if (text == name(checking)) return checking;
-    return std::nullopt;
+  const auto parse = [](const std::string& text) {
+    return std::optional(text == name(Checking::amortized) ? Checking::amortized : Checking::every_step);
   };
-  add_parsed(app, "--checking", target, description, "HOW", "every-step or amortized", parse);
+  add_parsed(app, "--checking", target, description, "HOW",
+             {"choice", "every-step or amortized", {"every-step", "amortized"}, {}}, parse);
 }
 
 std::string_view name(Checking checking) { return checking == Checking::every_step ? "every-step" : "amortized"; }
@@ -154,9 +228,10 @@ std::optional<std::uint64_t> parse_count(std::string_view text) {
 
 std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  if (error != std::errc()) return std::nullopt;
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, number, std::chars_format::fixed);
+  if (error != std::errc() || end != text.data() + digits) return std::nullopt;
+  const std::string_view unit = text.substr(digits);
   double seconds = number;
   if (unit == "ms")
     seconds *= 1e-3;
@@ -178,13 +253,7 @@ const SubjectEntry& subject_named(const std::string& name) {
     if (!loaded) throw Stop{Exit::subject, one_line(loaded.error(), 300)};
     return **loaded;
   }
-  std::string known;
-  for (const SubjectEntry& entry : subjects())
-    if (entry.kind != SubjectKind::canary && entry.kind != SubjectKind::faulty)
-      known += (known.empty() ? "" : ", ") + entry.name;
-  throw Stop{Exit::subject,
-             fmt::format("there is no subject '{}', but {}, canaries and faulty ones (see vmapcheck subjects)",
-                         one_line(name), known)};
+  throw Stop{Exit::usage, fmt::format("there is no subject '{}' (see vmapcheck subjects)", one_line(name))};
 }
 
 std::string corpus_of_the_checkout() {

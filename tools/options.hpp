@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "harness/verify/executor.hpp"
 #include "subjects/registry.hpp"
@@ -58,25 +59,59 @@ void add_common_options(CLI::App& app, Common& common, unsigned uses);
 /// What stands at the end of a help page: examples, and the exit statuses; all of them where none is named.
 [[nodiscard]] std::string help_footer(const std::string& examples, std::initializer_list<Exit> statuses = {});
 
+/// What an option takes: one of the names, or what fits. It is checked while the command line is read, and is in the
+/// table of arguments (table.hpp), by which the launcher checks it before it builds anything.
+struct Values {
+  std::string kind;      ///< how tools/arguments.bash checks it, such as "count 1 1024" or "choice"
+  std::string expected;  ///< as a message says it
+  std::vector<std::string> names{};
+  std::function<bool(const std::string&)> fits{};
+};
+CLI::Option* takes(CLI::Option* option, Values values);
+
+/// "a, b or c"
+[[nodiscard]] std::string one_of(const std::vector<std::string>& names);
+/// ": did you mean NAME?", or nothing if none comes near.
+[[nodiscard]] std::string guess(std::string_view word, const std::vector<std::string>& names);
+
+/// --seed
+CLI::Option* add_seed(CLI::App& app, std::optional<std::uint64_t>& target);
 /// -j,--jobs: how many of `what` work at once; by default one for each core.
 void add_jobs(CLI::App& app, std::uint64_t& target, const std::string& what);
 /// A number from `least` to `most`, decimal or hexadecimal.
 void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
                std::uint64_t least = 1, std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+/// The same; nothing if the option is absent.
+void add_count(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
+               const std::string& description, std::uint64_t least = 1,
+               std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
 /// The number of a step; nothing if the option is absent.
 void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
               const std::string& description);
-/// "90", "90s", "1.5m", "2h", "500ms"; above zero.
+/// "90", "90s", "1.5m", "2h", "500ms"; above zero, and a year at most. The help says so.
 void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
                   const std::string& description);
 /// A text; where it is said several times, the last one counts. `type` is how the help calls it: "DIR".
 CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& target, const std::string& description,
                       const std::string& type);
+/// One of the names.
+CLI::Option* add_choice(CLI::App& app, const std::string& name, std::string& target, const std::string& description,
+                        const std::string& type, const std::vector<std::string>& names);
+/// Several of the names, with commas between.
+CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<std::string>& target,
+                      const std::string& description, const std::vector<std::string>& names);
 /// What stands without a name: FILE, DIR.
 template <class Target>
 CLI::Option* add_place(CLI::App& app, const std::string& name, Target& target, const std::string& description) {
   return app.add_option(name, target, description)->type_name("");
 }
+/// What stands behind `--` for another program: flags, or what begins with one.
+CLI::Option* add_flags(CLI::App& app, const std::string& name, std::vector<std::string>& target,
+                       const std::string& description, bool first_only = false);
+/// Thrown where one of them is no flag: it was not behind `--`, and is to be refused like any other word.
+struct UnexpectedWord {
+  std::string word;
+};
 /// -o,--save-dir: where failing traces are kept.
 void add_save_dir(CLI::App& app, std::string& target);
 /// DIR: a corpus; by default corpus_of_the_checkout().
@@ -87,7 +122,7 @@ void add_checking(CLI::App& app, std::optional<Checking>& target, const std::str
 [[nodiscard]] std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text);
 [[nodiscard]] std::string_view name(Checking checking);
 
-/// A Stop with Exit::subject if there is none of that name.
+/// A Stop with Exit::subject if the file of that name cannot be loaded; other names were checked by --subject.
 [[nodiscard]] const SubjectEntry& subject_named(const std::string& name);
 
 /// corpus/ of the checkout from which this was called, else of the working directory.

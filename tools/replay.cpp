@@ -61,9 +61,9 @@ void add_replay(CLI::App& app, Session& session) {
                "and the whole state now and then. Default: every-step where ops and areas are few enough,\n"
                "else amortized, and every-step around the failure");
   add_count(command, "-n,--times", options->times, "Run each so often, and say only how often it failed", 1, 1'000'000);
-  add_text(command, "--format", options->format,
-           "text (default); json, as --json; cpp: a GoogleTest case of each trace", "FORMAT")
-      ->check(CLI::IsMember({"text", "json", "cpp"}));
+  add_choice(command, "--format", options->format,
+             "text (default); json, as --json; cpp: a GoogleTest case of each trace", "FORMAT",
+             {"text", "json", "cpp"});
   command.add_flag("--gdb", options->gdb, "Open the one trace in gdb, stopped before the op that fails");
   command.callback([&session, options] {
     if (options->format == "json") session.common.json = true;

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/random/near.hpp"
 #include "vmap/error.hpp"
 #include "vmap/request.hpp"
 #include "vmap/stats.hpp"
@@ -177,39 +178,12 @@ constexpr std::pair<std::string_view, Comparison> comparisons[] = {{">=", Compar
                                                                    {">", Comparison::above},
                                                                    {"<", Comparison::below}};
 
-/// Insertions, deletions and replacements of a character that lead from one text to the other.
-/// Source: Wagner and Fischer, "The string-to-string correction problem" (1974).
-std::size_t distance(std::string_view from, std::string_view to) {
-  std::vector<std::size_t> row(to.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < from.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < to.size(); ++j) {
-      const std::size_t replaced = diagonal + (from[i] == to[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
-/// Names that may have been meant, the nearest first: spelled alike, or containing what was written.
-std::vector<std::string_view> near(std::string_view name) {
-  std::vector<std::pair<std::size_t, std::string_view>> found;
-  for (const Metric& metric : metrics()) {
-    const std::size_t apart = distance(name, metric.name);
-    const bool contains = name.size() >= 3 && metric.name.find(name) != std::string::npos;
-    if (apart <= std::max<std::size_t>(2, name.size() / 4) || contains) found.emplace_back(apart, metric.name);
-  }
-  std::ranges::sort(found);
-  std::vector<std::string_view> names;
-  for (std::size_t i = 0; i < std::min<std::size_t>(found.size(), 6); ++i) names.push_back(found[i].second);
-  return names;
-}
-
 std::string unknown(std::string_view name) {
   std::string text = fmt::format("there is no '{}'", name);
-  const std::vector<std::string_view> candidates = near(name);
+  std::vector<std::string_view> names;
+  for (const Metric& metric : metrics()) names.emplace_back(metric.name);
+  std::vector<std::string_view> candidates = names_near(name, names);
+  candidates.resize(std::min<std::size_t>(candidates.size(), 6));
   if (!candidates.empty()) text += fmt::format(", but {}", fmt::join(candidates, ", "));
   return text + " (--require help lists all names)";
 }

@@ -15,30 +15,31 @@
 namespace vmapcheck::tool {
 namespace {
 
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  std::uint64_t unit = 1;
+  constexpr std::string_view letters = "kmgt";
+  const auto letter = text.empty() ? letters.npos : letters.find(static_cast<char>(std::tolower(text.back())));
+  if (letter != letters.npos) {
+    text.remove_suffix(1);
+    for (std::size_t i = 0; i <= letter; ++i) unit *= 1024;
+  }
+  const auto number = parse_count(text);
+  if (!number || *number > (std::uint64_t{1} << 60) / unit) return std::nullopt;
+  return *number * unit;
+}
+
 /// "2G", "500M", "64k": bytes.
 void add_size(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
               const std::string& description, std::uint64_t least) {
-  app.add_option_function<std::string>(
-         name,
-         [&target, name, least](const std::string& text) {
-           std::string_view digits = text;
-           std::uint64_t unit = 1;
-           constexpr std::string_view letters = "kmgt";
-           const auto letter =
-               digits.empty() ? letters.npos : letters.find(static_cast<char>(std::tolower(digits.back())));
-           if (letter != letters.npos) {
-             digits.remove_suffix(1);
-             for (std::size_t i = 0; i <= letter; ++i) unit *= 1024;
-           }
-           const auto number = parse_count(digits);
-           if (!number || *number > (std::uint64_t{1} << 60) / unit || *number * unit < least)
-             throw CLI::ValidationError(
-                 name, fmt::format("'{}' is not a size of at least {} MiB, such as 500M or 2G", text, least >> 20));
-           target = *number * unit;
-         },
-         description)
-      ->type_name("SIZE")
-      ->take_last();
+  const auto fits = [least](const std::string& text) { return parse_size(text).value_or(0) >= least; };
+  takes(app.add_option_function<std::string>(
+               name, [&target](const std::string& text) { target = parse_size(text); }, description)
+            ->type_name("SIZE")
+            ->take_last(),
+        {fmt::format("size {}", least),
+         fmt::format("a size of at least {} MiB, such as 500M or 2G", least >> 20),
+         {},
+         fits});
 }
 
 }  // namespace
@@ -54,10 +55,9 @@ void add_campaign(CLI::App& app, Session& session) {
       {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::known, Exit::flaky});
   const auto options = std::make_shared<CampaignOptions>();
   const auto memory = std::make_shared<std::optional<std::uint64_t>>();
-  add_duration(
-      command, "--time", options->time,
-      "How long: 60s, 10m, 8h (default: 60s, unless another end is given). What a kill left of it is used up first");
-  add_step(command, "--execs", options->executions, "End after so many executions");
+  add_duration(command, "--time", options->time,
+               "How long (default: 60s, unless another end is given). What a kill left of it is used up first");
+  add_count(command, "--execs", options->executions, "End after so many executions");
   add_duration(command, "--plateau", options->plateau, "End when there was no new coverage for so long");
   command.add_flag("--stop-on-first", options->stop_on_first, "End with the first new finding, once it is minimized");
   add_jobs(command, options->workers, "Processes");
@@ -67,18 +67,13 @@ void add_campaign(CLI::App& app, Session& session) {
            "Signatures that are no news, one on each line; they are skipped and counted", "FILE");
   add_size(command, "--disk", options->disk, "End when the directory grows beyond this", std::uint64_t{1} << 20);
   add_size(command, "--memory", *memory, "What a worker may use (default: 2G)", std::uint64_t{64} << 20);
-  add_text(command, "--engine", options->engine, "libfuzzer (default) or afl", "ENGINE")
-      ->check(CLI::IsMember({"libfuzzer", "afl"}));
+  add_choice(command, "--engine", options->engine, "libfuzzer (default) or afl", "ENGINE", {"libfuzzer", "afl"});
   add_text(command, "--target", options->target, "Fuzz target (default: that of the checkout)", "PATH");
-  add_place(command, "FLAG", options->engine_flags, "Behind `--`: flags for the engine, as they are")
-      ->check([](const std::string& flag) {
-        return flag.starts_with("-") ? std::string() : fmt::format("unexpected argument '{}'", one_line(flag, 100));
-      });
+  add_flags(command, "FLAG", options->engine_flags, "Behind `--`: flags for the engine, as they are");
   command.require_subcommand(0, 1);
   command.callback([&session, &command, options, memory] {
     if (!command.get_subcommands().empty()) return;
     session.run = [&session, options, memory] {
-      if (options->executions == 0) throw Stop{Exit::usage, "--execs is a number of at least 1"};
       options->memory = memory->value_or(options->memory);
       return Supervisor(session.common, *options).run();
     };

@@ -33,7 +33,7 @@ struct StatusOptions {
 struct ReportOptions {
   std::optional<std::string> directory;
   std::vector<std::string> outputs;
-  std::optional<ReportFormat> format;
+  std::string format;  ///< empty: as the suffix says
   bool pages = false;
 };
 
@@ -88,18 +88,12 @@ void add_campaign_report(CLI::App& campaign, Session& session) {
                   "(default: report.html, .json, .sarif and .xml in DIR)")
       ->type_name("FILE")
       ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  const auto read_format = [options](const std::string& text) {
-    for (const FormatName& one : formats)
-      if (one.name == text) return void(options->format = one.format);
-    throw CLI::ValidationError(
-        "--format", fmt::format("expected html, json, sarif, junit or text, found '{}'", one_line(text, 60)));
-  };
-  command
-      .add_option_function<std::string>("--format", read_format,
-                                        "html, json, sarif, junit or text; without -o on standard output")
-      ->type_name("FORM")
-      ->take_last();
+  std::vector<std::string> names;
+  for (const FormatName& one : formats) names.emplace_back(one.name);
+  add_choice(command, "--format", options->format, "html, json, sarif, junit or text; without -o on standard output",
+             "FORM", names);
   command.add_flag("--pages", options->pages, "Also write the page of `show` for each finding, beside its trace");
   command.callback([&session, &campaign, options] {
     session.run = [&session, &campaign, options] {
@@ -145,7 +139,9 @@ ReportFormat format_of(const std::string& path) {
 }
 
 Exit report(const std::string& directory, const Common& common, const ReportOptions& options) {
-  std::optional<ReportFormat> format = options.format;
+  std::optional<ReportFormat> format;
+  for (const FormatName& one : formats)
+    if (one.name == options.format) format = one.format;
   if (!format && common.json) format = ReportFormat::json;
   std::vector<std::string> outputs = options.outputs;
   // What cannot be written is refused before the work is done.

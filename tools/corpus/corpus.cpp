@@ -63,13 +63,7 @@ void add_corpus(CLI::App& app, Session& session) {
                   "vmapcheck corpus minimize DIR\n"
                   "vmapcheck corpus export --oss-fuzz",
                   all_corpus_statuses);
-  corpus.require_subcommand(0, 1);
-  corpus.callback([&session, &corpus] {
-    if (corpus.get_subcommands().empty())
-      session.run = []() -> Exit {
-        throw Stop{Exit::usage, "corpus needs a command: list, add, import, minimize, export or stats"};
-      };
-  });
+  corpus.require_subcommand(1);
   add_list(corpus, session);
   add_corpus_add(corpus, session);
   add_import(corpus, session);
@@ -134,21 +128,18 @@ void add_import(CLI::App& corpus, Session& session) {
   add_text(command, "-o,--output", options->output,
            "Where to: the file for a log (default: standard output), the folder for PATH", "OUT");
   add_count(command, "--pid", options->pid, "Which address space (default: the one with the most ops)", 0, 0xffff'ffff);
-  add_text(command, "--placement", options->placement,
-           "recorded (default): where the kernel put it; first-fit: where the allocator will", "HOW")
-      ->check(CLI::IsMember({"recorded", "first-fit"}));
+  auto* const log = command.get_option("--strace")->excludes("PATH");
+  add_choice(command, "--placement", options->placement,
+             "recorded (default): where the kernel put it; first-fit: where the allocator will", "HOW",
+             {"recorded", "first-fit"});
   add_count(command, "--page", options->page, "Bytes of a page of the machine that was traced (default: 4096)", 1,
             std::uint64_t{1} << 40);
   add_text(command, "--program", options->program, "What was traced, for the first comment", "TEXT");
+  for (const char* const option : {"--pid", "--placement", "--page", "--program"})
+    command.get_option(option)->needs(log);
   command.callback([&session, &command, options] {
     options->pid_given = command.count("--pid") != 0;
-    if (command.count("--strace") == 0) {
-      for (const char* const option : {"--pid", "--placement", "--page", "--program"})
-        if (command.count(option) != 0) throw CLI::RequiresError(option, "--strace");
-      if (options->paths.empty()) throw CLI::RequiredError("PATH, or --strace,");
-    } else if (!options->paths.empty()) {
-      throw CLI::ExcludesError("--strace", "PATH");
-    }
+    if (command.count("--strace") == 0 && options->paths.empty()) throw CLI::RequiredError("PATH, or --strace,");
     session.run = [&session, options] { return import_any(session.common, *options); };
   });
 }

@@ -55,10 +55,9 @@ void add_corpus_export(CLI::App& corpus, Session& session) {
   const auto options = add_options<Options>(command, session, export_corpus);
   add_corpus_place(command, options->directory);
   auto* const oss_fuzz = command.add_flag("--oss-fuzz", options->oss_fuzz, "The same as --format oss-fuzz");
-  add_text(command, "--format", options->format,
-           "oss-fuzz: a zip archive of inputs; libfuzzer: a folder of inputs; traces: a folder of readable traces",
-           "FORMAT")
-      ->check(CLI::IsMember({"oss-fuzz", "libfuzzer", "traces"}))
+  add_choice(command, "--format", options->format,
+             "oss-fuzz: a zip archive of inputs; libfuzzer: a folder of inputs; traces: a folder of readable traces",
+             "FORMAT", {"oss-fuzz", "libfuzzer", "traces"})
       ->excludes(oss_fuzz);
   add_text(command, "-o,--output", options->output, "Where to (default for oss-fuzz: allocator_fuzz_seed_corpus.zip)",
            "OUT");
