@@ -188,7 +188,7 @@ class CoverageTest(unittest.TestCase):
     def test_what_cannot_be_read_or_written(self):
         (self.folder / "taken/index.html").mkdir(parents=True)
         for status, options in ((4, ["--unreachable", "nowhere"]), (4, ["--html", "/dev/null/pages"]),
-                                (4, ["--html", "taken"]), (2, ["--subject", "seed_2019"])):
+                                (4, ["--html", "taken"])):
             self.refused(status, self.with_options(*options))
         self.refused(4, self.call("--from", "nowhere", "--unreachable", "/dev/null"))
         self.refused(3, self.call("--unreachable", "/dev/null"))  # no build that counts

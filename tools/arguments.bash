@@ -42,8 +42,8 @@ check_arguments() {
     fi
   done
   refuse_unknown
-  check_values
   if is_given --version; then printf 'vmapcheck %s\n' "${table[1]#*$'\t'}"; exit 0; fi
+  check_values
   if is_given --help; then print_help "$deepest"; exit 0; fi
   check_requirements
   command="${deepest#vmapcheck}"
@@ -234,7 +234,7 @@ refuse_value() {
 }
 
 check_requirements() {
-  local level line i j other fields
+  local level line i other
   for level in "${levels[@]}"; do
     for ((i = 0; i < ${#names[@]}; ++i)); do
       if [[ ${level_of[i]} != "$level" ]]; then continue; fi
@@ -248,6 +248,12 @@ check_requirements() {
       done
     done
     if [[ $level == "$deepest" ]]; then
+      for ((i = 0; i < ${#names[@]}; ++i)); do
+        other="${kinds[i]#or }"
+        if [[ ${kinds[i]} == or* ]] && ((counts[i] == 0)) && ! is_given "$other"; then
+          refuse "$level" "${names[i]}, or $other, is required"
+        fi
+      done
       for line in "${table[@]}"; do
         if [[ $line == "command"$'\t'"$level"$'\t'*$'\t'1 ]]; then
           commands_below "$level"

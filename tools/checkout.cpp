@@ -100,7 +100,7 @@ void describe_test(CLI::App& app, Session& session) {
       "Builds and runs the properties, the corpus, the command line, the checks of the sources: with g++ as it\n"
       "is; with clang under AddressSanitizer and UndefinedBehaviorSanitizer, and the fuzz targets for a moment.\n"
       "docs/testing.md says what each test costs, and how to run one. Status 10: a test failed.",
-      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation});
+      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted});
   test.flag("--all",
             "Also the tests with the label `weekly`, which repeat on more what others do on less: all four\n"
             "builds for services, all mutants, a million ops, each exploration under sanitizers");
@@ -116,7 +116,7 @@ void describe_mutants(CLI::App& app, Session& session) {
       "./vmapcheck mutants\n"
       "./vmapcheck mutants --driver all --only lazy_twice\n"
       "Status 10: no driver found a fault of the catalogue, or it does not apply, or a driver found too few.",
-      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation});
+      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted});
   std::vector<std::string> drivers_and_all = drivers;
   drivers_and_all.emplace_back("all");
   mutants.list("--driver",
@@ -153,16 +153,17 @@ void describe_mutation(CLI::App& app, Session& session) {
       "A mutant that random traces, the tests of the allocator and the corpus all leave alive must be equivalent: in\n"
       "equivalent.txt, with the reason; else the status is 10. Results are kept: a run that was cut off goes on where\n"
       "it was. docs/mutation.md says more.",
-      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation});
+      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted});
   mutation.flag("--list", "Print the mutants, and judge none");
-  mutation.texts("--file", "Only of this file: free_space.hpp", "NAME");
-  mutation.texts("--function", "Only of this function", "NAME");
-  mutation.list("--operator",
-                "Only of this kind: compare, arithmetic, logical, unary, step, constant, condition, delete,\n"
-                "order, argument, side, minmax, enum, member, return",
-                {"compare", "arithmetic", "logical", "unary", "step", "constant", "condition", "delete", "order",
-                 "argument", "side", "minmax", "enum", "member", "return"});
-  mutation.texts("--only", "Only this mutant", "ID");
+  mutation.texts("--file", "Only of this file, such as free_space.hpp; may be said again", "NAME");
+  mutation.texts("--function", "Only of this function; may be said again", "NAME");
+  mutation.choice("--operator",
+                  "Only of this kind: compare, arithmetic, logical, unary, step, constant, condition, delete,\n"
+                  "order, argument, side, minmax, enum, member or return; may be said again",
+                  "NAME",
+                  {"compare", "arithmetic", "logical", "unary", "step", "constant", "condition", "delete", "order",
+                   "argument", "side", "minmax", "enum", "member", "return"});
+  mutation.texts("--only", "Only this mutant; may be said again", "ID");
   mutation.count("-j,--jobs", "Jobs (default: one for each core)", 1, 1024);
   mutation.count("--ops", "Random ops, at most (default: 2000000)");
   mutation.choice("--until", "The last stage: quick, tests, code, random or corpus (default)", "STAGE",
@@ -183,7 +184,7 @@ void describe_coverage(CLI::App& app, Session& session) {
       "vmapcheck coverage --html coverage --fail-under-lines 100 --fail-under-branches 100\n"
       "Percentages are of what is reachable: allocator/unreachable.txt names what is not, with reasons. Status 10: a\n"
       "trace or a property fails.",
-      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::coverage});
+      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::coverage});
   coverage.choice("--with", "What is run: corpus, properties or both (default)", "WHAT",
                   {"corpus", "properties", "both"});
   coverage.text("--dir", "Also the corpus of the campaign in this directory", "DIR");

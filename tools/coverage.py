@@ -23,15 +23,6 @@ import sys
 
 OK, USAGE, SUBJECT, IO, INTERRUPTED, VIOLATION, FLAKY, COVERAGE = 0, 2, 3, 4, 5, 10, 12, 14
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
-EXAMPLES_AND_STATUS = """\
-Examples:
-  vmapcheck coverage
-  vmapcheck coverage --with corpus --dir vmapcheck-campaign
-  vmapcheck coverage --html coverage --fail-under-lines 100 --fail-under-branches 100
-  Percentages are of what is reachable: allocator/unreachable.txt names what is not, with reasons.
-
-Exit status: 0 nothing found, 2 usage, or malformed input, 3 the build that counts, or llvm, is missing, 4 input or output,
-5 interrupted, 10 a trace or a property fails, 14 a demanded coverage was missed."""
 
 
 class Stop(Exception):
@@ -482,27 +473,24 @@ PAGE = """\
 # ---- The command line
 
 def parse_options():
-    parser = argparse.ArgumentParser(
-        add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS, epilog=EXAMPLES_AND_STATUS,
-        description="How much of the allocator corpus and properties execute\nUsage: vmapcheck coverage [OPTIONS]",
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=125))
-    parser.error = refuse
-    add = parser.add_argument_group("Options").add_argument
-    add("-h", "--help", action="help", help="Print this help")
-    add("--with", dest="parts", metavar="WHAT", choices=("corpus", "properties", "both"), default="both",
-        help="What is run: corpus, properties or both (default)")
-    add("--dir", metavar="DIR", help="Also the corpus of the campaign in this directory")
-    add("--html", metavar="DIR", help="Also as pages: DIR/index.html")
+    return parser().parse_args()
+
+
+def parser():
+    """tools/checkout.cpp describes these options, for the help and for ./vmapcheck, which checks them before it builds."""
+    all_options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    all_options.error = refuse
+    add = all_options.add_argument
+    add("--with", dest="parts", choices=("corpus", "properties", "both"), default="both")
+    add("--dir")
+    add("--html")
     for what in "lines", "branches":
-        add(f"--fail-under-{what}", metavar="P", type=percentage, default=0,
-            help=f"Status 14 if fewer percent of the {what} are covered")
-    add("--unreachable", metavar="FILE", default=str(CHECKOUT / "allocator/unreachable.txt"),
-        help="List of what cannot be reached (default: allocator/unreachable.txt of the checkout)")
-    add("--from", dest="export", metavar="FILE", help="Run nothing: report on what llvm-cov export wrote to this file")
-    add("--seed", metavar="N", type=seed, default=20240229, help="Seed of all random choices; 'random' draws one")
-    add("--subject", choices=("vmap",), help=argparse.SUPPRESS)  # as other commands have it
-    add("--json", action="store_true", help="Answer in JSON")
-    return parser.parse_args()
+        add(f"--fail-under-{what}", type=percentage, default=0)
+    add("--unreachable", default=str(CHECKOUT / "allocator/unreachable.txt"))
+    add("--from", dest="export")
+    add("--seed", type=seed, default=20240229)
+    add("--json", action="store_true")
+    return all_options
 
 
 def refuse(line):
@@ -518,9 +506,10 @@ def percentage(text):
 def seed(text):
     if text == "random":
         return int.from_bytes(os.urandom(4), "big")
-    if not re.fullmatch(r"\d{1,20}|0x[0-9a-fA-F]{1,16}", text) or int(text, 0) >> 64:
+    number = int(text, 16 if text.startswith("0x") else 10) if re.fullmatch(r"\d+|0x[0-9a-fA-F]+", text) else 1 << 64
+    if number >> 64:
         raise argparse.ArgumentTypeError(f"expected a number of 64 bits or 'random', found {text!r}")
-    return int(text, 0)
+    return number
 
 
 def visible(text):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `replay FILE...`: runs traces, says what was answered at each step, and which invariant broke where.
+// `replay FILE...`: runs traces, says what was answered at each step, and which invariant broke where. Of a folder:
+// each trace in it, with its verdict alone.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,7 +30,16 @@ struct Options {
   bool gdb = false;
 };
 
+/// A trace that is to be run.
+struct Replayed {
+  std::string file;
+  bool in_folder = false;
+};
+
 Exit replay_all(const Common& common, const Options& options);
+std::vector<Replayed> traces_of(const std::vector<std::string>& places);
+Exit replay_briefly(const std::string& file, const Trace& trace, const SubjectEntry& subject, const Common& common,
+                    const Options& options);
 Exit replay_file(const std::string& file, const SubjectEntry& subject, const Common& common, const Options& options);
 Exit replay_times(const std::string& file, const Trace& trace, const SubjectEntry& subject, const Common& common,
                   const Options& options);
@@ -44,18 +54,19 @@ void add_replay(CLI::App& app, Session& session) {
   CLI::App& command = add_command(
       app, session, "replay", "Run traces; print each step with its answer, and which invariant broke where",
       uses_subject | uses_json,
-      "vmapcheck replay corpus/*.trace\n"
+      "vmapcheck replay corpus                   each trace in a folder: a line with its verdict\n"
       "vmapcheck replay --subject seed_2019 FILE.trace\n"
       "vmapcheck replay --json FILE.trace        one object for each op, and one with the verdict\n"
       "vmapcheck replay -n 10 FILE.trace         how often does it fail?\n"
       "vmapcheck replay --gdb FILE.trace         in gdb, stopped before the op that fails\n"
       "vmapcheck replay --format cpp FILE.trace  a GoogleTest case, not run\n"
       "vmapcheck replay -                        the trace on standard input\n"
+      "Of a folder --json prints one object for each trace: its file, the verdict, and where it fails.\n"
       "All files are replayed. The status is 10 if one of them fails; else 12, 4, 3 or 2 if one ends so.",
       {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation, Exit::flaky,
        Exit::not_reproduced});
   const auto options = std::make_shared<Options>();
-  add_place(command, "FILE", options->files, "Traces; - is standard input")->required();
+  add_place(command, "FILE", options->files, "Traces, or folders of them; - is standard input")->required();
   add_checking(command, options->checking,
                "every-step: check the whole state at every step; amortized: what the step touched,\n"
                "and the whole state now and then. Default: every-step where ops and areas are few enough,\n"
@@ -78,13 +89,15 @@ Exit replay_all(const Common& common, const Options& options) {
   if (options.gdb) return debug(options.files, subject);
   Exit worst = Exit::ok;
   std::map<std::string, int> tests;  // how many have that name
-  for (const std::string& file : options.files) {
+  for (const Replayed& each : traces_of(options.files)) {
     Exit status = Exit::ok;
     try {
       if (options.format == "cpp")
-        print_test(file, subject, tests);
+        print_test(each.file, subject, tests);
+      else if (each.in_folder && options.times == 0)
+        status = replay_briefly(each.file, read_trace(each.file), subject, common, options);
       else
-        status = replay_file(file, subject, common, options);
+        status = replay_file(each.file, subject, common, options);
     } catch (const Stop& stop) {
       if (stop.status == Exit::interrupted || out_is_broken()) throw;
       report(stop);
@@ -93,6 +106,38 @@ Exit replay_all(const Common& common, const Options& options) {
     worst = std::max(worst, status, [](Exit a, Exit b) { return weight(a) < weight(b); });
   }
   return worst;
+}
+
+/// Each file, and each trace below a folder.
+std::vector<Replayed> traces_of(const std::vector<std::string>& places) {
+  std::vector<Replayed> all;
+  for (const std::string& place : places) {
+    std::error_code ignored;
+    if (place == "-" || !fs::is_directory(place, ignored)) {
+      all.push_back({place});
+      continue;
+    }
+    const std::vector<std::string> names = traces_below(place);
+    if (names.empty()) throw Stop{Exit::usage, fmt::format("no traces in {}", one_line(place))};
+    for (const std::string& name : names) all.push_back({path_in(place, name), true});
+  }
+  return all;
+}
+
+Exit replay_briefly(const std::string& file, const Trace& trace, const SubjectEntry& subject, const Common& common,
+                    const Options& options) {
+  const auto failure = replay(trace, subject, options.checking, {});
+  if (common.json) {
+    ordered_json json{{"file", file}};
+    json.update(ordered_json::parse(verdict_json(failure)));
+    out_json(json);
+  } else if (failure) {
+    out(fmt::format("{}: fails at step {}: {}: {}\n", one_line(file), failure->step, signature(*failure),
+                    one_line(failure->violation.detail)));
+  } else {
+    out(fmt::format("{}: ok, {}\n", one_line(file), count_of(trace.ops.size(), "step")));
+  }
+  return failure ? Exit::violation : Exit::ok;
 }
 
 /// A test has the name of its file, with a number if `tests` has that name already.

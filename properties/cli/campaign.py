@@ -112,7 +112,7 @@ class Started(Campaign):
             self.refuses(2, {f"campaign --target ./target {bad}": f"^vmapcheck: .*{bad.split()[0]}"})
         self.refuses(2, {"campaign --target ./target x": "unexpected argument 'x'",
                          f"campaign --target ./target {BRIEF} --dir 'a\nb'": "control character"})
-        self.refuses(3, {"campaign --target ./target --subject frob": "no subject 'frob'"})
+        self.refuses(2, {"campaign --target ./target --subject frob": "found 'frob'"})
         self.refuses(4, {"campaign --target ./target --known missing": "missing"})
 
     def test_bad_targets(self):

@@ -21,7 +21,7 @@ import drivers
 import lists
 import mutants as mutation
 import workshop
-from options import SEED, OptionParser, positive
+from options import SEED, OptionParser, number, positive
 from processes import INTERRUPTED, OK, VIOLATION, Interrupted, Refused, WrongList, progress, run_all, status_of, stop, tell
 
 GROUP = 60  # mutants in one compilation: few enough that all cores compile
@@ -42,29 +42,27 @@ def main(arguments=None):
 
 
 def parse_options(arguments):
-    parser = OptionParser(
-        "vmapcheck mutants", description="Faults of the allocator: which driver finds which?",
-        epilog="Exit status:\n   0  each of the catalogue was found, and each driver found what is demanded\n   2  usage\n"
-               "   3  cannot compile or run\n   4  input or output\n   5  interrupted\n"
-               "  10  no driver found a fault of the catalogue, or it does not apply; or a driver found too few")  # fmt: skip
-    parser.add_argument("--driver", default="random,corpus,explore", metavar="LIST", type=drivers_of,
-                        help=f"{', '.join(drivers.NAMES)}; several with commas between, or all (default: random,corpus,explore)")  # fmt: skip
-    parser.add_argument("--until-found", action="store_true", help="leave out the drivers after the first that finds it")
-    parser.add_argument("--least", default={}, metavar="LIST", type=shares_of,
-                        help="what each driver must find, in percent: random=90,corpus=80")  # fmt: skip
-    parser.add_argument("--ops", type=positive, default=1_000_000, metavar="N", help="ops of each driver (default: 1000000)")
-    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="of random and properties")
-    parser.add_argument("-j", "--jobs", type=positive, default=os.cpu_count(), metavar="N", help="at once (default: one a core)")
-    parser.add_argument("--sample", type=int, default=60, metavar="N", help="systematic mutants beside the catalogue (default: 60)")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this mutant; may be repeated")
-    parser.add_argument("--third", type=int, choices=(1, 2, 3), metavar="K", help="the first, second or third third of them")
-    parser.add_argument("--minimize-time", default="2s", metavar="TIME", help="for each finding (default: 2s; 0: not at all)")
-    parser.add_argument("--list", action="store_true", help="only list them, and what each breaks")
-    parser.add_argument("--keep", metavar="DIR", help="keep each as a shared object there, for --subject")
-    parser.add_argument("--json", action="store_true", help="answer in JSON")
-    parser.add_argument("--catalogue", default=os.path.join(workshop.HERE, "catalogue.txt"), metavar="FILE",
-                        help="default: properties/mutation/catalogue.txt")  # fmt: skip
-    return parser.parse_args(arguments)
+    return parser().parse_args(arguments)
+
+
+def parser():
+    options = OptionParser("vmapcheck mutants")
+    add = options.add_argument
+    add("--driver", default="random,corpus,explore", type=drivers_of)
+    add("--until-found", action="store_true")
+    add("--least", default={}, type=shares_of)
+    add("--ops", type=positive, default=1_000_000)
+    add("--seed", type=number, default=SEED)
+    add("-j", "--jobs", type=positive, default=os.cpu_count())
+    add("--sample", type=number, default=60)
+    add("--only", action="append", default=[])
+    add("--third", type=int, choices=(1, 2, 3))
+    add("--minimize-time", default="2s")
+    add("--list", action="store_true")
+    add("--keep")
+    add("--json", action="store_true")
+    add("--catalogue", default=os.path.join(workshop.HERE, "catalogue.txt"))
+    return options
 
 
 def drivers_of(text):

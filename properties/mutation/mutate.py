@@ -2,17 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Systematic mutation: makes every small change of a kind in the allocator, and says which of them nobody notices.
 
-    ./vmapcheck mutation                            everything, or what is left of it
-    ./vmapcheck mutation --list --operator side     what would be changed
-    ./vmapcheck mutation --file free_space.hpp --ops 100000
-    ./vmapcheck mutation --only 1fe748e8b3          one mutant
-
-A mutant that random traces, the tests of the allocator and the corpus all leave alive must be equivalent: in
-equivalent.txt, with the reason. Results are kept: a run that was cut off goes on where it was.
-
-Exit status: 0 if every mutant is found, or equivalent and written down; 10 if one is not; 2 for wrong usage, or an
-entry of equivalent.txt that is no longer true; 3 if something cannot be built; 4 if a file cannot be read or written;
-5 if it was interrupted. docs/mutation.md says more.
+`./vmapcheck mutation --help` says how it is used, docs/mutation.md what it does.
 """
 
 import collections
@@ -55,24 +45,26 @@ def main(arguments=None):
 
 
 def read_options(arguments):
-    parser = OptionParser("vmapcheck mutation", description=__doc__)
-    parser.add_argument("--list", action="store_true", help="print the mutants, and judge none")
-    parser.add_argument("--file", action="append", default=[], metavar="NAME", help="only of this file: free_space.hpp")
-    parser.add_argument("--function", action="append", default=[], metavar="NAME", help="only of this function")
-    parser.add_argument("--operator", action="append", default=[], metavar="NAME", choices=mutation.OPERATORS,
-                        help="only of this kind: " + ", ".join(mutation.OPERATORS))  # fmt: skip
-    parser.add_argument("--only", action="append", default=[], metavar="ID", help="only this mutant")
-    parser.add_argument("-j", type=positive, default=os.cpu_count(), metavar="N", help="jobs (default: one a processor)")
-    parser.add_argument("--ops", type=positive, default=2_000_000, metavar="N", help="random ops, at most (default: 2000000)")
-    parser.add_argument("--until", default=STAGES[-1], choices=STAGES, help="the last stage (default: corpus)")
-    parser.add_argument("--seed", type=positive, default=SEED, metavar="N", help=f"of the random traces (default: {SEED})")
-    parser.add_argument("--json", metavar="FILE", help="write everything as one object; - is standard output")
-    parser.add_argument("--fresh", action="store_true", help="believe nothing of what earlier runs found out")
-    parser.add_argument("--work", default=os.path.join(workshop.ROOT, "build", "mutation"), metavar="DIR",
-                        help="where things are made and results kept (default: build/mutation)")  # fmt: skip
-    parser.add_argument("--equivalent", default=os.path.join(workshop.HERE, "equivalent.txt"), metavar="FILE",
-                        help="mutants that are equivalent, with the reasons")  # fmt: skip
-    return parser.parse_args(arguments)
+    return parser().parse_args(arguments)
+
+
+def parser():
+    options = OptionParser("vmapcheck mutation")
+    add = options.add_argument
+    add("--list", action="store_true")
+    add("--file", action="append", default=[])
+    add("--function", action="append", default=[])
+    add("--operator", action="append", default=[], choices=mutation.OPERATORS)
+    add("--only", action="append", default=[])
+    add("-j", "--jobs", type=positive, default=os.cpu_count())
+    add("--ops", type=positive, default=2_000_000)
+    add("--until", default=STAGES[-1], choices=STAGES)
+    add("--seed", type=positive, default=SEED)
+    add("--json")
+    add("--fresh", action="store_true")
+    add("--work", default=os.path.join(workshop.ROOT, "build", "mutation"))
+    add("--equivalent", default=os.path.join(workshop.HERE, "equivalent.txt"))
+    return options
 
 
 # ---------------------------------------------------------------------------------------------------- the run
@@ -118,7 +110,7 @@ class Run:
     # -- the stages
 
     def judge_all(self, chosen):
-        self.pool = concurrent.futures.ThreadPoolExecutor(self.options.j)
+        self.pool = concurrent.futures.ThreadPoolExecutor(self.options.jobs)
         fresh = [m for m in chosen if not self.results.of(m)]
         stages = {
             "quick": lambda: self.stage("quick", [lambda g=g: self.first(g) for g in workshop.grouped(fresh, GROUP)]),

@@ -122,8 +122,9 @@ void add_import(CLI::App& corpus, Session& session) {
       "A trace that is there already is not written again; no file is overwritten.",
       corpus_statuses);
   const auto options = std::make_shared<ImportOptions>();
-  add_place(command, "PATH", options->paths,
-            "Inputs of fuzzers and traces: files, archives, folders (of libFuzzer, AFL++, `campaign`)");
+  takes(add_place(command, "PATH", options->paths,
+                  "Inputs of fuzzers and traces: files, archives, folders (of libFuzzer, AFL++, `campaign`)"),
+        {"or --strace", "-", {}, [](const std::string&) { return true; }});
   add_text(command, "--strace", options->log, "The log of strace; - is standard input", "LOG");
   add_text(command, "-o,--output", options->output,
            "Where to: the file for a log (default: standard output), the folder for PATH", "OUT");

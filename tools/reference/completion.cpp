@@ -28,6 +28,11 @@ std::string quoted(std::string_view text, std::string_view quote) {
   return all + "'";
 }
 
+/// The words that an option takes, if they are known. What `help` takes are the commands.
+Words words_of(CLI::App& app, const CommandAt& command, CLI::Option& option) {
+  return command.path == "vmapcheck help" && option.get_positional() ? shown_commands(app) : values_of(option);
+}
+
 /// What a value names, where its words are not known.
 enum class Names : std::uint8_t { nothing, files, directories };
 Names names_what(CLI::Option& option) {
@@ -82,13 +87,12 @@ std::string for_bash(CLI::App& app) {
       if (option->get_positional() && names_what(*option) != Names::nothing)
         files = names_what(*option) == Names::files ? " files=-f" : " files=-d";
       if (option->get_positional())
-        for (std::string& word : values_of(*option)) words.push_back(std::move(word));
+        for (std::string& word : words_of(app, command, *option)) words.push_back(std::move(word));
       if (option->get_positional() || is_flag(*option)) continue;
       Words patterns;
       for (const std::string& name : names_of(*option)) patterns.push_back(fmt::format("'{} {}'", command.path, name));
       values += fmt::format("    {}) {} ;;\n", fmt::join(patterns, " | "), bash_value(*option));
     }
-    if (command.path == "vmapcheck help") words = shown_commands(app);
     for (std::string& name : option_names(*command.app)) words.push_back(std::move(name));
     commands += fmt::format("    '{}') words='{}'{} ;;\n", command.path, fmt::join(words, " "), files);
   }
@@ -125,15 +129,15 @@ complete -F _vmapcheck vmapcheck
 
 // ---- zsh
 
-std::string zsh_value(CLI::Option& option) {
-  const Words words = values_of(option);
-  const Names names = names_what(option);
+std::string zsh_value(CLI::Option& option, const Words& words) {
   const std::string type = option.get_positional() ? option.get_name() : option.get_type_name();
-  std::string files = names == Names::files ? "_files" : names == Names::directories ? "_files -/" : "( )";
-  if (words.empty()) return type + ":" + files;
-  const std::string known = fmt::format("({})", fmt::join(words, " "));
-  return type + ":" +
-         (names == Names::nothing ? known : fmt::format("_alternative \"w:{}:{}\" \"f:FILE:_files\"", type, known));
+  if (!words.empty()) return fmt::format("{}:({})", type, fmt::join(words, " "));
+  switch (names_what(option)) {
+    case Names::files: return type + ":_files";
+    case Names::directories: return type + ":_files -/";
+    case Names::nothing: return type + ":( )";
+  }
+  return type;
 }
 
 std::string for_zsh(CLI::App& app) {
@@ -145,16 +149,20 @@ std::string for_zsh(CLI::App& app) {
       for (const std::string_view special : {"\\", "[", "]", ":"})
         for (std::size_t at = 0; (at = text.find(special, at)) != text.npos; at += 2) text.insert(at, 1, '\\');
       if (option->get_positional()) {
-        arguments += " " + quoted((option->get_items_expected_max() == 1 ? ":" : "*:") + zsh_value(*option), "'\\''");
+        arguments += " " + quoted((option->get_items_expected_max() == 1 ? ":" : "*:") +
+                                      zsh_value(*option, words_of(app, command, *option)),
+                                  "'\\''");
         continue;
       }
       for (const std::string& name : names_of(*option))
-        arguments += " " + quoted(fmt::format("*{}{}[{}]{}", name,
-                                              is_flag(*option)         ? ""
-                                              : name.starts_with("--") ? "="
-                                                                       : "+",
-                                              text, is_flag(*option) ? "" : ":" + zsh_value(*option)),
-                                  "'\\''");
+        arguments +=
+            " " +
+            quoted(fmt::format("*{}{}[{}]{}", name,
+                               is_flag(*option)         ? ""
+                               : name.starts_with("--") ? "="
+                                                        : "+",
+                               text, is_flag(*option) ? "" : ":" + zsh_value(*option, words_of(app, command, *option))),
+                   "'\\''");
     }
     std::string below;
     for (CLI::App* const each : command.app->get_subcommands({}))
@@ -212,7 +220,7 @@ std::string for_fish(CLI::App& app) {
     for (CLI::Option* const option : shown_options(*command.app)) {
       if (option->get_positional()) {
         if (names_what(*option) != Names::nothing) lines += begin + " -F\n";
-        if (const Words words = values_of(*option); !words.empty())
+        if (const Words words = words_of(app, command, *option); !words.empty())
           lines += fmt::format("{} -a '{}'\n", begin, fmt::join(words, " "));
         continue;
       }
