@@ -50,13 +50,13 @@ TEST(Demand, IsRefusedWithAReasonWhereItIsMalformed) {
   EXPECT_NE(parse_demand("ops>=x").error().find("found 'x'"), std::string::npos);
 }
 
-TEST(Demand, OfAnUnknownNameIsToldWhichOnesComeNear) {
+TEST(Demand, OfAnUnknownNameIsToldWhichMayHaveBeenMeant) {
   const auto says = [](const char* demand, const char* words) {
     const std::string error = parse_demand(demand).error();
     EXPECT_NE(error.find(words), std::string::npos) << error;
   };
-  says("fit.noedge>=1", "but fit.no_edge");
-  says("free_block.max>=1", "free_blocks.max");
+  says("fit.noedge>=1", "did you mean fit.no_edge?");
+  says("free_block.max>=1", "mean free_blocks.max?");
   says("out_of_memory>=1", "error.out_of_memory");
   says("op.alloc_at>=1", "op.alloc-at");
   says("zebra>=1", "there is no 'zebra' (--require help");

@@ -7,6 +7,7 @@
 # Lines of the table, with tabs between the fields, - for nothing:
 #   version  VERSION
 #   subjects NAME...
+#   metrics  NAME...     with a % behind it: a percentage can be demanded
 #   command  PATH  shown|hidden  COMMANDS-NEEDED
 #   option   PATH  NAMES  flag|value|one|many  shown|hidden|required  NEEDS  EXCLUDES  KIND  EXPECTED
 #   help     PATH  LINE
@@ -158,7 +159,7 @@ refuse_unknown() {
 
 # refuse_word PATH WORD: the command has no such word.
 refuse_word() {
-  local what=option near=() line i
+  local what="unknown command" near=() i
   if [[ $2 == -* ]]; then
     for ((i = 0; i < ${#names[@]}; ++i)); do
       if [[ ${level_of[i]} == "$1" && ${shown[i]} != hidden && ${names[i]##*,} == --* ]]; then near+=("${names[i]##*,}"); fi
@@ -168,7 +169,6 @@ refuse_word() {
   fi
   commands_below "$1"
   guess "$2" "${below[@]}"
-  what="unknown command"
   if ((${#below[@]} == 0)); then what="unexpected argument"; fi
   refuse "$1" "$what '$(visible "$2" 100)'$guessed"
 }
@@ -190,7 +190,9 @@ check_values() {
       if ((value_of[j] != i)); then continue; fi
       read -ra words <<<"${kinds[i]}"
       if [[ ${words[0]} == flags ]]; then
-        if [[ ${values[j]} != -* ]] && { $first || [[ ${words[1]-} != first ]]; }; then refuse_word "$deepest" "${values[j]}"; fi
+        if [[ ${values[j]} != -* && ($first == true || ${words[1]-} != first) ]]; then
+          refuse_word "$deepest" "${values[j]}"
+        fi
       elif [[ ${words[0]} == list && ${values[j]} == *,* ]]; then
         IFS=, read -ra words <<<"${values[j]}"
         for word in "${words[@]}"; do
@@ -218,6 +220,7 @@ check_value() {
     subject)
       if [[ ($value == */* || $value == *.so) && -e $value ]]; then return; fi
       IFS=$'\t' read -ra rest <<<"${table[2]#*$'\t'}" ;;
+    demand) check_demand "$value"; return ;;
     choice | list) ;;
     *) return ;;
   esac
@@ -227,6 +230,31 @@ check_value() {
   done
   guess "$value" "${rest[@]}"
   refuse_value "$1" "$value"
+}
+
+# As parse_demand() in harness/random/demands.cpp.
+check_demand() {
+  local written="${1// /}" name number metrics known why
+  if [[ $written == help ]]; then return; fi
+  IFS=$'\t' read -ra metrics <<<"${table[3]#*$'\t'}"
+  known=("${metrics[@]%\%}")
+  [[ $written =~ ^([^\<\>=]*)(\>=|\<=|==|\>|\<)?(.*)$ ]] || true
+  name="${BASH_REMATCH[1]}" number="${BASH_REMATCH[3]}"
+  if [[ -z $name || -z ${BASH_REMATCH[2]} ]]; then
+    why="expected NAME>=NUMBER (or >, <=, <, ==), found '$written'"
+  elif [[ " ${known[*]} " != *" $name "* ]]; then
+    guess "$name" "${known[@]}"
+    why="there is no '$name'$guessed (--require help lists all names)"
+  elif ! [[ $number =~ ^[0-9]+(\.[0-9]*)?[kKmM%]?$ ]]; then
+    why="expected a number such as 300, 2.5, 10k, 1m or 1%, found '$number'"
+  elif [[ $number == *% && " ${metrics[*]} " != *" $name% "* ]]; then
+    why="there is no percentage of $name: it is not a part of anything"
+  elif [[ $number == *% ]] && ! is_percentage "${number%\%}"; then
+    why="'$number' is more than all"
+  else
+    return 0
+  fi
+  refuse "$deepest" "--require: $(visible "$why" 400)"
 }
 
 refuse_value() {
@@ -324,7 +352,7 @@ is_percentage() {
 }
 
 is_shares() {
-  local part name text="$1,"
+  local part text="$1,"
   shift
   while [[ -n $text ]]; do
     part="${text%%,*}" text="${text#*,}"

@@ -144,18 +144,19 @@ void add_check(CLI::App& app, Session& session) {
     if (!demand) throw CLI::ValidationError("--require", one_line(demand.error(), 400));
     options->demands.push_back(*std::move(demand));
   };
-  command
-      .add_option_function<std::vector<std::string>>(
-          "--require",
-          [require](const std::vector<std::string>& texts) {
-            for (const std::string& text : texts) require(text);
-          },
-          "End with status 14 unless this was reached, such as fit.no_edge>=1%; may be said again;\n"
-          "'help' lists all names")
-      ->type_name("DEMAND")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->take_all();
+  takes(command
+            .add_option_function<std::vector<std::string>>(
+                "--require",
+                [require](const std::vector<std::string>& texts) {
+                  for (const std::string& text : texts) require(text);
+                },
+                "End with status 14 unless this was reached, such as fit.no_edge>=1%; may be said again;\n"
+                "'help' lists all names")
+            ->type_name("DEMAND")
+            ->expected(1)
+            ->allow_extra_args(false)
+            ->take_all(),
+        {"demand", "-", {}, [](const std::string&) { return true; }});  // what is wrong is said by parse_demand()
 }
 
 namespace {

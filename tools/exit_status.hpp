@@ -30,7 +30,7 @@ struct ExitMeaning {
 
 inline constexpr std::array<ExitMeaning, 11> exit_meanings{{
     {Exit::ok, "nothing found"},
-    {Exit::usage, "usage, or malformed input"},
+    {Exit::usage, "usage (an unknown subject, too), or malformed input"},
     {Exit::subject, "the subject cannot be run"},
     {Exit::io, "input or output"},
     {Exit::interrupted, "interrupted, state saved"},

@@ -66,7 +66,8 @@ CLI::Option* takes(CLI::Option* option, Values values) {
   in_table += "\t" + values.expected;
   const auto check = [values = std::move(values)](const std::string& text) -> std::string {
     if (std::ranges::find(values.names, text) != values.names.end() || (values.fits && values.fits(text))) return {};
-    return fmt::format("expected {}, found '{}'{}", values.expected, one_line(text, 60), guess(text, values.names));
+    return fmt::format("expected {}, found '{}'{}", values.expected, one_line(text, 60),
+                       did_you_mean(text, values.names));
   };
   return option->check(check, "", in_table);
 }
@@ -76,12 +77,6 @@ std::string one_of(const std::vector<std::string>& names) {
   for (std::size_t i = 0; i < names.size(); ++i)
     text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
   return text;
-}
-
-std::string guess(std::string_view word, const std::vector<std::string>& names) {
-  const std::vector<std::string_view> candidates(names.begin(), names.end());
-  const std::vector<std::string_view> near = names_near(word, candidates);
-  return near.empty() ? "" : fmt::format(": did you mean {}?", near.front());
 }
 
 CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, const std::string& description,

@@ -71,8 +71,6 @@ CLI::Option* takes(CLI::Option* option, Values values);
 
 /// "a, b or c"
 [[nodiscard]] std::string one_of(const std::vector<std::string>& names);
-/// ": did you mean NAME?", or nothing if none comes near.
-[[nodiscard]] std::string guess(std::string_view word, const std::vector<std::string>& names);
 
 /// --seed
 CLI::Option* add_seed(CLI::App& app, std::optional<std::uint64_t>& target);

@@ -179,13 +179,9 @@ constexpr std::pair<std::string_view, Comparison> comparisons[] = {{">=", Compar
                                                                    {"<", Comparison::below}};
 
 std::string unknown(std::string_view name) {
-  std::string text = fmt::format("there is no '{}'", name);
-  std::vector<std::string_view> names;
-  for (const Metric& metric : metrics()) names.emplace_back(metric.name);
-  std::vector<std::string_view> candidates = names_near(name, names);
-  candidates.resize(std::min<std::size_t>(candidates.size(), 6));
-  if (!candidates.empty()) text += fmt::format(", but {}", fmt::join(candidates, ", "));
-  return text + " (--require help lists all names)";
+  std::vector<std::string> names;
+  for (const Metric& metric : metrics()) names.push_back(metric.name);
+  return fmt::format("there is no '{}'{} (--require help lists all names)", name, did_you_mean(name, names));
 }
 
 /// "300", "2.5", "10k", "1m", "1%"; true in `percent` for the last.

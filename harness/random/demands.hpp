@@ -52,7 +52,7 @@ struct Demand {
   bool percent = false;
 };
 
-/// The error says what was expected, or which names come near.
+/// The error says what was expected, or which name may have been meant.
 [[nodiscard]] std::expected<Demand, std::string> parse_demand(std::string_view text);
 
 struct Reached {

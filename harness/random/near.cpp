@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 namespace vmapcheck {
 namespace {
@@ -28,18 +29,16 @@ std::size_t distance(std::string_view from, std::string_view to) {
 }  // namespace
 
 // tools/arguments.bash has the same rule.
-std::vector<std::string_view> names_near(std::string_view written, std::span<const std::string_view> names) {
+std::string did_you_mean(std::string_view written, std::span<const std::string> names) {
   const std::size_t most = written.size() < 4 ? 1 : std::max<std::size_t>(2, written.size() / 4);
-  std::vector<std::pair<std::size_t, std::string_view>> found;
+  std::vector<std::pair<std::size_t, std::string_view>> near;
   for (const std::string_view name : names) {
     const std::size_t apart = distance(written, name);
     const bool contains = written.size() >= 3 && name.find(written) != name.npos;
-    if (apart <= most || contains) found.emplace_back(apart, name);
+    if (apart <= most || contains) near.emplace_back(apart, name);
   }
-  std::ranges::sort(found);
-  std::vector<std::string_view> near;
-  for (const auto& [apart, name] : found) near.push_back(name);
-  return near;
+  if (near.empty()) return {};
+  return ": did you mean " + std::string(std::ranges::min(near).second) + "?";
 }
 
 }  // namespace vmapcheck

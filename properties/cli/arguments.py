@@ -28,8 +28,10 @@ check --time 0 | check --time 5y | check --time -1s | check --time . | check --t
 check --time 0.0009s | check --time 0.5ms | check --time '' | check --checking never | check --checking every-stp
 check --seed x | check --seed rndom | check --sbject vmap | --subject frob check | --subject frob corpus list
 check --subject canary_tre | check --subject nowhere.so | check --subject ./nowhere | check --subject 'a\tb\x7f'
-check --no-saved --all-saved | replay | replay --frobnicate | replay a --times 0 | replay a --times 1000001
-replay a --format cp | corpus | corpus x | corpus lst | corpus list a b | corpus import | corpus import --pid 5
+check --no-saved --all-saved | check --require fit.noedge>=1% | check --require zebra>=1 | check --require ops>=1%
+check --require ops>=x | check --require fit.no_edge>=101% | check --require fit.no_edge=1 | check --require >=1
+check --require 'fit.no_edge >= 1e3' | check --require '' | replay | replay --frobnicate | replay a --times 0
+replay a --times 1000001 | replay a --format cp | corpus | corpus x | corpus lst | corpus list a b | corpus import | corpus import --pid 5
 corpus import --strace a b | corpus import --placement first | corpus export --oss-fuzz --format traces
 corpus minimize | corpus minimize d -o e --keep-old | campaign nonsense | campaign statsu | campaign --engine afll
 campaign --memory 1k | campaign --disk 99999999T | campaign --execs 0 | campaign -j0 | campaign -j=4 | campaign status a b
@@ -41,7 +43,8 @@ mutants --driver random,fuz | mutants --least random=,corpus=80 | mutants --leas
 mutation --operator nothing | mutation --until quik | coverage --with foo | coverage --fail-under-lines 101
 coverage --fail-under-lines '' | coverage --from | coverage --sbject vmap
 """
-RIGHT = ("check --cases 5 --time 10 --seed random", "replay -- -x --help", "campaign -j4 --memory 2G -- -a=1 -b",
+RIGHT = ("check --cases 5 --time 10 --seed random --require fit.no_edge>=99.5% --require 'ops > 1k' --require help",
+         "replay -- -x --help", "campaign -j4 --memory 2G -- -a=1 -b",
          "test --compiler gcc --seed random -- -R corpus -j1", "mutants --driver random,fuzz --list", "mutation -j 4 --only x",
          "coverage --with corpus --fail-under-lines 99.5", "corpus import --strace log --pid 0", "--json campaign status",
          "explore --index-only --searches", "completion zsh", "man", "table")
@@ -124,7 +127,7 @@ class Guess(cli.Cli):
             "campaign statsu": "unknown command 'statsu': did you mean status\\?",
             "help corpus imprt": "'imprt': did you mean import\\? .see vmapcheck corpus --help",
             "check --cses=5": "unknown option '--cses=5': did you mean --cases\\?",
-            "check --checking amortised": "--checking: expected every-step or amortized, found 'amortised': did you mean amortized",
+            "check --checking amortised": "expected every-step or amortized, found 'amortised': did you mean amortized",
             "check --subject canary_tre": "found 'canary_tre': did you mean canary_tree\\?",
             "explore --ops lazi": "expected first-fit, all, .* or refused, found 'lazi': did you mean lazy\\?"})
 
@@ -142,7 +145,8 @@ class Bash(Completion):
     def completes(self, *words):
         """What is offered for the last word."""
         self.script("bash")
-        run = 'source ./script; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _vmapcheck; printf "%s\\n" "${COMPREPLY[@]}"'
+        run = ('source ./script; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _vmapcheck; '
+               'printf "%s\\n" "${COMPREPLY[@]}"')
         return self.ok(["-c", run, "bash", "vmapcheck", *words], program="bash").out.split()
 
     def test_is_a_script(self):

@@ -110,7 +110,7 @@ class Started(Campaign):
                     "--disk 99999999999999999999", "--memory 1M", "--memory -2G", "-j 0", "-j 2000", "--engine none",
                     "--frobnicate"):
             self.refuses(2, {f"campaign --target ./target {bad}": f"^vmapcheck: .*{bad.split()[0]}"})
-        self.refuses(2, {"campaign --target ./target x": "unexpected argument 'x'",
+        self.refuses(2, {"campaign --target ./target x": "unknown command 'x'",
                          f"campaign --target ./target {BRIEF} --dir 'a\nb'": "control character"})
         self.refuses(2, {"campaign --target ./target --subject frob": "found 'frob'"})
         self.refuses(4, {"campaign --target ./target --known missing": "missing"})

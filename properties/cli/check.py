@@ -205,7 +205,7 @@ class Demands(cli.Cli):
         for bad in ("ops", "ops=1", "ops>=", "ops>=-1", "ops>=1x", ">=1", "", "ops>=1%", "fit.full>=101%"):
             self.refuses(2, {f"check --require '{bad}'": "^vmapcheck: --require"})
         self.refuses(2, {
-            "check --require 'fit.noedge>=1%'": "there is no 'fit.noedge', but fit.no_edge.*--require help lists all",
+            "check --require 'fit.noedge>=1%'": "there is no 'fit.noedge': did you mean fit.no_edge.*--require help lists all",
             # Before anything is run, also where another demand is right.
             "check --time 1h --require 'ops>=1' --require 'zebra>=1'": "there is no 'zebra'",
             "check --require": "require"})

@@ -23,7 +23,7 @@ class Explore(Explored):
         self.refuses(2, {
             "explore --granules 0": "granules", "explore --granules 26": "granules",
             "explore --granules 17": "at most 16",
-            "explore --ops first-fit,quick": "no ops 'quick'", "explore --index-only --ops lazy": "ops",
+            "explore --ops first-fit,quick": "expected first-fit, .* found 'quick'", "explore --index-only --ops lazy": "ops",
             "explore --searches": "index-only", "explore --granule 3": "power of two",
             "explore --granule 4 --base 2": "not on granules", "explore --base hither": "expected an address",
             "explore --base 0xffffffffffffffff": r"2\^64-1", "explore --base top --granule 2": r"2\^64-1",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`replay`: the JSON to the letter, the text, many times, as a test, in gdb; and `encode` and `decode`."""
+import json
 import os
 import pathlib
 import re
@@ -76,6 +77,24 @@ class Replay(cli.Cli):
         self.assertEqual(2, len(said.found(r'^\{"verdict":"ok"\}$')), said)
         self.ends(2, "replay all.trace bad.trace", err=None)
         self.ends(10, "replay --subject seed_2019 bad.trace fault.trace missing.trace", err=None)
+
+    def test_folders(self):
+        """One line, or one object, for each trace; the worst status."""
+        for name, trace in (("traces/good.trace", "all.trace"), ("traces/below/bad.trace", "fault.trace")):
+            self.write(name, pathlib.Path(trace).read_bytes())
+        self.ends(10, "replay --subject seed_2019 traces", ["^traces/below/bad.trace: fails at step 2: answer: expected ",
+                                                            "^traces/good.trace: ok, 17 steps$"])
+        self.assertEqual(2, len(self.ok("replay traces").out.splitlines()))
+        said = self.ends(10, "replay --json --subject seed_2019 traces all.trace").out.splitlines()
+        self.assertEqual({"file": "traces/below/bad.trace", "verdict": "violation", "invariant": "answer", "step": 2},
+                         {name: json.loads(said[0])[name] for name in ("file", "verdict", "invariant", "step")})
+        self.assertEqual('{"file":"traces/good.trace","verdict":"ok"}', said[1])
+        self.assertEqual(ALL_AS_JSON.splitlines(), said[2:])
+        self.ends(10, "replay -n 3 --subject seed_2019 traces", ["^traces/below/bad.trace: failed 3 of 3 times"])
+        self.write("traces/malformed.trace", "no trace")
+        self.ends(2, "replay traces", ["^traces/good.trace: ok"], "^traces/malformed.trace:1:1: ")
+        pathlib.Path("empty").mkdir()
+        self.refuses(2, {"replay empty": "^vmapcheck: no traces in empty$"})
 
     def test_interrupted(self):
         process = self.start("replay -", stdin=subprocess.PIPE)

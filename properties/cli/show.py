@@ -62,7 +62,7 @@ class Show(cli.Cli):
             "show --from 99 --html page.html all.trace": "--from 99: the trace has the steps 0 to 16",
             "show --to 17 all.trace": "--to 17: ", "show --from 3 --to 2 all.trace": "--from 3 is after --to 2",
             "show --at 3 --from 2 all.trace": "--at excludes --from", "show --to -1 all.trace": "^vmapcheck: .*--to",
-            "show --at x all.trace": "^vmapcheck: .*--at.*expected the number of a step, found 'x'",
+            "show --at x all.trace": "^vmapcheck: .*--at.*expected a number from 0 up, found 'x'",
             "show --at 0 empty.trace": "--at 0: the trace has no steps"})
         self.ok("show empty.trace")
         self.ok("show --html page.html empty.trace")

@@ -10,6 +10,9 @@
 #include <sstream>
 #include <string_view>
 
+#include "harness/random/demands.hpp"
+#include "harness/random/near.hpp"
+#include "subjects/registry.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
 
@@ -66,6 +69,8 @@ std::string line_of(const CommandAt& command, CLI::Option& option) {
 Exit print_table(CLI::App& app) {
   std::string text = fmt::format("version\t{}\nsubjects", app.version()), help;
   for (const SubjectEntry& entry : subjects()) text += "\t" + entry.name;
+  text += "\nmetrics";
+  for (const Metric& metric : metrics()) text += "\t" + metric.name + (metric.whole.empty() ? "" : "%");
   text += "\n";
   for (const CommandAt& command : all_commands(app)) {
     text += fmt::format("command\t{}\t{}\t{}\n", command.path, command.app->get_group().empty() ? "hidden" : "shown",
@@ -144,7 +149,7 @@ Exit refuse_word(const CommandAt& command, const std::string& word) {
         if (name.starts_with("--")) names.push_back(name);
   }
   say(fmt::format("vmapcheck: {} '{}'{} (see {} --help)", kind, one_line(word, 100),
-                  guess(is_option ? word.substr(0, word.find('=')) : word, names), command.path));
+                  did_you_mean(is_option ? word.substr(0, word.find('=')) : word, names), command.path));
   return Exit::usage;
 }
 
