@@ -31,8 +31,8 @@ check --subject canary_tre | check --subject nowhere.so | check --subject ./nowh
 check --no-saved --all-saved | check --require fit.noedge>=1% | check --require zebra>=1 | check --require ops>=1%
 check --require ops>=x | check --require fit.no_edge>=101% | check --require fit.no_edge=1 | check --require >=1
 check --require 'fit.no_edge >= 1e3' | check --require '' | replay | replay --frobnicate | replay a --times 0
-replay a --times 1000001 | replay a --format cp | corpus | corpus x | corpus lst | corpus list a b | corpus import | corpus import --pid 5
-corpus import --strace a b | corpus import --placement first | corpus export --oss-fuzz --format traces
+replay a --times 1000001 | replay a --format cp | corpus | corpus x | corpus lst | corpus list a b | corpus import
+corpus import --pid 5 | corpus import --strace a b | corpus import --placement first | corpus export --oss-fuzz --format traces
 corpus minimize | corpus minimize d -o e --keep-old | campaign nonsense | campaign statsu | campaign --engine afll
 campaign --memory 1k | campaign --disk 99999999T | campaign --execs 0 | campaign -j0 | campaign -j=4 | campaign status a b
 campaign report --format html5 | explore --ops aligned,bogus | explore --searches | explore --granules 99
