@@ -335,7 +335,7 @@ is_duration() {
 }
 
 is_size() {
-  local units=kmgt unit=1 text="$1"
+  local unit=1 text="$1"
   case "$text" in
     *[kK]) unit=1024 ;; *[mM]) unit=$((1 << 20)) ;; *[gG]) unit=$((1 << 30)) ;; *[tT]) unit=$((1 << 40)) ;;
   esac
