@@ -60,7 +60,7 @@ void add_common_options(CLI::App& app, Common& common, unsigned uses);
 [[nodiscard]] std::string help_footer(const std::string& examples, std::initializer_list<Exit> statuses = {});
 
 /// What an option takes: one of the names, or what fits. It is checked while the command line is read, and is in the
-/// table of arguments (table.hpp), by which the launcher checks it before it builds anything.
+/// table of arguments (reference/reference.hpp), by which the launcher checks it before it builds anything.
 struct Values {
   std::string kind;      ///< how tools/arguments.bash checks it, such as "count 1 1024" or "choice"
   std::string expected;  ///< as a message says it
