@@ -79,19 +79,23 @@ void describe(CLI::App& app, Session& session) {
                   "vmapcheck campaign --time 10m\n"
                   "vmapcheck COMMAND --help"));
 
-  for (const CheckoutCommand& command : commands_of_the_checkout) add_command_of_the_checkout(app, session, command);
-  add_check(app, session);
-  add_campaign(app, session);
-  add_replay(app, session);
-  add_explore(app, session);
-  add_minimize(app, session);
-  add_show(app, session);
-  add_corpus(app, session);
-  add_encode(app, session);
-  add_decode(app, session);
-  add_subjects(app, session);
+  if constexpr (VMAPCHECK_ONLY_CAMPAIGN) {  // what it does not name, it is not linked with
+    add_campaign(app, session);
+  } else {
+    for (const CheckoutCommand& command : commands_of_the_checkout) add_command_of_the_checkout(app, session, command);
+    add_check(app, session);
+    add_campaign(app, session);
+    add_replay(app, session);
+    add_explore(app, session);
+    add_minimize(app, session);
+    add_show(app, session);
+    add_corpus(app, session);
+    add_encode(app, session);
+    add_decode(app, session);
+    add_subjects(app, session);
+  }
   for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
-  add_step_to(app, session);
+  if constexpr (!VMAPCHECK_ONLY_CAMPAIGN) add_step_to(app, session);
 }
 
 void add_command_of_the_checkout(CLI::App& app, Session& session, const CheckoutCommand& command) {
