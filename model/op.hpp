@@ -69,12 +69,7 @@ inline constexpr std::array<bool, op_kind_count> kinds_with = []<class... Ops>(s
 }(static_cast<Op*>(nullptr));
 
 /// The op of a kind (Op::index()) with its default arguments.
-[[nodiscard]] inline Op op_of_kind(std::size_t kind) {
-  constexpr auto makers = []<class... Ops>(std::variant<Ops...>*) {
-    return std::array{+[]() -> Op { return Ops{}; }...};
-  }(static_cast<Op*>(nullptr));
-  return makers[kind]();
-}
+[[nodiscard]] Op op_of_kind(std::size_t kind);
 
 /// Cases of std::visit, one lambda for each kind of op. There is none for "all others": a new op must be thought of.
 template <class... Cases>
@@ -92,28 +87,21 @@ constexpr void for_each_field(Op& op, Visitor&& visit) {
   std::visit([&](auto& one) { for_each_field_of(one, visit); }, op);
 }
 
-/// The first field of the op that has that meaning, or null.
+/// The first field of the op that has that meaning, or null. Compiled once, for each meaning.
 template <Meaning meaning>
-[[nodiscard]] constexpr const ValueOf<meaning>* find_field(const Op& op) {
-  const ValueOf<meaning>* found = nullptr;
-  for_each_field(op, [&](auto field, const auto& value) {
-    if constexpr (field.meaning == meaning)
-      if (found == nullptr) found = &value;
-  });
-  return found;
-}
+[[nodiscard]] const ValueOf<meaning>* find_field(const Op& op);
 template <Meaning meaning>
-[[nodiscard]] constexpr ValueOf<meaning>* find_field(Op& op) {
+[[nodiscard]] ValueOf<meaning>* find_field(Op& op) {
   return const_cast<ValueOf<meaning>*>(find_field<meaning>(std::as_const(op)));
 }
 
 /// The label that the op binds, or null.
-[[nodiscard]] constexpr const Label* bound_label(const Op& op) { return find_field<Meaning::label_bound>(op); }
-[[nodiscard]] constexpr Label* bound_label(Op& op) { return find_field<Meaning::label_bound>(op); }
+[[nodiscard]] inline const Label* bound_label(const Op& op) { return find_field<Meaning::label_bound>(op); }
+[[nodiscard]] inline Label* bound_label(Op& op) { return find_field<Meaning::label_bound>(op); }
 
 /// The label that the op uses, or null.
-[[nodiscard]] constexpr const Label* used_label(const Op& op) { return find_field<Meaning::label_used>(op); }
-[[nodiscard]] constexpr Label* used_label(Op& op) { return find_field<Meaning::label_used>(op); }
+[[nodiscard]] inline const Label* used_label(const Op& op) { return find_field<Meaning::label_used>(op); }
+[[nodiscard]] inline Label* used_label(Op& op) { return find_field<Meaning::label_used>(op); }
 
 /// Calls `visit(label)` for each label that the op binds or uses.
 template <class AnyOp, class Visitor>

@@ -40,11 +40,11 @@ template <class Value, class Of>
 using Blocks = std::vector<vmap::Block>;
 
 /// The blocks of an op that binds a label for each of them, or null.
-[[nodiscard]] constexpr const Blocks* blocks_of(const Op& op) { return find_field<Meaning::blocks>(op); }
-[[nodiscard]] constexpr Blocks* blocks_of(Op& op) { return find_field<Meaning::blocks>(op); }
+[[nodiscard]] inline const Blocks* blocks_of(const Op& op) { return find_field<Meaning::blocks>(op); }
+[[nodiscard]] inline Blocks* blocks_of(Op& op) { return find_field<Meaning::blocks>(op); }
 
 /// The label of the one area that the op places, or null.
-[[nodiscard]] constexpr const Label* area_label(const Op& op) {
+[[nodiscard]] inline const Label* area_label(const Op& op) {
   return blocks_of(op) == nullptr ? bound_label(op) : nullptr;
 }
 

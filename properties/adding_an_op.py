@@ -22,7 +22,7 @@ SOURCES = pathlib.Path(__file__).resolve().parent.parent
 PAGE = SOURCES / "docs/adding-an-op.md"
 ROOMS = ["allocator/vmap", "model", "harness", "fuzz"]
 FILES_MAX = 5
-LINKED = ["model/trace_parse.cpp", "model/trace_print.cpp", "model/reference_model.cpp", "fuzz/records.cpp"]
+LINKED = ["model/op.cpp", "model/trace_parse.cpp", "model/trace_print.cpp", "model/reference_model.cpp", "fuzz/records.cpp"]
 ROUND_TRIP = r"""
 #include <cstdio>
 #include <string>

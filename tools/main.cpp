@@ -64,23 +64,29 @@ void describe(CLI::App& app, Session& session) {
                   "vmapcheck campaign --time 10m\n"
                   "vmapcheck COMMAND --help"));
 
-  add_commands_of_the_checkout(app, session);
-  add_check(app, session);
-  add_campaign(app, session);
-  add_replay(app, session);
-  add_explore(app, session);
-  add_minimize(app, session);
-  add_show(app, session);
-  add_corpus(app, session);
-  add_encode(app, session);
-  add_decode(app, session);
-  add_subjects(app, session);
-  add_help(app, session);
-  add_completion(app, session);
-  add_man(app, session);
+  if constexpr (VMAPCHECK_ONLY_CAMPAIGN) {  // what it does not name, it is not linked with
+    add_campaign(app, session);
+  } else {
+    add_commands_of_the_checkout(app, session);
+    add_check(app, session);
+    add_campaign(app, session);
+    add_replay(app, session);
+    add_explore(app, session);
+    add_minimize(app, session);
+    add_show(app, session);
+    add_corpus(app, session);
+    add_encode(app, session);
+    add_decode(app, session);
+    add_subjects(app, session);
+    add_help(app, session);
+    add_completion(app, session);
+    add_man(app, session);
+  }
   for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
-  add_step_to(app, session);
-  add_table(app, session);
+  if constexpr (!VMAPCHECK_ONLY_CAMPAIGN) {
+    add_step_to(app, session);
+    add_table(app, session);
+  }
   for (const CommandAt& command : all_commands(app))
     for (CLI::Option* const option : command.app->get_options({}))
       if (option->get_items_expected_max() == 0) option->disable_flag_override();  // no --json=false

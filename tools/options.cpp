@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "harness/isolate/isolation.hpp"
-#include "harness/random/near.hpp"
+#include "model/near.hpp"
 #include "subjects/loaded.hpp"
 #include "tools/files.hpp"
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/random/near.hpp"
+#include "model/near.hpp"
 #include "vmap/error.hpp"
 #include "vmap/request.hpp"
 #include "vmap/stats.hpp"

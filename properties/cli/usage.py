@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Help, and what is no command; also of the script at the top of a checkout, where it answers itself."""
+"""Help, and what is no command; also of the script at the top of a checkout, where it answers itself, and what it waits for."""
+import fcntl
+import os
+import shlex
+
 import cli
 
 EXIT_STATUSES = {"": "0 2 3 4 5 10 11 12 13 14 15", "campaign": "0 2 3 4 5 10 11 12 15", "corpus": "0 2 3 4 5 10 12 15",
@@ -71,6 +75,32 @@ class Usage(cli.Cli):
             self.write(f'quoted "b"/{name}', (cli.SOURCE / name).read_bytes()).chmod(0o755)
         self.ends(3, "subjects", (), "^vmapcheck: the checkout is in .*: CMake cannot build with ",
                   program='quoted "b"/vmapcheck')
+
+    def test_launcher_locks(self):
+        """It waits for who builds the same preset, and for nobody else."""
+        self.write("bin/cmake", """#!/bin/sh
+case "$1" in
+  --version) echo "cmake version 3.25.1" ;;
+  --build) mkdir -p "$2/tools"; printf '#!/bin/sh\\necho built\\n' >"$2/tools/vmapcheck"; chmod +x "$2/tools/vmapcheck" ;;
+esac
+""").chmod(0o755)
+        os.mkdir("build")
+        more = {"program": cli.SOURCE / "vmapcheck", "VMAPCHECK_BUILD_DIR": str(self.scratch / "build"),
+                "PATH": f"{self.scratch}/bin:{os.environ['PATH']}"}
+        self.ok("subjects", "^built$", None, **more)  # from now on it is known which packages there are
+        with open("build/.lock-fuzz", "w") as fuzz, open("build/.lock-packages", "w") as packages:
+            fcntl.flock(fuzz, fcntl.LOCK_EX)
+            fcntl.flock(packages, fcntl.LOCK_EX)
+            self.ok("subjects", "^built$", None, **more)
+        launcher = shlex.quote(str(more.pop("program")))
+        self.shell(0, f"""
+(flock 9; while [[ ! -e go ]]; do sleep 0.05; done) 9>build/.lock-release &
+until ! flock --nonblock build/.lock-release true; do sleep 0.05; done
+{launcher} subjects 2>said & launched=$!
+until grep -q 'waiting for another vmapcheck that is building (release)' said || ! kill -0 $launched; do sleep 0.05; done
+touch go
+wait $launched""", "^built$", None, **more)
+        self.holds("said", "^vmapcheck: waiting for another vmapcheck that is building .release. in ")
 
     def test_subjects(self):
         self.ok("subjects", ["^vmap +sound ", "^seed_2019 +specimen "])

@@ -78,8 +78,10 @@ void add_campaign(CLI::App& app, Session& session) {
       return Supervisor(session.common, *options).run();
     };
   });
-  add_campaign_status(command, session);
-  add_campaign_report(command, session);
+  if constexpr (!VMAPCHECK_ONLY_CAMPAIGN) {
+    add_campaign_status(command, session);
+    add_campaign_report(command, session);
+  }
 }
 
 }  // namespace vmapcheck::tool

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// And the commands `help` and `table`.
+// And the command `help`.
 #include "tools/reference/reference.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 #include <sstream>
 #include <string_view>
 
-#include "harness/random/demands.hpp"
-#include "harness/random/near.hpp"
-#include "subjects/registry.hpp"
+#include "model/near.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
 
@@ -25,62 +22,12 @@ void append_commands(std::vector<CommandAt>& commands, const CommandAt& command)
     append_commands(commands, {below, command.path + " " + below->get_name()});
 }
 
-/// What takes() has noted: the kind and the names that are taken, a tab, and what a message says.
-std::string noted_of(CLI::Option& option) {
-  try {
-    return option.get_validator(0)->get_name();
-  } catch (const CLI::OptionNotFound&) {
-    return "any\t-";
-  }
-}
-
 std::vector<std::string> words_of_kind(CLI::Option& option) {
   const std::string noted = noted_of(option);
   std::istringstream kind(noted.substr(0, noted.find('\t')));
   std::vector<std::string> words;
   for (std::string word; kind >> word;) words.push_back(word);
   return words;
-}
-
-/// The names of those, in the order in which they are defined.
-std::string names_in(CLI::App& app, const std::set<CLI::Option*>& options) {
-  std::string text;
-  for (CLI::Option* const option : app.get_options({}))
-    if (options.contains(option)) text += (text.empty() ? "" : ",") + option->get_name();
-  return text.empty() ? "-" : text;
-}
-
-/// A line of the table: what tools/arguments.bash reads, which says what each field is. The subjects have their own.
-std::string line_of(const CommandAt& command, CLI::Option& option) {
-  const std::string_view takes = is_flag(option)                                                   ? "flag"
-                                 : option.get_positional() && option.get_items_expected_max() == 1 ? "one"
-                                 : option.get_positional()                                         ? "many"
-                                                                                                   : "value";
-  const std::string noted = noted_of(option);
-  const std::string kind = kind_of(option) == "subject" ? "subject" : noted.substr(0, noted.find('\t'));
-  return fmt::format("option\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", command.path, fmt::join(names_of(option), ","), takes,
-                     option.get_required()        ? "required"
-                     : option.get_group().empty() ? "hidden"
-                                                  : "shown",
-                     names_in(*command.app, option.get_needs()), names_in(*command.app, option.get_excludes()), kind,
-                     noted.substr(noted.find('\t') + 1));
-}
-
-Exit print_table(CLI::App& app) {
-  std::string text = fmt::format("version\t{}\nsubjects", app.version()), help;
-  for (const SubjectEntry& entry : subjects()) text += "\t" + entry.name;
-  text += "\nmetrics";
-  for (const Metric& metric : metrics()) text += "\t" + metric.name + (metric.whole.empty() ? "" : "%");
-  text += "\n";
-  for (const CommandAt& command : all_commands(app)) {
-    text += fmt::format("command\t{}\t{}\t{}\n", command.path, command.app->get_group().empty() ? "hidden" : "shown",
-                        command.app->get_require_subcommand_min());
-    for (CLI::Option* const option : command.app->get_options({})) text += line_of(command, *option);
-    std::istringstream lines(help_of(command));
-    for (std::string line; std::getline(lines, line);) help += fmt::format("help\t{}\t{}\n", command.path, line);
-  }
-  out_data("# The arguments of vmapcheck, for ./vmapcheck. `vmapcheck table` prints this file.\n" + text + help);
-  return Exit::ok;
 }
 
 }  // namespace
@@ -117,6 +64,14 @@ std::vector<std::string> names_of(const CLI::Option& option) {
   for (const std::string& name : option.get_snames()) names.push_back("-" + name);
   for (const std::string& name : option.get_lnames()) names.push_back("--" + name);
   return names;
+}
+
+std::string noted_of(CLI::Option& option) {
+  try {
+    return option.get_validator(0)->get_name();
+  } catch (const CLI::OptionNotFound&) {
+    return "any\t-";
+  }
 }
 
 std::string kind_of(CLI::Option& option) { return words_of_kind(option).front(); }
@@ -170,13 +125,6 @@ void add_help(CLI::App& app, Session& session) {
       return Exit::ok;
     };
   });
-}
-
-void add_table(CLI::App& app, Session& session) {
-  CLI::App& command = add_command(app, session, "table", "The table of all arguments, tools/arguments.table", uses_none,
-                                  "vmapcheck table", {Exit::ok, Exit::usage, Exit::io});
-  command.group("");
-  command.callback([&app, &session] { session.run = [&app] { return print_table(app); }; });
 }
 
 }  // namespace vmapcheck::tool

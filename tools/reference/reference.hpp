@@ -32,6 +32,8 @@ struct CommandAt {
 /// "-j" and "--jobs"; "FILE" for what stands without a name.
 [[nodiscard]] std::vector<std::string> names_of(const CLI::Option& option);
 [[nodiscard]] inline bool is_flag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
+/// What takes() has noted: the kind and the names that are taken, a tab, and what a message says.
+[[nodiscard]] std::string noted_of(CLI::Option& option);
 /// Those that it takes, if they are known; the first word of its kind (Values).
 [[nodiscard]] std::vector<std::string> values_of(CLI::Option& option);
 [[nodiscard]] std::string kind_of(CLI::Option& option);

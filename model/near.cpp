@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "harness/random/near.hpp"
+#include "model/near.hpp"
 
 #include <algorithm>
 #include <cstddef>
