@@ -342,6 +342,7 @@ class Hostile(Campaign):
 
 # What reaches beyond the window, or beyond a box that does not show all of it; only what is drawn, and traces, may be
 # scrolled sideways.
+TOO_WIDE = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 CUT_OFF = """
   const is_scrolled = (one) => one.closest('article pre');
   return [...document.querySelectorAll('body *')].filter((one) => {
@@ -372,7 +373,7 @@ class Page(Campaign):
             page.send("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": {
                 "width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}})
             page.load(path)
-            checks.fits(page, f"at {width}")
+            checks.equal(f"sideways scrolling at {width}", page.run(TOO_WIDE), 0)
             checks.equal(f"cut off at {width}", page.run(CUT_OFF), [])
         self.assertEqual((0, []), (checks.failed, page.console()))
         self.assertNotRegex(path.read_text(), r"(src|href)\s*=\s*[\"']?(https?:)?//|url\(|@import")  # it loads nothing

@@ -98,9 +98,9 @@ class Loaded(cli.Cli):
                              ["still fails:$", f"^  replay .* {trace}$"])
             report = trace.replace(".trace", ".md")
             self.holds(report, r'^  const auto loaded = vmapcheck::load_subject\("')
-            in_report = pathlib.Path(report).read_text().split("\nReplay it")[1].split("\n## ")[0]
+            in_report = pathlib.Path(report).read_text().split("\n## Next")[1].split("\n## ")[0]
             for command in (said.found("^  replay  *(.*)")[0],
-                            *(line for line in in_report.splitlines() if " replay " in line)):
+                            *(line for line in in_report.splitlines() if " replay " in line and "--gdb" not in line)):
                 self.shell(10, command, ["^violation of answer at step 0"])
             self.ends(10, ["explore", "--subject", subject, "--granules", "2", "-o", f"explored-{folder}"])
             self.only(f"explored-{folder}/{name}-answer-????????.trace")
