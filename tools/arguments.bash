@@ -10,6 +10,7 @@
 #   metrics  NAME...     with a % behind it: a percentage can be demanded
 #   command  PATH  shown|hidden  COMMANDS-NEEDED
 #   option   PATH  NAMES  flag|value|one|many  shown|hidden|required  NEEDS  EXCLUDES  KIND  EXPECTED
+#   listing  LINE        of `subjects`
 #   help     PATH  LINE
 # `one` and `many` have no dash: FILE, FILE... KIND is a word, for some its bounds, and names that are taken.
 
@@ -43,7 +44,7 @@ check_arguments() {
     fi
   done
   refuse_unknown
-  if is_given --version; then printf 'vmapcheck %s\n' "${table[1]#*$'\t'}"; exit 0; fi
+  if is_given --version; then answer "vmapcheck ${table[1]#*$'\t'}"; exit 0; fi
   check_values
   if is_given --help; then print_help "$deepest"; exit 0; fi
   check_requirements
@@ -365,7 +366,7 @@ is_shares() {
 # ---- Words
 
 # guess WORD NAME...: sets `guessed` to ": did you mean NAME?" where one is spelled alike, or contains the word. The rule is
-# that of harness/random/near.cpp.
+# that of model/near.cpp.
 guess() {
   local word="$1" name most best="" least=1000
   shift
@@ -433,11 +434,18 @@ refuse_at_once() {
 
 # ---- Answers
 
-print_help() {
+print_help() { print_lines "help"$'\t'"$1"; }
+
+# What stands in the lines that begin so, behind a tab.
+print_lines() {
   local line
   for line in "${table[@]}"; do
-    if [[ $line == "help"$'\t'"$1"$'\t'* ]]; then printf '%s\n' "${line#*$'\t'*$'\t'}"; fi
-  done || exit 4
+    if [[ $line == "$1"$'\t'* ]]; then answer "${line#"$1"$'\t'}"; fi
+  done
+}
+
+answer() {
+  printf '%s\n' "$1" 2>/dev/null || { say "cannot write to standard output"; exit 4; }
 }
 
 answer_help() {

@@ -177,25 +177,32 @@ Exit run_check(const Common& common, const Options& options) {
 Exit run_with_junit(const Common& common, const Options& options, Run& run) {
   check_writable(options.output_junit);
   const std::time_t begin = std::time(nullptr);
-  const auto write = [&](const std::string* stopped) {
+  const auto write_suite = [&](const std::string* stopped) {
     JUnitSuite suite = junit_of(run, common);
     suite.timestamp = iso_time(begin);
     if (stopped != nullptr) suite.cases = {failed_case("check", run_title(run), "stopped", one_line(*stopped))};
     write_file(options.output_junit, text_of(suite));
   };
+  const auto write_or_say = [&](const std::string* stopped) {
+    try {
+      write_suite(stopped);
+    } catch (const Stop& unwritten) {
+      report(unwritten);
+    }
+  };
   Exit status = Exit::ok;
   try {
     status = perform(common, options, run);
   } catch (const Stop& stop) {
-    write(&stop.line);
+    write_or_say(&stop.line);
     throw;
   } catch (const std::exception& error) {
     const std::string what = error.what();
-    write(&what);
+    write_or_say(&what);
     throw;
   }
   try {
-    write(nullptr);
+    write_suite(nullptr);
   } catch (const Stop& stop) {
     if (status == Exit::ok) throw;
     report(stop);
@@ -498,7 +505,7 @@ JUnitSuite junit_of(const Run& run, const Common& common) {
   }
   if (run.finding)
     suite.cases.push_back(finding_case(run.finding->failure, report.found->reproduced, text_of(*run.finding),
-                                       replay_command(common, run.subject.name, run.path)));
+                                       run.path.empty() ? "" : replay_command(common, run.subject.name, run.path)));
   return suite;
 }
 
@@ -507,7 +514,7 @@ std::string run_title(const Run& run) { return run.options.live != 0 ? "soak" : 
 JUnitCase finding_case(const Failure& failure, bool is_reproduced, const std::string& text,
                        const std::string& command) {
   JUnitCase one = failed_case("findings", signature(failure), is_reproduced ? "violation" : "flaky", title_of(failure));
-  one.text = fmt::format("{}\nreplay: {}\n", text, command);
+  one.text = command.empty() ? text + "\n" : fmt::format("{}\nreplay: {}\n", text, command);
   return one;
 }
 

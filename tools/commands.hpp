@@ -3,6 +3,9 @@
 // The commands. Each function adds one to the command line; each has its own file.
 #pragma once
 
+#include <cstddef>
+#include <string>
+
 #include "tools/options.hpp"
 
 namespace vmapcheck::tool {
@@ -17,6 +20,8 @@ void add_corpus(CLI::App& app, Session& session);
 void add_encode(CLI::App& app, Session& session);
 void add_decode(CLI::App& app, Session& session);
 void add_subjects(CLI::App& app, Session& session);
+/// What `subjects` says, a line at most so wide.
+[[nodiscard]] std::string listing_of_subjects(std::size_t columns);
 void add_help(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 void add_man(CLI::App& app, Session& session);

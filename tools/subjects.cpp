@@ -80,38 +80,47 @@ ordered_json json_of(const std::vector<std::pair<std::string_view, bool>>& flags
 }
 
 Exit list_subjects(const Common& common) {
+  if (!common.json) {
+    out(listing_of_subjects(window_of(1).columns));
+    return Exit::ok;
+  }
   ordered_json list = ordered_json::array();
   for (const SubjectEntry& entry : subjects()) {
     const Listed row = listed(entry);
-    if (common.json) {
-      ordered_json one{{"name", entry.name},
-                       {"kind", name(entry.kind)},
-                       {"summary", entry.summary},
-                       {"promises", json_of(row.promises)},
-                       {"features", json_of(row.features)}};
-      const auto fault =
-          std::ranges::find(faulty_subjects(), entry.name, [](const FaultySubject& f) { return f.entry.name; });
-      if (fault != faulty_subjects().end()) {
-        one["shows"] = fault->shows;
-        one["trace"] = fault->trace;
-        one["shortest"] = fault->shortest;
-      }
-      list.push_back(std::move(one));
-    } else {
-      const auto line = [](std::string_view first, std::string_view second, std::string_view rest) {
-        out(cut(fmt::format("{:<24} {:<9} {}", first, second, rest), window_of(1).columns) + "\n");
-      };
-      line(entry.name, name(entry.kind), entry.summary);
-      if (entry.kind == SubjectKind::canary || entry.kind == SubjectKind::faulty) continue;
-      line("", "promises", names_of(row.promises));
-      line("", "functions", names_of(row.features));
+    ordered_json one{{"name", entry.name},
+                     {"kind", name(entry.kind)},
+                     {"summary", entry.summary},
+                     {"promises", json_of(row.promises)},
+                     {"features", json_of(row.features)}};
+    const auto fault =
+        std::ranges::find(faulty_subjects(), entry.name, [](const FaultySubject& f) { return f.entry.name; });
+    if (fault != faulty_subjects().end()) {
+      one["shows"] = fault->shows;
+      one["trace"] = fault->trace;
+      one["shortest"] = fault->shortest;
     }
+    list.push_back(std::move(one));
   }
-  if (common.json) out_json(list);
+  out_json(list);
   return Exit::ok;
 }
 
 }  // namespace
+
+std::string listing_of_subjects(std::size_t columns) {
+  std::string text;
+  for (const SubjectEntry& entry : subjects()) {
+    const auto line = [&](std::string_view first, std::string_view second, std::string_view rest) {
+      text += cut(fmt::format("{:<24} {:<9} {}", first, second, rest), columns) + "\n";
+    };
+    line(entry.name, name(entry.kind), entry.summary);
+    if (entry.kind == SubjectKind::canary || entry.kind == SubjectKind::faulty) continue;
+    const Listed row = listed(entry);
+    line("", "promises", names_of(row.promises));
+    line("", "functions", names_of(row.features));
+  }
+  return text;
+}
 
 void add_subjects(CLI::App& app, Session& session) {
   CLI::App& command =

@@ -86,7 +86,10 @@ bool Crew::hear(const std::function<void(unsigned number, std::string_view messa
     ready.push_back({member.file, POLLIN, 0});  // poll() passes by what is -1
   }
   if (std::ranges::all_of(ready, [](const pollfd& one) { return one.fd < 0; })) return false;
-  if (::poll(ready.data(), ready.size(), wait_milliseconds) < 0) return true;
+  if (::poll(ready.data(), ready.size(), wait_milliseconds) < 0) {
+    if (errno == EINTR || errno == EAGAIN) return true;
+    throw std::system_error(errno, std::generic_category(), "poll");
+  }
   for (unsigned number = 0; number < members_.size(); ++number) {
     Member& member = members_[number];
     if (ready[number].revents != 0 ? read_from(member) : member.process > 0) {

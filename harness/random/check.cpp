@@ -283,6 +283,12 @@ std::expected<CheckReport, std::string> CheckRun::run() {
     take_batches(0, [this](Batch batch) { receive(std::move(batch)); }, [this] { return progress(); });
   else
     run_by_crew(static_cast<unsigned>(desks_.size()));
+  if (!last_ && lost_) {  // what was found behind the batch that is missing is found all the same
+    const auto found = std::ranges::find_if(waiting_, [](const auto& each) {
+      return each.second.end == Batch::End::found || each.second.end == Batch::End::died;
+    });
+    if (found != waiting_.end()) count(std::move(found->second));
+  }
   update();
   if (last_ && last_->end == Batch::End::killed) throw ChildrenKilled(last_->text);
   if (last_ && last_->end == Batch::End::failed) throw std::runtime_error(last_->text);

@@ -64,7 +64,7 @@ class Table(cli.Cli):
         """Else: vmapcheck table >tools/arguments.table"""
         self.assertEqual(TABLE.read_text(), self.ok("table").out)
 
-    def test_scripts_take_what_it_says(self):
+    def test_launcher_scripts_take_what_it_says(self):
         """The commands that scripts do take the options of the table, and no others; of fixed lists, the same names."""
         sys.path[:0] = [str(cli.SOURCE / "tools"), str(cli.SOURCE / "properties/mutation")]
         sys.dont_write_bytecode = True
@@ -96,6 +96,9 @@ class Launcher(cli.Cli):
             with self.subTest(command):
                 self.assertEqual("", self.both(0, command).err)
 
+    def test_lists_subjects_before_it_has_built(self):
+        self.assertIn("\ncanary_cost ", self.both(0, "subjects").out)
+
     def test_refuses(self):
         for command in lines(WRONG):
             with self.subTest(command):
@@ -106,7 +109,7 @@ class Launcher(cli.Cli):
         for command in "", "--json", "--seed 5", "-- check --help":
             self.assertIn("Usage: vmapcheck", self.both(2, command).err)
 
-    def test_lets_pass_what_is_right(self):
+    def test_launcher_lets_pass_what_is_right(self):
         for command in RIGHT:
             self.ends(4, command, (), "^vmapcheck: cannot write to /dev/null/build ", program=LAUNCHER,
                       VMAPCHECK_BUILD_DIR="/dev/null/build")
@@ -137,7 +140,7 @@ class Guess(cli.Cli):
 
 class Completion(cli.Cli):
     def script(self, shell):
-        return self.write("script", self.ok(f"completion {shell}").out)
+        return self.write("script", self.ok(f"completion {shell}", ["minimize"]).out)
 
 
 @cli.needs("bash")
@@ -196,7 +199,7 @@ class Fish(Completion):
 class Man(cli.Cli):
     def setUp(self):
         super().setUp()
-        self.write("vmapcheck.1", self.ok("man").out)
+        self.write("vmapcheck.1", self.ok("man", ["^[.]TH "]).out)
 
     @cli.needs("groff")
     def test_has_every_option(self):

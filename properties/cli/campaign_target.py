@@ -65,6 +65,16 @@ class Campaign(cli.Cli):
         self.write("planted/campaign.json", json.dumps(old))
         self.campaign(0, "--execs 100 -j 1 --dir planted", ["^fixed: coalescing"], ["coalescing is fixed"])
 
+    def test_the_program_that_only_has_campaigns(self):
+        """What ./vmapcheck builds for a campaign on ours: with less in it, it finds the same."""
+        lean = pathlib.Path(self.binary).parents[1] / "campaign/vmapcheck"
+        if not lean.exists():
+            self.skipTest(f"not built: {lean}")
+        self.ends(10, self.words("--time 60s -j 1 --stop-on-first --subject seed_2019 --dir lean"),
+                  ["^found: answer after ", "^new: answer, met "], None, program=lean,
+                  VMAPCHECK_SOURCE_DIR=str(cli.SOURCE))
+        self.only("lean/findings/*-answer-*.trace")
+
     def test_it_goes_past_what_is_known(self):
         """A shallow fault must not stop the search, whether it answers wrongly or kills."""
         for subject in ("canary_answer", "fault_null_root"):

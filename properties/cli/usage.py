@@ -73,7 +73,7 @@ class Usage(cli.Cli):
         """Where CMake itself cannot build, the launcher says so."""
         for name in "vmapcheck", "tools/arguments.bash", "tools/arguments.table":
             self.write(f'quoted "b"/{name}', (cli.SOURCE / name).read_bytes()).chmod(0o755)
-        self.ends(3, "subjects", (), "^vmapcheck: the checkout is in .*: CMake cannot build with ",
+        self.ends(3, "corpus list", (), "^vmapcheck: the checkout is in .*: CMake cannot build with ",
                   program='quoted "b"/vmapcheck')
 
     def test_launcher_locks(self):
@@ -87,11 +87,11 @@ esac
         os.mkdir("build")
         more = {"program": cli.SOURCE / "vmapcheck", "VMAPCHECK_BUILD_DIR": str(self.scratch / "build"),
                 "PATH": f"{self.scratch}/bin:{os.environ['PATH']}"}
-        self.ok("subjects", "^built$", None, **more)  # from now on it is known which packages there are
+        self.ok("corpus list", "^built$", None, **more)  # from now on it is known which packages there are
         with open("build/.lock-fuzz", "w") as fuzz, open("build/.lock-packages", "w") as packages:
             fcntl.flock(fuzz, fcntl.LOCK_EX)
             fcntl.flock(packages, fcntl.LOCK_EX)
-            self.ok("subjects", "^built$", None, **more)
+            self.ok("corpus list", "^built$", None, **more)
         launcher = shlex.quote(str(more.pop("program")))
         self.shell(0, f"""
 (flock 9; while [[ ! -e go ]]; do sleep 0.05; done) 9>build/.lock-release &

@@ -3,6 +3,8 @@
 // `table`: all arguments, as the launcher reads them.
 #include <fmt/format.h>
 
+#include <cstddef>
+#include <limits>
 #include <set>
 #include <sstream>
 #include <string>
@@ -54,6 +56,8 @@ Exit print_table(CLI::App& app) {
     std::istringstream lines(help_of(command));
     for (std::string line; std::getline(lines, line);) help += fmt::format("help\t{}\t{}\n", command.path, line);
   }
+  std::istringstream listing(listing_of_subjects(std::numeric_limits<std::size_t>::max()));
+  for (std::string line; std::getline(listing, line);) text += fmt::format("listing\t{}\n", line);
   out_data("# The arguments of vmapcheck, for ./vmapcheck. `vmapcheck table` prints this file.\n" + text + help);
   return Exit::ok;
 }
