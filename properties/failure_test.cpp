@@ -241,8 +241,11 @@ TEST(SubjectFrames, OfADeathNameTheFunctionOfTheSubject) {
     ASSERT_FALSE(failure.frames.empty()) << fault;
     EXPECT_TRUE(mentions(failure.frames, function)) << fault << ": " << signature(failure);
     EXPECT_TRUE(signature(failure).contains(function)) << fault << ": " << signature(failure);
-    EXPECT_TRUE(failure.frames.front().file.ends_with("subjects/faulty.cpp")) << fault;
-    EXPECT_NE(failure.frames.front().line, 0u) << fault;
+    // What was inlined into it stands before it, where the compiler does not say that it is the standard library's.
+    const auto frame = std::ranges::find_if(failure.frames, [&](const Frame& f) { return f.function.contains(function); });
+    ASSERT_NE(frame, failure.frames.end()) << fault;
+    EXPECT_TRUE(frame->file.ends_with("subjects/faulty.cpp")) << fault;
+    EXPECT_NE(frame->line, 0u) << fault;
     for (const std::string_view foreign :
          {"std::", "vmapcheck::Executor", "vmapcheck::run", "vmapcheck::walk", "abort"})
       EXPECT_FALSE(mentions(failure.frames, foreign)) << fault << ": " << foreign;

@@ -168,15 +168,16 @@ ODD_CASES |= {
 
 FILES = {"good.trace": lines("find 0"), "broken.trace": lines("find q"), "marked.trace": "\ufeff" + lines("purge"),
          "secret.trace": HEAD, "broken.so": b"\x7fELF rubbish"}
-# Missing, below a file, too long, a link to itself, empty, a read error, without permission; and a directory.
-UNREADABLE = ["gone.trace", "good.trace/x.trace", "n" * 300, "loop.trace", "", "/proc/self/mem", "secret.trace", "/usr"]
+# Missing, below a file, too long, a link to itself, empty, a read error, without permission.
+UNREADABLE = ["gone.trace", "good.trace/x.trace", "n" * 300, "loop.trace", "", "/proc/self/mem", "secret.trace"]
 
 USAGE = [  # the status, commands that have it, what each names on standard error
     (0, "replay --json good.trace | replay --json marked.trace", ""),
     (4, "replay --json good.trace gone.trace", "gone.trace"),
     (2, "replay --json good.trace broken.trace", "broken.trace"),
-    (3, "replay --json --subject no-such-subject good.trace | replay --json --subject ./gone.so good.trace |"
-        "replay --json --subject ./good.trace good.trace | replay --json --subject ./broken.so good.trace", ""),
+    (3, "replay --json --subject ./good.trace good.trace | replay --json --subject ./broken.so good.trace", ""),
+    (2, "replay --json --subject no-such-subject good.trace | replay --json --subject ./gone.so good.trace", "--subject"),
+    (2, "replay --json /usr | replay /usr | replay --format cpp /usr", "/usr"),
     (2, "replay -Z good.trace", "-Z"),
     (2, "EMPTY | replay | replay --json | replay good.trace --subject | replay good.trace --seed |"
         "replay --seed x good.trace | replay --seed 18446744073709551616 good.trace | replay --json=maybe good.trace |"

@@ -261,8 +261,8 @@ SavedFinding keep_finding(const SubjectEntry& subject, const Trace& trace, const
       if (std::exchange(said, true)) return "";
       report(stop);
       say(as_it_was_found.empty()
-              ? fmt::format("vmapcheck: the trace is not saved: --save-dir names a directory that can be written; it "
-                            "was found by {}",
+              ? fmt::format("vmapcheck: the trace is not saved; name a directory that can be written with --save-dir. "
+                            "It was found by {}",
                             one_line(found_by))
               : fmt::format("vmapcheck: only the trace as it was found is saved: {}", one_line(as_it_was_found)));
       return "";
@@ -446,6 +446,7 @@ std::string test_project(const std::string& subject) {
       "cmake_minimum_required(VERSION 3.25)\n"
       "project(regression LANGUAGES CXX)\n"
       "find_package(GTest REQUIRED)\n"
+      "set(VMAPCHECK_ONLY_HARNESS ON)\n"
       "add_subdirectory([[{}]] vmapcheck EXCLUDE_FROM_ALL)  # a checkout of vmapcheck\n"
       "add_executable(regression regression.cpp)\n"
       "target_link_libraries(regression PRIVATE vmapcheck_subjects GTest::gtest_main)\n",

@@ -67,7 +67,7 @@ class Deaths(cli.Cli):
 
     def test_it_cannot_be_saved(self):
         self.ends(10, "check --subject fault_exit_zero -o /dev/null/x", ["^alloc a0 "],
-                  ["^vmapcheck: the trace is not saved: --save-dir names"])
+                  ["^vmapcheck: the trace is not saved; name a directory"])
         self.ends(10, "check --subject fault_exit_zero --json -o /dev/null/x", '"file":null', err=None)
 
     def test_how_it_died_is_said_once(self):

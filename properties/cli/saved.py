@@ -52,8 +52,8 @@ class Found(cli.Cli):
     def test_it_cannot_be_saved(self):
         """That is said before it is minimized, and once."""
         said = self.ends(10, "check --subject seed_2019 -o /dev/null/x", ["^alloc a0 "], [
-            "^vmapcheck: cannot make the directory /dev/null/x", "^vmapcheck: the trace is not saved: --save-dir names",
-            "; it was found by vmapcheck check --subject seed_2019 --seed 20240229 --cases 2 --ops 1000$"])
+            "^vmapcheck: cannot make the directory /dev/null/x", "^vmapcheck: the trace is not saved; name a directory",
+            "It was found by vmapcheck check --subject seed_2019 --seed 20240229 --cases 2 --ops 1000$"])
         self.assertEqual(2, len(said.err.splitlines()), said)
         self.assertEqual([], said.found("^saved|^  (?:replay|report) "))
 
