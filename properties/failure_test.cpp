@@ -242,7 +242,8 @@ TEST(SubjectFrames, OfADeathNameTheFunctionOfTheSubject) {
     EXPECT_TRUE(mentions(failure.frames, function)) << fault << ": " << signature(failure);
     EXPECT_TRUE(signature(failure).contains(function)) << fault << ": " << signature(failure);
     // What was inlined into it stands before it, where the compiler does not say that it is the standard library's.
-    const auto frame = std::ranges::find_if(failure.frames, [&](const Frame& f) { return f.function.contains(function); });
+    const auto frame =
+        std::ranges::find_if(failure.frames, [&](const Frame& f) { return f.function.contains(function); });
     ASSERT_NE(frame, failure.frames.end()) << fault;
     EXPECT_TRUE(frame->file.ends_with("subjects/faulty.cpp")) << fault;
     EXPECT_NE(frame->line, 0u) << fault;
