@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -234,6 +235,23 @@ TEST(JobsOfCheck, SayThatOneOfThemWasKilled) {
     return model_subject()(config);
   });
   EXPECT_THROW((void)check(make, options_with(3, 130)), ChildrenKilled);
+}
+
+TEST(JobsOfCheck, LoseNoFindingBehindTheBatchOfOneThatWasKilled) {
+  static const SharedArray<std::atomic<int>> found(1);
+  const SubjectFactory make = but({40, 60}, [](std::size_t i, const SubjectConfig& config) {
+    if (i == 1) {
+      found[0] = 1;
+      return alarmist(config);
+    }
+    while (found[0] == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // what was found is sent meanwhile
+    ::kill(::getppid(), SIGKILL);
+    return model_subject()(config);
+  });
+  const CheckReport report = check(make, options_with(3, 130)).value();
+  ASSERT_TRUE(report.found);
+  EXPECT_EQ(report.found->case_index, 60u);
 }
 
 }  // namespace

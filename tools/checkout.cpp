@@ -149,7 +149,7 @@ void describe_mutation(CLI::App& app, Session& session) {
       "./vmapcheck mutation                            everything, or what is left of it\n"
       "./vmapcheck mutation --list --operator side     what would be changed\n"
       "./vmapcheck mutation --file free_space.hpp --ops 100000\n"
-      "./vmapcheck mutation --only 1fe748e8b3          one mutant\n"
+      "./vmapcheck mutation --only ID                  one mutant, as --list names it\n"
       "A mutant that random traces, the tests of the allocator and the corpus all leave alive must be equivalent: in\n"
       "equivalent.txt, with the reason; else the status is 10. Results are kept: a run that was cut off goes on where\n"
       "it was. docs/mutation.md says more.",

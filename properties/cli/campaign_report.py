@@ -340,19 +340,6 @@ class Hostile(Campaign):
             self.assertTrue(len(line) < 600 and "\x01" not in line)
 
 
-# What reaches beyond the window, or beyond a box that does not show all of it; only what is drawn, and traces, may be
-# scrolled sideways.
-TOO_WIDE = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-CUT_OFF = """
-  const is_scrolled = (one) => one.closest('article pre');
-  return [...document.querySelectorAll('body *')].filter((one) => {
-    if (is_scrolled(one) || one.closest('script, style, title')) return false;
-    const box = one.getBoundingClientRect();
-    return box.width && (box.right > innerWidth + 0.5 || box.left < -0.5) ||
-      getComputedStyle(one).overflowX !== 'visible' && one.scrollWidth > one.clientWidth + 1;
-  }).map((one) => `${one.tagName} ${one.className.baseVal ?? one.className} ${one.textContent.slice(0, 30)}`)"""
-
-
 class Page(Campaign):
     """What a reader sees of it."""
 
@@ -373,8 +360,8 @@ class Page(Campaign):
             page.send("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": {
                 "width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}})
             page.load(path)
-            checks.equal(f"sideways scrolling at {width}", page.run(TOO_WIDE), 0)
-            checks.equal(f"cut off at {width}", page.run(CUT_OFF), [])
+            for fault, where in page.run(page_test.LAYOUT)["faults"].items():
+                checks.equal(f"{fault} at {width}", where, [])
         self.assertEqual((0, []), (checks.failed, page.console()))
         self.assertNotRegex(path.read_text(), r"(src|href)\s*=\s*[\"']?(https?:)?//|url\(|@import")  # it loads nothing
         return page
