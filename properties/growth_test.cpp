@@ -15,6 +15,7 @@
 
 #include "harness/random/choices.hpp"
 #include "properties/traces.hpp"
+#include "vmap/address_space.hpp"
 
 namespace vmapcheck {
 namespace {
@@ -105,6 +106,20 @@ TEST(Growth, OfNodesVisitedIsLogarithmic) {
       EXPECT_LE(cost.mean - before, growth_max) << areas;
     }
     before = cost.mean;
+  }
+}
+
+/// Each tree is looked at where it was changed last, and that is enough.
+TEST(Growth, OfFreesInTheOrderOfTheAllocationsOrInTheReverseOneIsNone) {
+  for (const bool reversed : {false, true}) {
+    auto space = vmap::AddressSpace::create({.range = {0, 1 << 20}}).value();
+    std::vector<Address> areas;
+    for (int i = 0; i < 10'000; ++i) areas.push_back(space.allocate({.size = 3})->range.begin);
+    if (reversed) std::ranges::reverse(areas);
+    ASSERT_TRUE(space.free(areas[0]));
+    const std::uint64_t before = space.stats().nodes_visited;
+    for (std::size_t i = 1; i < areas.size(); ++i) ASSERT_TRUE(space.free(areas[i]));
+    EXPECT_EQ(space.stats().nodes_visited - before, 2 * (areas.size() - 1)) << reversed;
   }
 }
 

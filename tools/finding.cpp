@@ -414,8 +414,11 @@ std::string drawing_of(const Finding& finding, const Common& common, const std::
                     .subject = finding.subject->name,
                     .replay = replay_command(common, finding.subject->name, path),
                     .trace = finding.trace};
+  // What is to blame for a death may be in the tree before it, which is not wrong.
+  constexpr std::size_t tree_lines_of_death = 16;
+  const bool died = finding.failure.kind != FailureKind::violation;
   return drawn_step(shown, *finding.subject, std::min(finding.failure.step, finding.trace.ops.size() - 1),
-                    {.always_draws = true});
+                    {.always_draws = true, .tree_lines = died ? tree_lines_of_death : 0});
 }
 
 /// Commands that go on from here, to be pasted as they are.
@@ -489,7 +492,7 @@ std::string report_of(const Finding& finding, const Common& common, const std::s
       names_shared_object(subject) ? "S" : "In a checkout, a file in `properties/` is all that it takes. Elsewhere, s",
       block("cpp", test_case(finding.trace, subject, test_name(name), true)));
   text += "\nand this beside it as `CMakeLists.txt`:\n\n" + block("cmake", test_project(subject));
-  return text + "\nIt fails as long as the fault is there:\n\n" +
+  return text + "\nIt fails as long as the fault is there (GoogleTest is libgtest-dev in Debian):\n\n" +
          block("sh", "cmake -G Ninja -B build && cmake --build build --parallel $(nproc) && build/regression");
 }
 
