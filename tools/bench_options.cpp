@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/bench_options.hpp"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+namespace vmapcheck::tool {
+namespace {
+
+std::vector<std::string> names_of_tests() {
+  std::vector<std::string> names;
+  for (const KernelTest& test : kernel_tests) names.emplace_back(test.name);
+  return names;
+}
+
+bool is_mask(const std::string& text) {
+  const auto number = parse_count(text);
+  return number && *number >= 1 && *number <= kernel_tests_all;
+}
+
+/// Names and masks, with commas between.
+void add_tests(CLI::App& command, std::vector<std::string>& target) {
+  CLI::Option* const option =
+      command
+          .add_option("--tests", target,
+                      "Those that are run, by names or as a mask: fix_size,pcpu or 0x101 (default: all)")
+          ->type_name("LIST")
+          ->delimiter(',')
+          ->allow_extra_args(false);
+  takes(option, {fmt::format("mask {}", kernel_tests_all),
+                 fmt::format("{}, or a mask from 1 to {:#x}", one_of(names_of_tests()), kernel_tests_all),
+                 names_of_tests(), is_mask});
+}
+
+std::string list_of_tests() {
+  std::string text;
+  for (std::size_t i = 0; i < kernel_tests.size(); ++i)
+    text += fmt::format("{:#6x}  {:<18} {}\n", std::uint64_t{1} << i, kernel_tests[i].name, kernel_tests[i].meaning);
+  return text;
+}
+
+}  // namespace
+
+void describe_loads(CLI::App&, LoadsOptions&) {}
+
+void describe_kernel(CLI::App& command, KernelOptions& options) {
+  CLI::Option* const mode = add_choice(command, "--mode", options.mode,
+                                       "performance (default): one worker, 3 repeats; smoke: 10000 loops, 10 repeats;\n"
+                                       "stress: a worker on each core, each with its own order, 20 repeats",
+                                       "MODE", {"performance", "smoke", "stress"});
+  add_tests(command, options.tests);
+  add_count(command, "--loops", options.loops,
+            "Loops of a test (default: 1000000; with --verify: 10000; with --against: as many as\n"
+            "there is time for, and N at most)",
+            1, 1'000'000'000);
+  CLI::Option* const repeat =
+      add_count(command, "--repeat", options.repeat, "How often each test is run", 1, 1'000'000);
+  CLI::Option* const workers =
+      add_count(command, "--workers", options.workers, "Threads that run the tests at once, on one subject", 1, 1024);
+  CLI::Option* const verify =
+      command.add_flag("--verify", options.verify, "Run the ops under the model, which judges each of them");
+  add_save_dir(command, options.save_dir);
+  CLI::Option* const against =
+      add_subject(command, "--against", options.against, "Compare with this subject, test by test: linear_scan");
+  for (CLI::Option* const other : {mode, repeat, workers, verify}) against->excludes(other);
+  add_count(command, "--rounds", options.rounds, "Rounds of a comparison (default: 5)", 5, 1000)->needs(against);
+}
+
+std::uint64_t tests_chosen(const KernelOptions& options) {
+  std::uint64_t mask = options.tests.empty() ? kernel_tests_all : 0;
+  for (const std::string& text : options.tests) {
+    for (std::size_t i = 0; i < kernel_tests.size(); ++i)
+      if (text == kernel_tests[i].name) mask |= std::uint64_t{1} << i;
+    mask |= parse_count(text).value_or(0);
+  }
+  return mask;
+}
+
+void add_bench(CLI::App& app, Session& session, const BenchCommands& run) {
+  CLI::App& bench =
+      add_command(app, session, "bench", "Measure subjects (./vmapcheck at the top of a checkout)",
+                  uses_subject | uses_seed | uses_json,
+                  "./vmapcheck bench\n"
+                  "./vmapcheck bench kernel                        the driver that the algorithm was published with",
+                  {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted});
+  bench.require_subcommand(0, 1);
+  const auto loads = std::make_shared<LoadsOptions>();
+  describe_loads(bench, *loads);
+  bench.callback([&session, &bench, loads, run = run.loads] {
+    if (bench.get_subcommands().empty()) session.run = [&session, loads, run] { return run(session.common, *loads); };
+  });
+
+  CLI::App& kernel = add_command(
+      bench, session, "kernel", "The test driver that the algorithm was published with",
+      uses_subject | uses_seed | uses_json,
+      "./vmapcheck bench kernel\n"
+      "./vmapcheck bench kernel --mode stress --tests fix_size,random_size\n"
+      "./vmapcheck bench kernel --verify                the model judges each op\n"
+      "./vmapcheck bench kernel --against linear_scan   the ratios, test by test\n"
+      "\nTests, with their bits in a mask:\n" +
+          list_of_tests() + "\nStatus 10: an op broke an invariant (--verify), or a test failed that should not.",
+      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation});
+  const auto options = add_options<KernelOptions>(kernel, session, run.kernel);
+  describe_kernel(kernel, *options);
+}
+
+}  // namespace vmapcheck::tool

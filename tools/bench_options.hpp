@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The options of `bench`, described once: the command line has them for its help, its table and its completions, and
+// the program vmapcheck_bench (bench/main.cpp) runs what they say.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/options.hpp"
+
+namespace vmapcheck::tool {
+
+/// Of `bench` itself.
+struct LoadsOptions {};
+void describe_loads(CLI::App& command, LoadsOptions& options);
+
+/// A test of `bench kernel`; bit i of a mask is the i-th.
+struct KernelTest {
+  std::string_view name;
+  std::string_view meaning;  ///< of one loop
+  bool once = false;         ///< a run of it is one loop, whatever was asked for
+  bool fails = false;        ///< by design
+  bool ours = false;         ///< was not among those that were published
+};
+inline constexpr std::array<KernelTest, 13> kernel_tests{{
+    {.name = "fix_size", .meaning = "one page"},
+    {.name = "full_fit", .meaning = "one page, into one of 16,384 holes that it fills"},
+    {.name = "long_busy_list", .meaning = "100 pages and one page, behind 15,000 areas of one page"},
+    {.name = "hole_in_front", .meaning = "the same, and in front of the areas a hole of three pages", .ours = true},
+    {.name = "random_size", .meaning = "1 to 100 pages"},
+    {.name = "fix_align", .meaning = "five pages at a multiple of 32 KiB"},
+    {.name = "random_size_align", .meaning = "1 to 10 pages at a random alignment up to 4 MiB"},
+    {.name = "align_shift",
+     .meaning = "one page at alignments from 2^0 on, until one is too large, as it should be",
+     .once = true,
+     .fails = true},
+    {.name = "pcpu", .meaning = "35,000 congruent pairs of areas far apart; then all are freed", .once = true},
+    {.name = "lazy_free", .meaning = "one page, freed lazily; after each 500 a purge"},
+    {.name = "lazy_free_batch", .meaning = "1 to 100 pages; after each 500 all are freed lazily, and a purge"},
+    {.name = "map_ram", .meaning = "1 to 32 pages, in place of the oldest of 1,024 such areas"},
+    {.name = "eight_workers",
+     .meaning = "by eight workers in turn, in one thread, among 16,000 areas with holes",
+     .ours = true},
+}};
+inline constexpr std::uint64_t kernel_tests_all = (std::uint64_t{1} << kernel_tests.size()) - 1;
+
+struct KernelOptions {
+  std::string mode = "performance";
+  std::vector<std::string> tests;  ///< names and masks; none: all
+  std::optional<std::uint64_t> loops, repeat, workers, rounds;
+  bool verify = false;
+  std::string save_dir;
+  std::string against;  ///< empty: none
+};
+void describe_kernel(CLI::App& command, KernelOptions& options);
+/// The tests that were chosen, as a mask. Requires that the options were read from a command line.
+[[nodiscard]] std::uint64_t tests_chosen(const KernelOptions& options);
+
+struct BenchCommands {
+  std::function<Exit(const Common& common, const LoadsOptions& options)> loads;
+  std::function<Exit(const Common& common, const KernelOptions& options)> kernel;
+};
+/// `bench` and `bench kernel`.
+void add_bench(CLI::App& app, Session& session, const BenchCommands& run);
+
+}  // namespace vmapcheck::tool
