@@ -8,9 +8,12 @@
 namespace vmapcheck::tool {
 namespace {
 
-std::vector<std::string> names_of_tests() {
+constexpr std::uint64_t live_least = 100, live_most = 10'000'000;
+
+template <class Described>
+std::vector<std::string> names_of(const Described& all) {
   std::vector<std::string> names;
-  for (const KernelTest& test : kernel_tests) names.emplace_back(test.name);
+  for (const auto& one : all) names.emplace_back(one.name);
   return names;
 }
 
@@ -29,8 +32,24 @@ void add_tests(CLI::App& command, std::vector<std::string>& target) {
           ->delimiter(',')
           ->allow_extra_args(false);
   takes(option, {fmt::format("mask {}", kernel_tests_all),
-                 fmt::format("{}, or a mask from 1 to {:#x}", one_of(names_of_tests()), kernel_tests_all),
-                 names_of_tests(), is_mask});
+                 fmt::format("{}, or a mask from 1 to {:#x}", one_of(names_of(kernel_tests)), kernel_tests_all),
+                 names_of(kernel_tests), is_mask});
+}
+
+CLI::Option* add_performers(CLI::App& command, std::vector<std::string>& target) {
+  const std::string description =
+      fmt::format("Who is measured (default: {})", fmt::join(default_performers, ","));
+  std::vector<std::string> names{"null", "malloc"};
+  for (const SubjectEntry& entry : subjects()) names.push_back(entry.name);
+  CLI::Option* const option = command.add_option("--subject", target, description)->type_name("LIST")->delimiter(',');
+  return takes(option->allow_extra_args(false),
+               {"list", "null, malloc or a subject (`vmapcheck subjects` lists them)", names, {}});
+}
+
+std::string list_of_loads() {
+  std::string text;
+  for (const LoadName& load : load_names) text += fmt::format("{:<12} {}\n", load.name, load.meaning);
+  return text;
 }
 
 std::string list_of_tests() {
@@ -42,7 +61,24 @@ std::string list_of_tests() {
 
 }  // namespace
 
-void describe_loads(CLI::App&, LoadsOptions&) {}
+std::vector<CLI::Option*> describe_loads(CLI::App& command, LoadsOptions& options) {
+  command.remove_option(command.get_option("--subject"));  // here it is a list
+  return {
+      add_list(command, "--loads", options.loads, "Which loads (default: all, which are listed below)",
+               names_of(load_names)),
+      add_performers(command, options.subjects),
+      add_count(command, "--live-min", options.live_min, "The fewest live areas (default: 1000)", live_least,
+                live_most),
+      add_count(command, "--live-max", options.live_max,
+                "The most (default: 1000000); between them by factors of 10. Each million takes 0.5 GB", live_least,
+                live_most),
+      add_count(command, "--repetitions", options.repetitions, "How often each row is measured (default: 5)", 3, 1000),
+      add_duration(command, "--time", options.time, "How long each row is measured, in all repetitions (default: 400ms)"),
+      add_text(command, "--compare", options.compare, "What `bench --json` said before: name what has changed since",
+               "FILE"),
+      add_text(command, "--html", options.html, "Write a page with the growth of all subjects under each load", "FILE"),
+  };
+}
 
 void describe_kernel(CLI::App& command, KernelOptions& options) {
   CLI::Option* const mode = add_choice(command, "--mode", options.mode,
@@ -82,13 +118,23 @@ void add_bench(CLI::App& app, Session& session, const BenchCommands& run) {
       add_command(app, session, "bench", "Measure subjects (./vmapcheck at the top of a checkout)",
                   uses_subject | uses_seed | uses_json,
                   "./vmapcheck bench\n"
-                  "./vmapcheck bench kernel                        the driver that the algorithm was published with",
+                  "./vmapcheck bench --loads churn,find --subject vmap,null --live-max 100000\n"
+                  "./vmapcheck bench --json >old.json              before a change; after it:\n"
+                  "./vmapcheck bench --compare old.json --html bench.html\n"
+                  "./vmapcheck bench kernel                        the driver that the algorithm was published with\n"
+                  "\nLoads:\n" +
+                      list_of_loads(),
                   {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted});
   bench.require_subcommand(0, 1);
   const auto loads = std::make_shared<LoadsOptions>();
-  describe_loads(bench, *loads);
-  bench.callback([&session, &bench, loads, run = run.loads] {
-    if (bench.get_subcommands().empty()) session.run = [&session, loads, run] { return run(session.common, *loads); };
+  const std::vector<CLI::Option*> of_loads = describe_loads(bench, *loads);
+  bench.callback([&session, &bench, loads, of_loads, run = run.loads] {
+    if (bench.get_subcommands().empty()) {
+      session.run = [&session, loads, run] { return run(session.common, *loads); };
+      return;
+    }
+    for (const CLI::Option* const option : of_loads)
+      if (option->count() != 0) throw CLI::ValidationError(option->get_name(), "stands behind `kernel`, or is not for it");
   });
 
   CLI::App& kernel = add_command(

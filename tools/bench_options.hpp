@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -17,9 +18,39 @@
 
 namespace vmapcheck::tool {
 
+/// What subjects are measured with.
+struct LoadName {
+  std::string_view name;
+  std::string_view meaning;
+};
+inline constexpr std::array<LoadName, 12> load_names{{
+    {"churn", "a random area is freed, and another of 1 to 64 granules allocated"},
+    {"one-granule", "churn with areas of one granule"},
+    {"lifo", "the 64 newest areas are freed, the newest first, and as many allocated"},
+    {"fifo", "the oldest area is freed, and another of 1 to 64 granules allocated"},
+    {"holes", "every other area is freed; then all these holes of one granule are filled"},
+    {"windows", "churn, where each area has a window of its own, from a 64th of the space to all of it"},
+    {"aligned", "churn, where half of the areas have alignments of 2 to 64 granules"},
+    {"adversarial", "an area is allocated and freed, behind as many holes as areas: all long enough, none alignable"},
+    {"find", "the area at a random address, after churn"},
+    {"congruent", "four areas at fixed distances are freed, and four others placed"},
+    {"lazy", "churn with lazy frees, and a purge after each 64"},
+    {"real", "recordings of programs (corpus/real), from an empty space and back to one"},
+}};
+
 /// Of `bench` itself.
-struct LoadsOptions {};
-void describe_loads(CLI::App& command, LoadsOptions& options);
+struct LoadsOptions {
+  std::vector<std::string> loads;     ///< none: all
+  std::vector<std::string> subjects;  ///< none: those of default_performers
+  std::optional<std::uint64_t> live_min, live_max, repetitions;
+  std::optional<std::chrono::nanoseconds> time;
+  std::string compare;  ///< a file; empty: none
+  std::string html;     ///< a file; empty: none
+};
+inline constexpr std::array<std::string_view, 5> default_performers{"vmap", "seed_2019", "linear_scan", "null",
+                                                                    "malloc"};
+/// Returns the options that it has added.
+std::vector<CLI::Option*> describe_loads(CLI::App& command, LoadsOptions& options);
 
 /// A test of `bench kernel`; bit i of a mask is the i-th.
 struct KernelTest {

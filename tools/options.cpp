@@ -155,9 +155,9 @@ void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_
   add_count(app, name, target, description, 0);
 }
 
-void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
+CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
                   const std::string& description) {
-  add_parsed(app, name, target, description + "\n(TIME: 500ms, 90s, 1.5m or 2h; without a unit it is seconds)", "TIME",
+  return add_parsed(app, name, target, description + "\n(TIME: 500ms, 90s, 1.5m or 2h; without a unit it is seconds)", "TIME",
              {"duration",
               "a duration such as 90s, 1.5m, 2h or 500ms",
               {},

@@ -2,10 +2,10 @@
 #include "bench/loads/driver.hpp"
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "bench/loads/baselines.hpp"
-#include "subjects/registry.hpp"
 #include "vmap/address_space.hpp"
 
 namespace vmapcheck::bench {
@@ -23,12 +23,11 @@ std::string lacking(const Load& load, const Features& has, bool chooses_places) 
 
 }  // namespace
 
-Performer performer_named(const std::string& name) {
-  if (name == "null") return {name, factory([](const SubjectConfig&) { return NullSubject{}; })};
+std::optional<Performer> baseline_named(const std::string& name) {
+  if (name == "null") return Performer{name, factory([](const SubjectConfig&) { return NullSubject{}; })};
   if (name == "malloc")
-    return {name, factory([](const SubjectConfig& config) { return MallocSubject(config); }), false};
-  if (const SubjectEntry* const entry = find_subject(name)) return {name, entry->make};
-  return {};
+    return Performer{name, factory([](const SubjectConfig& config) { return MallocSubject(config); }), false};
+  return std::nullopt;
 }
 
 Driver::Driver(const Load& load, const Performer& who)
@@ -52,14 +51,20 @@ std::expected<std::unique_ptr<Driver>, std::string> Driver::create(const Load& l
   return driver;
 }
 
-bool Driver::prepare(std::chrono::nanoseconds most, const std::function<bool()>& stopped) {
-  constexpr std::size_t ops_between_looks = 16;
-  const auto end = std::chrono::steady_clock::now() + most;
+double processor_seconds() {
+  std::timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+bool Driver::prepare(double most, const std::function<bool()>& stopped) {
+  constexpr std::size_t ops_between_looks = 64;
+  const double end = processor_seconds() + most;
   std::size_t performed = 0;
   const auto perform_all = [&](const std::vector<LoadOp>& ops, std::size_t first, std::size_t count) {
     for (std::size_t i = first; i < first + count; ++i) {
       perform(ops[i]);
-      if (++performed % ops_between_looks == 0 && (std::chrono::steady_clock::now() > end || stopped())) return false;
+      if (++performed % ops_between_looks == 0 && (processor_seconds() > end || stopped())) return false;
     }
     return true;
   };

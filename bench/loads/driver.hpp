@@ -3,11 +3,10 @@
 // A subject on which a load is performed.
 //
 //     auto driver = Driver::create(load, {.name = "vmap", .make = find_subject("vmap")->make});
-//     (*driver)->prepare(std::chrono::seconds(1), [] { return false; });  // the state of which the load speaks
+//     (*driver)->prepare(1, [] { return false; });  // the state of which the load speaks
 //     (*driver)->perform_round();                                         // what is timed
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -30,8 +29,8 @@ struct Performer {
   bool chooses_places = true;  ///< can be asked for alignments, windows and addresses
 };
 
-/// `null`, `malloc`, or a subject of the registry; an empty name if there is none.
-[[nodiscard]] Performer performer_named(const std::string& name);
+/// `null` or `malloc`; nothing if it is neither.
+[[nodiscard]] std::optional<Performer> baseline_named(const std::string& name);
 
 /// What a subject holds, per area or in relation to its areas; what it does not tell is absent.
 struct Holdings {
@@ -46,6 +45,9 @@ struct Work {
   std::uint64_t nodes_propagated = 0;
 };
 
+/// Processor time of this thread.
+[[nodiscard]] double processor_seconds();
+
 class Driver {
  public:
   /// Says in a few words why the load is nothing for that subject, or why it cannot be made.
@@ -54,8 +56,9 @@ class Driver {
   Driver& operator=(const Driver&) = delete;
   ~Driver();
 
-  /// Performs the setup and the rounds of the warm-up. False if that takes longer than `most`, or `stopped` says so.
-  [[nodiscard]] bool prepare(std::chrono::nanoseconds most, const std::function<bool()>& stopped);
+  /// Performs the setup and the rounds of the warm-up. False if that takes more seconds of processor time than `most`, or
+  /// `stopped` says so.
+  [[nodiscard]] bool prepare(double most, const std::function<bool()>& stopped);
 
   void perform_round() {
     for (std::size_t i = 0; i < load_.ops_per_round; ++i) perform(load_.ops[at_ + i]);

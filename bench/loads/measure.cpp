@@ -6,19 +6,19 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <memory>
+#include <map>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "tools/amounts.hpp"
 
 namespace vmapcheck::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 /// How long a state may take to make. A search that looks at one area after another has no end in larger ones.
-double setup_seconds_max(std::size_t live) { return std::max(1.0, 1e-5 * static_cast<double>(live)); }
+double setup_seconds_max(std::size_t live) { return std::max(1.0, 2e-5 * static_cast<double>(live)); }
 
 /// Keeps the processor time of each repetition, by the name of the benchmark.
 class Collector final : public benchmark::BenchmarkReporter {
@@ -34,21 +34,22 @@ class Collector final : public benchmark::BenchmarkReporter {
 
 }  // namespace
 
-/// A row while it is measured.
+struct Measuring::Measured {
+  Row row;
+  benchmark::IterationCount iterations = 0;  ///< of a repetition, once that is known
+  double setup_seconds = 0;
+};
+
+/// Repetitions of a row on one state.
 class Measuring::Benchmark {
  public:
-  Benchmark(Measuring& all, const Load& load, const Performer& who) : all_(all), load_(load), who_(who) {
-    row_ = {.load = load.name, .subject = who.name, .live = load.live, .unit = std::string(load.unit)};
-    const auto before = all.setups_.find({load.name, who.name});
-    if (before == all.setups_.end()) return;
-    const auto& [live, seconds] = before->second;
-    const double least = seconds * static_cast<double>(load.live) / static_cast<double>(live);
-    if (least > setup_seconds_max(load.live))
-      row_.skipped = fmt::format("{} areas took {} to make", tool::grouped(live), tool::duration_text(seconds));
-  }
+  Benchmark(Measuring& all, const Load& load, const Performer& who, Measured& measured)
+      : all_(all), load_(load), who_(who), row_(measured.row), measured_(measured) {}
 
+  /// Called by Google Benchmark: at first with more and more iterations, until they take long enough.
   void run(benchmark::State& state) {
-    if (!has_driver(state)) return state.SkipWithError(row_.skipped.c_str());
+    if (all_.plan_.stopped(row_) || (driver_ == nullptr && !make_driver())) return state.SkipWithError("no state");
+    measured_.iterations = state.max_iterations;
     const std::optional<Work> work_before = driver_->work();
     const std::optional<std::uint64_t> misses_before = all_.cache_misses_.count();
     const std::uint64_t failed_before = driver_->failed();
@@ -65,57 +66,40 @@ class Measuring::Benchmark {
   }
 
   /// Takes the times of rounds, in nanoseconds.
-  Row end(std::vector<double> rounds) {
+  void end(std::span<const double> rounds) {
     for (const double ns : rounds) row_.ns.push_back(ns / static_cast<double>(load_.units_per_round));
-    if (row_.ns.empty() && row_.skipped.empty()) row_.skipped = "interrupted";
-    if (!row_.skipped.empty()) row_.ns.clear();
-    if (driver_ == nullptr || !row_.skipped.empty()) return row_;
+    if (driver_ == nullptr) return;
     const Holdings holdings = driver_->holdings();
     row_.metadata_bytes = holdings.metadata_bytes;
     row_.extent = holdings.extent;
     row_.fragmentation = holdings.fragmentation;
-    return row_;
   }
 
   [[nodiscard]] std::string name() const { return row_.load + "/" + row_.subject; }
 
  private:
-  /// Google Benchmark calls with more iterations each time until they take long enough, and then once with as many for
-  /// each further repetition.
-  bool has_driver(const benchmark::State& state) {
-    const bool begins_anew = std::exchange(iterations_, state.max_iterations) == state.max_iterations;
-    if (row_.skipped.empty() && all_.plan_.stopped(row_)) row_.skipped = "interrupted";
-    if (row_.skipped.empty() && (driver_ == nullptr || (begins_anew && load_.live <= fresh_live_max))) make_driver();
-    return row_.skipped.empty();
-  }
-
-  void make_driver() {
-    driver_.reset();
+  bool make_driver() {
     auto made = Driver::create(load_, who_);
     if (!made) {
       row_.skipped = made.error();
-      return;
+      return false;
     }
-    const double most = setup_seconds_max(load_.live);
+    const double most = setup_seconds_max(load_.live), begin = processor_seconds();
     bool stopped = false;
-    const auto begin = Clock::now();
-    const bool ready =
-        (*made)->prepare(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(most)),
-                         [&] { return stopped = all_.plan_.stopped(row_); });
-    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    all_.setups_[{row_.load, row_.subject}] = {load_.live, seconds};
-    if (ready)
+    if ((*made)->prepare(most, [&] { return stopped = all_.plan_.stopped(row_); }))
       driver_ = *std::move(made);
-    else
-      row_.skipped = stopped ? "interrupted" : fmt::format("takes longer than {} to make", tool::duration_text(most));
+    else if (!stopped && row_.ns.empty())
+      row_.skipped = fmt::format("takes longer than {} to make", tool::duration_text(most));
+    measured_.setup_seconds = processor_seconds() - begin;
+    return driver_ != nullptr;
   }
 
   Measuring& all_;
   const Load& load_;
   const Performer& who_;
-  Row row_;
+  Row& row_;
+  Measured& measured_;
   std::unique_ptr<Driver> driver_;
-  benchmark::IterationCount iterations_ = 0;
 };
 
 Measuring::Measuring(Plan plan) : plan_(std::move(plan)) {
@@ -125,19 +109,56 @@ Measuring::Measuring(Plan plan) : plan_(std::move(plan)) {
   benchmark::Initialize(&count, arguments.data());
 }
 
-std::vector<Row> Measuring::measure(const Load& load) {
+Measuring::~Measuring() = default;
+
+void Measuring::measure(const Load& load, std::size_t repetitions) {
   std::vector<std::unique_ptr<Benchmark>> benchmarks;
   for (const Performer& who : plan_.performers) {
-    Benchmark& one = *benchmarks.emplace_back(std::make_unique<Benchmark>(*this, load, who));
-    benchmark::RegisterBenchmark(one.name().c_str(), [&one](benchmark::State& state) { one.run(state); })
-        ->Repetitions(static_cast<int>(plan_.repetitions))
-        ->MinTime(plan_.seconds / static_cast<double>(plan_.repetitions));
+    Measured& measured = find_or_begin(load, who);
+    if (!measured.row.skipped.empty()) continue;
+    Benchmark& one = *benchmarks.emplace_back(std::make_unique<Benchmark>(*this, load, who, measured));
+    auto* const registered =
+        benchmark::RegisterBenchmark(one.name().c_str(), [&one](benchmark::State& state) { one.run(state); });
+    registered->Repetitions(static_cast<int>(repetitions));
+    if (measured.iterations != 0)
+      registered->Iterations(measured.iterations);
+    else
+      registered->MinTime(plan_.seconds);
   }
+  if (benchmarks.empty()) return;
   Collector collected;
   benchmark::RunSpecifiedBenchmarks(&collected, "all");
   benchmark::ClearRegisteredBenchmarks();
+  for (const auto& one : benchmarks) one->end(collected.of[one->name()]);
+}
+
+Measuring::Measured& Measuring::find_or_begin(const Load& load, const Performer& who) {
+  const Measured* smaller = nullptr;
+  for (const auto& one : measured_) {
+    if (one->row.load != load.name || one->row.subject != who.name) continue;
+    if (one->row.live == load.live) return *one;
+    if (one->row.live < load.live) smaller = one.get();
+  }
+  Measured& begun = *measured_.emplace_back(std::make_unique<Measured>());
+  begun.row.load = load.name;
+  begun.row.subject = who.name;
+  begun.row.live = load.live;
+  begun.row.unit = load.unit;
+  if (smaller == nullptr) return begun;
+  const double seconds = smaller->setup_seconds;
+  const double growth = static_cast<double>(load.live) / static_cast<double>(smaller->row.live);
+  if (seconds * growth > setup_seconds_max(load.live))
+    begun.row.skipped = fmt::format("not tried, since a state of {} took {} to make",
+                                    tool::grouped(smaller->row.live), tool::duration_text(seconds));
+  return begun;
+}
+
+std::vector<Row> Measuring::rows() const {
   std::vector<Row> rows;
-  for (const auto& one : benchmarks) rows.push_back(one->end(std::move(collected.of[one->name()])));
+  for (const auto& one : measured_) {
+    Row& row = rows.emplace_back(one->row);
+    if (row.ns.empty() && row.skipped.empty()) row.skipped = "interrupted";
+  }
   return rows;
 }
 

@@ -38,7 +38,6 @@ struct Row {
 
 /// Where, by what and of what it was measured.
 struct Context {
-  std::string version;  ///< of vmapcheck
   std::string began;    ///< "2024-02-29 13:05:09 UTC"
   std::string cpu;
   std::size_t cpus = 0;
