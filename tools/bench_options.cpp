@@ -51,7 +51,7 @@ void describe_kernel(CLI::App& command, KernelOptions& options) {
                                        "MODE", {"performance", "smoke", "stress"});
   add_tests(command, options.tests);
   add_count(command, "--loops", options.loops,
-            "Loops of a test (default: 1000000; with --verify: 10000; with --against: as many as\n"
+            "Loops of a test (default: 1000000; with --verify: 5000; with --against: as many as\n"
             "there is time for, and N at most)",
             1, 1'000'000'000);
   CLI::Option* const repeat =

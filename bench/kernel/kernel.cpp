@@ -49,7 +49,7 @@ struct Mode {
 };
 
 Mode mode_of(const KernelOptions& options) {
-  constexpr std::uint64_t loops_usual = 1'000'000, loops_of_smoke = 10'000, loops_verified = 10'000;
+  constexpr std::uint64_t loops_usual = 1'000'000, loops_of_smoke = 10'000, loops_verified = 5'000;
   const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
   Mode mode{.loops = loops_usual, .repeats = 3, .workers = 1};
   if (options.mode == "smoke") mode = {.loops = loops_of_smoke, .repeats = 10, .workers = 1};

@@ -3,6 +3,7 @@
 // What is to be run, after all defaults; and what came of it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -34,7 +35,7 @@ struct Settings {
 [[nodiscard]] inline const tool::KernelTest& test_at(std::size_t place) { return tool::kernel_tests[place]; }
 
 [[nodiscard]] inline std::uint64_t loops_of(std::size_t test, std::uint64_t loops) {
-  return test_at(test).once ? 1 : loops;
+  return std::min(loops, test_at(test).loops_max);
 }
 
 /// The seed of one run of a test. Runs that differ in anything have others.
