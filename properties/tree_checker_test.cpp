@@ -310,9 +310,9 @@ TEST(TreeCheck, AValueIsMissedOnlyIfItWasTheNodesOwn) {
 // A hash of the shape tells that a failed call changed nothing.
 TEST(TreeCheck, TheShapeChangesWithEveryBlockAndColourAndLink) {
   const auto hash_after = [](const std::function<void(HandMade&)>& change, HandMade& tree) {
-    const std::uint64_t before = tree.check_all().node_hash;
+    const std::uint64_t before = tree.check_all().hashes.nodes;
     change(tree);
-    return std::pair{before, tree.check_all().node_hash};
+    return std::pair{before, tree.check_all().hashes.nodes};
   };
   const auto expect_change = [&](const std::function<void(HandMade&)>& change) {
     HandMade tree;

@@ -115,6 +115,14 @@ struct LinearSearch : FreeSpace {
   }
 };
 
+/// cost: makes rows, and searches without them.
+struct SearchesWithoutRows : FreeSpace {
+  [[nodiscard]] std::optional<Fit> lowest_fit(Size size, Size align, Range window) const {
+    const auto is_long_enough = [=](const Node* subtree) { return vmap::SubtreeMaxSize::of(subtree) >= size; };
+    return lowest_fit_where(is_long_enough, size, align, window);
+  }
+};
+
 // ---- Faults around it
 
 /// classification: counts the second part of a split twice.
@@ -162,6 +170,8 @@ std::vector<SubjectEntry> canaries() {
   add(Invariant::atomicity, "frees an area when an allocation fails", around<FreesOnFailure>());
   add_index.operator()<LosesNode>(Invariant::memory, "loses a node when a block merges with both neighbours");
   add_index.operator()<LinearSearch>(Invariant::cost, "looks at one free block after another");
+  entries.push_back({"canary_row_cost", SubjectKind::canary, "makes rows for alignments, and searches without them",
+                     over<SearchesWithoutRows, 0>()});
   return entries;
 }
 

@@ -20,12 +20,15 @@
 
 namespace vmapcheck {
 
-template <class Index>
+/// With rows: for the four lowest alignments above the granule of 1 that there are.
+template <class Index, bool rows = false>
 class IndexSubject final : public AnyFreeIndex {
   static_assert(std::is_trivially_destructible_v<Index>, "its state must be all in its bytes");
 
  public:
-  IndexSubject(Range space, std::size_t blocks_max) : size_(offsetof_nodes() + (blocks_max + 1) * sizeof(vmap::Node)) {
+  IndexSubject(Range space, std::size_t blocks_max) : size_(offsetof_nodes() + (blocks_max + 1) * sizeof(Node)) {
+    if constexpr (rows)
+      for (std::size_t row = 0; row < vmap::alignment_rows_max; ++row) state_.index.make_row(row, Size{2} << row);
     vmap::Node& whole = take();
     whole.range = space;
     state_.index.add(whole);
@@ -85,12 +88,13 @@ class IndexSubject final : public AnyFreeIndex {
   }
 
  private:
+  using Node = std::conditional_t<rows, vmap::WideNode, vmap::Node>;
   static constexpr std::size_t nodes_max = 32;
   struct State {
     std::uint32_t used = 0;  ///< nodes, one bit each
     bool foreign = false;    ///< a node was handed back that was not in use
     Index index;
-    std::array<vmap::Node, nodes_max> nodes;  ///< the lowest free one is taken: the last ones are never touched
+    std::array<Node, nodes_max> nodes;  ///< the lowest free one is taken: the last ones are never touched
   };
 
   static std::size_t offsetof_nodes() { return sizeof(State) - sizeof(State::nodes); }
@@ -104,7 +108,7 @@ class IndexSubject final : public AnyFreeIndex {
     return state_.nodes[free] = {};
   }
   void give(const vmap::Node* node) {
-    const std::ptrdiff_t place = node - state_.nodes.data();
+    const std::ptrdiff_t place = static_cast<const Node*>(node) - state_.nodes.data();
     const std::uint32_t bit = std::uint32_t{1} << place;
     state_.foreign = state_.foreign || (state_.used & bit) == 0;
     state_.used &= ~bit;
@@ -116,11 +120,11 @@ class IndexSubject final : public AnyFreeIndex {
 };
 
 /// That index, where it can be explored; else nothing.
-template <class Index>
+template <class Index, bool rows = false>
 [[nodiscard]] FreeIndexFactory index_factory() {
   if constexpr (std::is_trivially_destructible_v<Index>)
     return [](Range space, std::size_t blocks_max) -> std::unique_ptr<AnyFreeIndex> {
-      return std::make_unique<IndexSubject<Index>>(space, blocks_max);
+      return std::make_unique<IndexSubject<Index, rows>>(space, blocks_max);
     };
   return {};
 }

@@ -32,8 +32,12 @@ struct VisitsOf {
   std::uint64_t free_blocks, free_min, busy_min, lazy_min;  // before the step
   std::uint64_t free_max, areas_max;
   std::uint64_t attempts, misfits;
+  vmap::RowAlignments rows;  // before the step
 
-  Visits operator()(const Alloc&) const { return {1 + busy_min, searches(misfits) + areas_max}; }
+  Visits operator()(const Alloc& op) const {
+    const bool has_row = op.request.align > 1 && std::ranges::find(rows, op.request.align) != rows.end();
+    return {1 + busy_min, searches(has_row ? std::min(misfits, row_misfits_max) : misfits) + areas_max};
+  }
   Visits operator()(const AllocAt&) const { return {free_min + busy_min, attempts * free_max + areas_max}; }
   Visits operator()(const Congruent& op) const {
     // A block is looked at once to be settled, once to count nodes, once to be placed: in a tree that loses no more
@@ -75,7 +79,8 @@ class RedBlackCost final : public CostBound {
                              .free_max = height_max(step.free_blocks_max()),
                              .areas_max = height_max(step.areas_max()),
                              .attempts = step.attempts,
-                             .misfits = misfits};
+                             .misfits = misfits,
+                             .rows = before.rows};
     Visits visits = std::visit(visits_of, *step.op);
     visits.max += step.purged * visits_of.free_max + step.hooks_called * (visits_of.areas_max + visits_of.free_max);
     if (step.released || std::holds_alternative<Skipped>(seen.answer))

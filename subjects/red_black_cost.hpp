@@ -20,6 +20,9 @@ namespace vmapcheck {
   return static_cast<std::uint64_t>(std::bit_width((nodes + 1) * (nodes + 1))) - 1;
 }
 
+/// Where the alignment has a row: the block that the window's begin cuts, and one that its end cuts.
+inline constexpr std::uint64_t row_misfits_max = 2;
+
 /// The exact first-fit search among free blocks of that height, with `misfits` before the answer.
 [[nodiscard]] constexpr std::uint64_t search_cost_max(std::uint64_t height, std::uint64_t misfits) {
   return (2 * misfits + 3) * height;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <expected>
 #include <functional>
 #include <optional>
@@ -33,20 +34,26 @@ class FreeTreeView {
   static bool is_red(Node node) { return node->is_red(); }
   static Range range(Node node) { return node->range; }
   static Size subtree_max_size(Node node) { return node->subtree_max_size; }
+  [[nodiscard]] vmap::RowAlignments rows() const { return tree_.augment().rows.alignments(); }
+  static RowValues subtree_max_aligned(Node node) {
+    return static_cast<const vmap::WideNode*>(node)->subtree_max_aligned;
+  }
 
  private:
   const vmap::FreeTree& tree_;
 };
 
-template <class Index>
+/// `row_patience` is that of vmap::Options.
+template <class Index, std::size_t row_patience = vmap::Options{}.row_patience>
 class VmapSubject {
  public:
   using FreeIndex = Index;
   using AddressSpace = vmap::BasicAddressSpace<Index>;
   /// Unless the index keeps something elsewhere. Hooks do, but they are no part of what is rewound.
   using Rewindable = std::conditional_t<std::is_trivially_destructible_v<Index>, VmapSubject, void>;
-  /// Of our own index only: it keeps counters, which decide nothing, and the tree. Which tree the busy areas have, and
-  /// where nodes lie in memory, decides nothing either.
+  /// Of our own index only: it keeps counters and the tree. Counters decide when an alignment gets its row, and stats()
+  /// shows which have one; with another patience than none that takes more searches than a path of the explorer has.
+  /// Which tree the busy areas have, and where nodes lie in memory, decides nothing.
   using Transparent = std::conditional_t<std::same_as<Index, vmap::FreeSpace>, VmapSubject, void>;
 
   static std::expected<VmapSubject, std::string> create(const SubjectConfig& config) {
@@ -55,7 +62,8 @@ class VmapSubject {
                                        .lazy_limit = config.space.lazy_limit.value_or(vmap::address_max),
                                        .busy = config.space.busy,
                                        .resource = config.metadata,
-                                       .nodes_per_slab = config.nodes_per_slab});
+                                       .nodes_per_slab = config.nodes_per_slab,
+                                       .row_patience = row_patience});
     if (!space) return std::unexpected("cannot construct the address space: " + std::string(name(space.error())));
     return VmapSubject(*std::move(space));
   }
@@ -95,9 +103,9 @@ class VmapSubject {
 };
 
 /// Our allocator over `Index`.
-template <class Index>
+template <class Index, std::size_t row_patience = vmap::Options{}.row_patience>
 [[nodiscard]] SubjectFactory over() {
-  return factory(VmapSubject<Index>::create);
+  return factory(VmapSubject<Index, row_patience>::create);
 }
 
 /// `Derived`, which is made from the subject that it is put around, and from what that was made from if it wants that.

@@ -21,7 +21,8 @@
 //     No throw.  Errors are values; no exception leaves the library, whatever the memory resource or a hook throws.
 //     Frees.     free(), free_lazily() and purge() never allocate memory, and never fail for the begin of a busy area.
 //     Cost.      O(log n) in free blocks or busy areas; where alignment above the granule makes the exact search look at
-//                more, the bound is that of FreeSpace (free_space.hpp).
+//                more, the bound is that of FreeSpace (free_space.hpp). An alignment for which that happens often gets a
+//                row (below), and its searches are O(log n), too.
 //
 // What it does not do
 //     It does not manage the byte 2^64-1, which no half-open range can cover.
@@ -32,6 +33,14 @@
 // from a std::pmr::memory_resource and are recycled through a free list; slabs go back when the address space is
 // destroyed. A slab of n nodes is one request for 64 n bytes and two words, aligned to 64: with 64 nodes, the default,
 // that is 64.25 bytes a node; with one it is 80. reserve(n) makes the next n allocations independent of memory.
+//
+// Alignment rows. Where searches of an alignment above the granule pass many blocks in vain, because these are long
+// enough and cannot be aligned, allocate() makes a row for that alignment: a second value in each node, with which no
+// search of it passes such a block again (alignment_rows.hpp). At most four alignments have one at a time; one that is no
+// longer used is dropped. While there are rows a node has 128 bytes, and each change of a free block does more work.
+// The first row moves all nodes to new slabs, and after the last one they move back: O(n), inside allocate(). Without
+// memory for that all stays as it was, and no call fails for it. stats() names the rows, and counts how often they came
+// and went. Options::row_patience says how soon.
 //
 // Lazy frees. free_lazily() ends an area without making its range reusable; purge() does that for all such ranges
 // together. It also runs by itself when lazily freed bytes exceed Options::lazy_limit, and when an allocation would
@@ -69,6 +78,9 @@ struct Options {
   std::span<const Range> busy{};  ///< already busy: not empty, on granules, inside `range`, disjoint; in any order
   std::pmr::memory_resource* resource = nullptr;  ///< outlives the address space; null: the default resource
   std::size_t nodes_per_slab = 64;                ///< positive; what one request to the resource is for
+  /// Blocks that searches of one alignment above the granule may pass in vain, for each node, before it gets a row; 0:
+  /// it gets one when it is first asked for.
+  std::size_t row_patience = 1;
 };
 
 /// Called when an allocation would fail with no_space. May free areas of the address space; returns true if it released
@@ -165,9 +177,13 @@ class BasicAddressSpace {
       : range_(options.range),
         granule_(options.granule),
         lazy_limit_(options.lazy_limit),
+        row_policy_(options.row_patience),
         pool_(resource, options.nodes_per_slab) {}
 
   Result<void> import(std::span<const Range> busy);
+  void prepare_row(Size align);
+  void drop_idle_rows();
+  bool rehouse(bool wide);
   [[nodiscard]] bool is_sound(const Request& request) const;
   [[nodiscard]] bool is_sound(std::span<const Block> blocks) const;
 
@@ -192,7 +208,8 @@ class BasicAddressSpace {
   Range range_;
   Size granule_;
   Size lazy_limit_;
-  NodePool<Node> pool_;
+  RowPolicy row_policy_;
+  NodePool<Node, WideNode> pool_;
   Index free_;
   AreaTree busy_;
   AreaTree lazy_;
@@ -207,6 +224,9 @@ class BasicAddressSpace {
   std::array<std::uint64_t, error_count> failures_{};
   std::uint64_t purges_ = 0;
   std::uint64_t hooks_called_ = 0;
+  std::uint64_t rows_made_ = 0;
+  std::uint64_t rows_dropped_ = 0;
+  std::uint64_t rows_refused_ = 0;
   mutable std::uint64_t areas_visited_ = 0;
 };
 

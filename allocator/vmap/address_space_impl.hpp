@@ -60,11 +60,56 @@ Result<Allocation> BasicAddressSpace<Index>::allocate(const Request& request) {
   if (!is_sound(request)) return counted<Allocation>(std::unexpected(Error::invalid_argument));
   const Size align = std::max(request.align, granule_);
   const Range window = intersection(request.within, range_);
+  if (!free_.rows().empty()) drop_idle_rows();
+  if (align > granule_) prepare_row(align);
   return counted(with_retries([&]() -> Result<Allocation> {
+    const std::uint64_t misfits = free_.misfits();
     const auto fit = free_.lowest_fit(request.size, align, window);
+    row_policy_.passed(align, free_.misfits() - misfits);
     if (!fit) return std::unexpected(Error::no_space);
     return place(*fit->block, {fit->begin, fit->begin + request.size});
   }));
+}
+
+/// Before a search of that alignment: makes a row for it, if it is due.
+template <class Index>
+void BasicAddressSpace<Index>::prepare_row(Size align) {
+  if (const std::size_t row = free_.rows().row_of(align); row != AlignmentRows::none) return row_policy_.used(row);
+  if (!row_policy_.is_due(align, pool_.alive())) return;
+  const std::size_t row = free_.rows().unused();
+  if (row == AlignmentRows::none) return;
+  row_policy_.begins_anew(align);
+  if (!pool_.wide() && !rehouse(true)) {
+    ++rows_refused_;
+    return;
+  }
+  free_.make_row(row, align);
+  row_policy_.used(row);
+  ++rows_made_;
+}
+
+template <class Index>
+void BasicAddressSpace<Index>::drop_idle_rows() {
+  for (std::size_t row = 0; row < alignment_rows_max; ++row) {
+    if (free_.rows().alignments()[row] == 0 || !row_policy_.is_idle(row, pool_.alive())) continue;
+    free_.drop_row(row);
+    ++rows_dropped_;
+  }
+  if (free_.rows().empty()) (void)rehouse(false);  // or the nodes stay wide
+}
+
+/// Moves all nodes to a pool of that width, with as many spare ones, in order of address. False, and nothing has
+/// changed, where there is no memory for it. Requires that there are no rows.
+template <class Index>
+bool BasicAddressSpace<Index>::rehouse(bool wide) {
+  auto pool = pool_.empty_one(wide);
+  if (!pool.ensure(pool_.alive() + pool_.spares())) return false;
+  const auto fresh = [&]() -> Node& { return *pool.take(); };
+  free_.move_nodes(fresh);
+  move_nodes(busy_, fresh);
+  move_nodes(lazy_, fresh);
+  pool_ = std::move(pool);
+  return true;
 }
 
 template <class Index>
@@ -185,6 +230,10 @@ Stats BasicAddressSpace<Index>::stats() const {
   s.fits = fits_;
   s.coalescings = coalescings_;
   s.failures = failures_;
+  s.rows = free_.rows().alignments();
+  s.rows_made = rows_made_;
+  s.rows_dropped = rows_dropped_;
+  s.rows_refused = rows_refused_;
   s.purges = purges_;
   s.hooks_called = hooks_called_;
   s.nodes_visited = free_.visited() + std::atomic_ref<std::uint64_t>(areas_visited_).load(std::memory_order_relaxed);
@@ -265,6 +314,7 @@ Result<Allocation> BasicAddressSpace<Index>::place(Node& block, Range range) {
   link_in_order(busy_, *area, areas_visited_);
   busy_bytes_ += range.size();
   ++fits_[static_cast<std::size_t>(fit)];
+  row_policy_.changed();
   return Allocation{range, fit};
 }
 
@@ -283,6 +333,7 @@ Range BasicAddressSpace<Index>::make_free(Node& area) {
   for (Node* const node : merge.unneeded)
     if (node != nullptr) pool_.give(node);
   ++coalescings_[static_cast<std::size_t>(merge.coalescing)];
+  row_policy_.changed();
   return merge.block;
 }
 

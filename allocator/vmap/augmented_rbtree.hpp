@@ -76,9 +76,9 @@ class TreeLinks {
 
 /// A value kept in each node, computed from the node and its children.
 template <class A, class Node>
-concept AugmentOf = requires(Node& node, const Node& from, Node& to) {
-  { A::recompute(node) } -> std::same_as<bool>;  // from node and its children, which are right; true if it changed
-  { A::copy(from, to) } -> std::same_as<void>;   // `to` takes the place of `from`, above the same nodes
+concept AugmentOf = requires(const A& augment, Node& node, const Node& from, Node& to) {
+  { augment.recompute(node) } -> std::same_as<bool>;  // from node and its children, which are right; true if it changed
+  { augment.copy(from, to) } -> std::same_as<void>;   // `to` takes the place of `from`, above the same nodes
 };
 
 /// For a tree that keeps nothing.
@@ -101,6 +101,7 @@ class AugmentedRbTree {
     size_ = std::exchange(other.size_, 0);
     propagated_ = std::exchange(other.propagated_, 0);
     cases_ = std::exchange(other.cases_, {});
+    augment_ = std::exchange(other.augment_, {});
     return *this;
   }
 
@@ -120,6 +121,16 @@ class AugmentedRbTree {
   /// To be called when what `node` itself contributes to its augment has changed: recomputes it and its ancestors, up
   /// to the first whose value stays the same. O(log n).
   void propagate(Node& node) { propagate(&node, nullptr); }
+
+  /// `to`, whose links may hold anything, takes the place and the links of `from`. What else belongs to a node, the
+  /// augment included, is the caller's to move. O(1).
+  void replace(const Node& from, Node& to);
+
+  /// What is computed. Who changes it calls recompute_all().
+  [[nodiscard]] const Augment& augment() const { return augment_; }
+  [[nodiscard]] Augment& augment() { return augment_; }
+  /// Recomputes the augment of each node, from the leaves up. O(n).
+  void recompute_all() { recompute_below(root_); }
 
   /// How often each case of linking and erasing happened.
   [[nodiscard]] const TreeCaseCounts& cases() const { return cases_; }
@@ -160,6 +171,7 @@ class AugmentedRbTree {
   };
 
   void propagate(Node* node, const Node* stop);
+  void recompute_below(Node* subtree);
   void rebalance_after_link(Node* node);
   void rebalance_after_erase(Node* parent, Side lacking);
   Lack splice_out(Node& node);
@@ -177,6 +189,7 @@ class AugmentedRbTree {
   std::size_t size_ = 0;
   std::uint64_t propagated_ = 0;
   TreeCaseCounts cases_{};
+  [[no_unique_address]] Augment augment_{};
 };
 
 template <class Node, class Augment>
@@ -200,7 +213,7 @@ void AugmentedRbTree<Node, Augment>::link(Node* parent, Side side, Node& node) {
     set_child(*parent, side, &node);
   thread(parent, side, node);
   ++size_;
-  Augment::recompute(node);
+  augment_.recompute(node);
   propagate(parent, nullptr);
   rebalance_after_link(&node);
 }
@@ -270,7 +283,7 @@ auto AugmentedRbTree<Node, Augment>::replace_by_successor(Node& node) -> Lack {
 
   // Below the successor's new place its block is missing; at that place the erased one's is. Each climb may stop early,
   // but the first says nothing of the second: the successor is always recomputed, against the value that its place had.
-  Augment::copy(node, successor);
+  augment_.copy(node, successor);
   if (!is_child) propagate(&parent, &successor);
   propagate(&successor, nullptr);
   return {.exists = lacking, .parent = &parent, .side = side};
@@ -281,7 +294,25 @@ template <class Node, class Augment>
 void AugmentedRbTree<Node, Augment>::propagate(Node* node, const Node* stop) {
   for (; node != stop; node = node->parent()) {
     ++propagated_;
-    if (!Augment::recompute(*node)) return;
+    if (!augment_.recompute(*node)) return;
+  }
+}
+
+template <class Node, class Augment>
+void AugmentedRbTree<Node, Augment>::recompute_below(Node* subtree) {
+  if (subtree == nullptr) return;
+  recompute_below(subtree->child(Side::left));
+  recompute_below(subtree->child(Side::right));
+  augment_.recompute(*subtree);
+}
+
+template <class Node, class Augment>
+void AugmentedRbTree<Node, Augment>::replace(const Node& from, Node& to) {
+  links(to) = from;
+  replace_child(from.parent(), from, &to);
+  for (const Side side : {Side::left, Side::right}) {
+    if (Node* const child = from.child(side)) set_parent(*child, &to);
+    if (Node* const neighbour = from.neighbour(side)) set_neighbour(*neighbour, opposite(side), &to);
   }
 }
 
@@ -391,8 +422,8 @@ Node& AugmentedRbTree<Node, Augment>::rotate(Node& old_root, Side side) {
   replace_child(old_root.parent(), old_root, &new_root);
   set_child(new_root, side, &old_root);
   set_parent(old_root, &new_root);
-  Augment::copy(old_root, new_root);
-  Augment::recompute(old_root);
+  augment_.copy(old_root, new_root);
+  augment_.recompute(old_root);
   return new_root;
 }
 

@@ -20,6 +20,12 @@
 // where the window's begin ends a descent without a candidate. Without alignment above the granule only the block that
 // the window's begin cuts can be a misfit, and the search is O(log n).
 //
+// With a row for the alignment (alignment_rows.hpp) "long enough" is said of a block's aligned part, and k is at most 2.
+// A block that lies inside the window and whose aligned part is long enough holds the request: at its first aligned
+// address. So only the block that the window's begin cuts, and one that the window's end cuts, can be misfits. Behind
+// the latter nothing is looked at: every block there begins above its first aligned address, from where on the request
+// leaves the window. The search is O(log n), whatever the alignment.
+//
 //     vmap::FreeSpace space;
 //     vmap::Node whole;
 //     whole.range = {0x1000, 0x9000};
@@ -54,8 +60,22 @@ class FreeSpace {
   };
 
   /// The lowest placement of `size` bytes at a multiple of `align` inside `window`. Requires size > 0, a power of two,
-  /// and a well-formed window. Cost: the bound above.
+  /// and a well-formed window. Cost: the bounds above.
   [[nodiscard]] std::optional<Fit> lowest_fit(Size size, Size align, Range window) const;
+
+  [[nodiscard]] const AlignmentRows& rows() const { return tree_.augment().rows; }
+  /// Makes a row for `align`. Requires that it has none, that `row` is not in use, and that all nodes are wide. O(n).
+  void make_row(std::size_t row, Size align) {
+    tree_.augment().rows.set(row, align);
+    tree_.recompute_all();
+  }
+  /// Requires a row that is in use. O(1).
+  void drop_row(std::size_t row) { tree_.augment().rows.clear(row); }
+  /// Moves each node to a fresh one from `rehouse()`, in order of address. Rows have to be made anew. O(n).
+  template <class Rehouse>
+  void move_nodes(Rehouse rehouse) {
+    vmap::move_nodes(tree_, rehouse);
+  }
 
   /// The last block that begins at or below `address`, or null. O(log n).
   [[nodiscard]] Node* last_at_or_below(Address address) const {
@@ -75,22 +95,39 @@ class FreeSpace {
 
   [[nodiscard]] const FreeTree& tree() const { return tree_; }
   [[nodiscard]] std::uint64_t visited() const { return visited_; }
+  /// Blocks that searches met, and that were long enough and did not hold the request.
+  [[nodiscard]] std::uint64_t misfits() const { return misfits_; }
   /// visited(), and what the tree counts, begin at zero again.
   void forget_counts() {
     visited_ = 0;
+    misfits_ = 0;
     tree_.forget_counts();
   }
 
  protected:
+  /// The same search; `holds_a_candidate(subtree)` says where to look. A subtree that holds a fit must hold a candidate.
+  template <class HoldsACandidate>
+  [[nodiscard]] std::optional<Fit> lowest_fit_where(HoldsACandidate holds_a_candidate, Size size, Size align,
+                                                    Range window) const;
+
   FreeTree tree_;
   mutable std::uint64_t visited_ = 0;
+  mutable std::uint64_t misfits_ = 0;
 
  private:
   [[nodiscard]] Node* last_at_least(Node* subtree, Size size) const;
 };
 
 inline std::optional<FreeSpace::Fit> FreeSpace::lowest_fit(Size size, Size align, Range window) const {
-  const auto holds_a_candidate = [size](const Node* subtree) { return SubtreeMaxSize::of(subtree) >= size; };
+  if (const std::size_t row = rows().row_of(align); row != AlignmentRows::none)
+    return lowest_fit_where([=](const Node* subtree) { return SubtreeMaxima::of(subtree, row) >= size; }, size, align,
+                            window);
+  return lowest_fit_where([=](const Node* subtree) { return SubtreeMaxSize::of(subtree) >= size; }, size, align, window);
+}
+
+template <class HoldsACandidate>
+std::optional<FreeSpace::Fit> FreeSpace::lowest_fit_where(HoldsACandidate holds_a_candidate, Size size, Size align,
+                                                          Range window) const {
   Node* node = tree_.root();
   if (!holds_a_candidate(node)) return std::nullopt;
   for (;;) {
@@ -105,6 +142,7 @@ inline std::optional<FreeSpace::Fit> FreeSpace::lowest_fit(Size size, Size align
       // Here everything before `node` is passed.
       if (node->range.begin >= window.end || window.end - node->range.begin < size) return std::nullopt;
       if (const auto begin = lowest_placement(intersection(node->range, window), size, align)) return Fit{node, *begin};
+      if (node->range.size() >= size) ++misfits_;
       if (Node* const right = node->child(Side::right); holds_a_candidate(right)) {
         node = right;
         break;

@@ -7,8 +7,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
+#include "vmap/alignment_rows.hpp"
 #include "vmap/augmented_rbtree.hpp"
 #include "vmap/range.hpp"
 
@@ -20,6 +23,13 @@ struct alignas(64) Node : TreeLinks<Node> {
   Size subtree_max_size = 0;  ///< free blocks only: bytes in the largest block among this and those below
 };
 static_assert(sizeof(Node) == 64);
+
+/// A node with a second cache line, for alignment rows. While there are rows, each node is one.
+struct WideNode : Node {
+  /// Free blocks only, by row: bytes in the largest aligned part of a block among this and those below.
+  std::array<Size, alignment_rows_max> subtree_max_aligned{};
+};
+static_assert(sizeof(WideNode) == 128);
 
 /// The largest block in each subtree of free blocks.
 struct SubtreeMaxSize {
@@ -33,7 +43,42 @@ struct SubtreeMaxSize {
   static void copy(const Node& from, Node& to) { to.subtree_max_size = from.subtree_max_size; }
 };
 
-using FreeTree = AugmentedRbTree<Node, SubtreeMaxSize>;
+/// The bytes of `block` from its first multiple of `align` on.
+[[nodiscard]] constexpr Size aligned_part(Range block, Size align) {
+  const Size skipped = -block.begin & (align - 1);
+  return skipped < block.size() ? block.size() - skipped : 0;
+}
+
+/// SubtreeMaxSize, and the same of aligned parts for each alignment that has a row. Requires wide nodes while there are
+/// rows.
+struct SubtreeMaxima {
+  AlignmentRows rows;
+
+  static Size of(const Node* subtree, std::size_t row) {
+    return subtree != nullptr ? static_cast<const WideNode*>(subtree)->subtree_max_aligned[row] : 0;
+  }
+  bool recompute(Node& node) const {
+    const bool changed = SubtreeMaxSize::recompute(node);
+    return rows.empty() ? changed : recompute_rows(static_cast<WideNode&>(node)) || changed;
+  }
+  void copy(const Node& from, Node& to) const {
+    SubtreeMaxSize::copy(from, to);
+    if (rows.empty()) return;
+    static_cast<WideNode&>(to).subtree_max_aligned = static_cast<const WideNode&>(from).subtree_max_aligned;
+  }
+
+ private:
+  bool recompute_rows(WideNode& node) const {
+    const auto before = node.subtree_max_aligned;
+    for (std::size_t row = 0; row < alignment_rows_max; ++row)
+      if (const Size align = rows.alignments()[row]; align != 0)
+        node.subtree_max_aligned[row] = std::max(
+            {aligned_part(node.range, align), of(node.child(Side::left), row), of(node.child(Side::right), row)});
+    return node.subtree_max_aligned != before;
+  }
+};
+
+using FreeTree = AugmentedRbTree<Node, SubtreeMaxima>;
 using AreaTree = AugmentedRbTree<Node, NoAugment>;
 
 /// Where a range that is not in the tree belongs, and its neighbours there.
@@ -74,6 +119,18 @@ template <class Tree>
     }
   }
   return found;
+}
+
+/// Moves each node to a fresh one from `rehouse()`, in order of address. O(n).
+template <class Tree, class Rehouse>
+void move_nodes(Tree& tree, Rehouse rehouse) {
+  for (Node* node = tree.outermost(Side::left); node != nullptr; node = node->next()) {
+    Node& to = rehouse();
+    to.range = node->range;
+    to.subtree_max_size = node->subtree_max_size;
+    tree.replace(*node, to);
+    node = &to;
+  }
 }
 
 /// Links `node` at the place of its range. O(log n), adds the nodes visited.

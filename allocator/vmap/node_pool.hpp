@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cassert>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 #include <memory_resource>
@@ -28,15 +29,21 @@
 
 namespace vmap {
 
-template <class Node>
+/// Its nodes are all of type Node, or all of type Wide.
+template <class Node, class Wide = Node>
 class NodePool {
  public:
   /// Requires nodes_per_slab > 0 and a resource that outlives the pool.
-  NodePool(std::pmr::memory_resource* resource, std::size_t nodes_per_slab)
-      : resource_(resource), nodes_per_slab_(nodes_per_slab) {}
+  NodePool(std::pmr::memory_resource* resource, std::size_t nodes_per_slab, bool wide = false)
+      : resource_(resource), nodes_per_slab_(nodes_per_slab), wide_(wide) {}
+
+  /// An empty pool like this one, with nodes of the other width or of the same.
+  [[nodiscard]] NodePool empty_one(bool wide) const { return NodePool(resource_, nodes_per_slab_, wide); }
+
   NodePool(NodePool&& other) noexcept
       : resource_(other.resource_),
         nodes_per_slab_(other.nodes_per_slab_),
+        wide_(other.wide_),
         slabs_(std::exchange(other.slabs_, nullptr)),
         spare_(std::exchange(other.spare_, nullptr)),
         spares_(std::exchange(other.spares_, 0)),
@@ -46,6 +53,7 @@ class NodePool {
     release_slabs();
     resource_ = other.resource_;
     nodes_per_slab_ = other.nodes_per_slab_;
+    wide_ = other.wide_;
     slabs_ = std::exchange(other.slabs_, nullptr);
     spare_ = std::exchange(other.spare_, nullptr);
     spares_ = std::exchange(other.spares_, 0);
@@ -71,6 +79,7 @@ class NodePool {
     --alive_;
   }
 
+  [[nodiscard]] bool wide() const { return wide_; }
   [[nodiscard]] std::size_t alive() const { return alive_; }
   [[nodiscard]] std::size_t spares() const { return spares_; }
 
@@ -83,48 +92,53 @@ class NodePool {
     Slab* next;
     std::size_t bytes;  ///< of the nodes before it, and its own
   };
-  static_assert(std::is_trivially_destructible_v<Node> && std::is_nothrow_default_constructible_v<Node>);
+  template <class N>
+  static constexpr bool is_simple = std::is_trivially_destructible_v<N> && std::is_nothrow_default_constructible_v<N>;
+  static_assert(is_simple<Node> && is_simple<Wide>);
+  static_assert(std::derived_from<Wide, Node> && alignof(Wide) == alignof(Node));
   static_assert(sizeof(Node) >= sizeof(Spare) && alignof(Node) >= alignof(Spare));
   static_assert(alignof(Node) >= alignof(Slab), "a slab's end follows its last node at once");
 
+  [[nodiscard]] std::size_t node_bytes() const { return wide_ ? sizeof(Wide) : sizeof(Node); }
   bool grow(std::size_t nodes) noexcept;
   void release_slabs() noexcept;
 
   std::pmr::memory_resource* resource_;
   std::size_t nodes_per_slab_;
+  bool wide_;
   Slab* slabs_ = nullptr;
   Spare* spare_ = nullptr;
   std::size_t spares_ = 0;
   std::size_t alive_ = 0;
 };
 
-template <class Node>
-bool NodePool<Node>::ensure(std::size_t count) {
+template <class Node, class Wide>
+bool NodePool<Node, Wide>::ensure(std::size_t count) {
   while (spares_ < count)
     if (!grow(nodes_per_slab_)) return false;
   return true;
 }
 
-template <class Node>
-bool NodePool<Node>::reserve(std::size_t count) {
+template <class Node, class Wide>
+bool NodePool<Node, Wide>::reserve(std::size_t count) {
   return spares_ >= count || grow(count - spares_);
 }
 
-template <class Node>
-Node* NodePool<Node>::take() noexcept {
+template <class Node, class Wide>
+Node* NodePool<Node, Wide>::take() noexcept {
   assert(spare_ != nullptr && "ensure() before take()");
   Spare* const taken = spare_;
   spare_ = taken->next;
   --spares_;
   ++alive_;
-  return new (taken) Node{};
+  return wide_ ? new (taken) Wide{} : new (taken) Node{};
 }
 
 /// One slab more. Its nodes are handed out in the order of their addresses.
-template <class Node>
-bool NodePool<Node>::grow(std::size_t nodes) noexcept {
-  if (nodes > (std::numeric_limits<std::size_t>::max() - sizeof(Slab)) / sizeof(Node)) return false;
-  const std::size_t bytes = nodes * sizeof(Node) + sizeof(Slab);
+template <class Node, class Wide>
+bool NodePool<Node, Wide>::grow(std::size_t nodes) noexcept {
+  if (nodes > (std::numeric_limits<std::size_t>::max() - sizeof(Slab)) / node_bytes()) return false;
+  const std::size_t bytes = nodes * node_bytes() + sizeof(Slab);
   void* memory = nullptr;
   try {
     memory = resource_->allocate(bytes, alignof(Node));
@@ -132,14 +146,14 @@ bool NodePool<Node>::grow(std::size_t nodes) noexcept {
     return false;
   }
   std::byte* const first = static_cast<std::byte*>(memory);
-  slabs_ = new (first + nodes * sizeof(Node)) Slab{slabs_, bytes};
-  for (std::size_t i = nodes; i-- > 0;) spare_ = new (first + i * sizeof(Node)) Spare{spare_};
+  slabs_ = new (first + nodes * node_bytes()) Slab{slabs_, bytes};
+  for (std::size_t i = nodes; i-- > 0;) spare_ = new (first + i * node_bytes()) Spare{spare_};
   spares_ += nodes;
   return true;
 }
 
-template <class Node>
-void NodePool<Node>::release_slabs() noexcept {
+template <class Node, class Wide>
+void NodePool<Node, Wide>::release_slabs() noexcept {
   while (slabs_ != nullptr) {
     const Slab slab = *slabs_;
     std::byte* const first = reinterpret_cast<std::byte*>(slabs_ + 1) - slab.bytes;

@@ -161,6 +161,21 @@ Size verify_augment(const Node* node, std::optional<Violation>& found) {
   return expected;
 }
 
+/// The same of one alignment row.
+Size verify_row(const Node* node, std::size_t row, Size align, std::optional<Violation>& found) {
+  if (node == nullptr) return 0;
+  const Size left = verify_row(node->child(Side::left), row, align, found);
+  const Size right = verify_row(node->child(Side::right), row, align, found);
+  const auto begin = lowest_placement(node->range, 1, align);
+  const Size expected = std::max({begin ? node->range.end - *begin : 0, left, right});
+  if (!found && SubtreeMaxima::of(node, row) != expected)
+    found = broken(Invariant::augment, [&] {
+      return "node " + text(node->range) + ": the largest part aligned to " + text(align) + " is " +
+             text(SubtreeMaxima::of(node, row)) + ", expected " + text(expected);
+    });
+  return expected;
+}
+
 std::optional<Violation> verify_counts(const Layout& layout) {
   const std::size_t nodes = layout.free.size() + layout.busy.size() + layout.lazy.size();
   if (layout.nodes_alive != nodes)
@@ -203,6 +218,10 @@ std::optional<Violation> verify_layout(const Layout& layout) noexcept {
   if (auto violation = TreeWalk(layout.lazy).verify()) return violation;
   std::optional<Violation> found;
   verify_augment(layout.free.root(), found);
+  if (found) return found;
+  for (std::size_t row = 0; row < alignment_rows_max; ++row)
+    if (const Size align = layout.free.augment().rows.alignments()[row]; align != 0 && !found)
+      verify_row(layout.free.root(), row, align, found);
   if (found) return found;
   return verify_counts(layout);
 }

@@ -129,8 +129,8 @@ void Executor::begin_step(const Op* op) {
   step_.attempts = 1;
   step_.hooks_called = step_.purged = 0;
   step_.free_blocks_before = free_blocks();
-  seen_.node_hash_before.reset();
-  if (seen_.has_tree) seen_.node_hash_before = seen_.tree.node_hash;
+  seen_.hashes_before.reset();
+  if (seen_.has_tree) seen_.hashes_before = seen_.tree.hashes;
   seen_.has_layout = seen_.has_tree = false;
   seen_.stats_before = seen_.stats;
   requests_before_ = metadata_.requests();
@@ -610,7 +610,7 @@ void Executor::look_at_counters() {
   expected.free_bytes = model_.space().range.size() - expected.busy_bytes - expected.lazy_bytes;
   expected.lazy_areas = model_.lazy().size();
   expected.busy_areas = model_.areas().size() - expected.lazy_areas;
-  expected.nodes_alive = nodes();
+  expected.nodes_alive = promises_.free_nodes ? nodes() : model_.areas().size();
   if (step_.failed) count_in(expected.failures, std::get<Error>(seen_.answer));
 }
 
@@ -676,7 +676,7 @@ void Executor::rewind(const Mark& mark) {
 }
 
 std::uint64_t Executor::visible_state() const {
-  std::uint64_t hash = seen_.tree.tree_hash;
+  std::uint64_t hash = seen_.tree.hashes.tree;
   const auto mix = [&](std::uint64_t n) { hash = (hash ^ n) * 0x9e3779b97f4a7c15u + (n >> 29) + (hash >> 31); };
   const auto mix_all = [&](const std::vector<Range>& ranges) {
     mix(ranges.size());
@@ -696,6 +696,7 @@ std::uint64_t Executor::visible_state() const {
   }
   for (const std::uint64_t countdown : metadata_.armed()) mix(countdown);
   mix(seen_.stats.nodes_spare);
+  for (const Size align : seen_.stats.rows) mix(align);
   return hash;
 }
 

@@ -129,7 +129,7 @@ class Executor {
     return features_.inspectable ? std::optional(seen_.tree.depth) : std::nullopt;
   }
   /// A hash of all that can be seen of the state after a step that was checked in full: what is busy, lazily freed and
-  /// free, the tree (TreeFinding::tree_hash), hooks and metadata failures to come, spare nodes. Counters are not part
+  /// free, the tree (TreeHashes::tree), hooks and metadata failures to come, spare nodes. Counters are not part
   /// of it.
   [[nodiscard]] std::uint64_t visible_state() const;
   /// True if the subject shows its tree of free blocks.

@@ -77,13 +77,18 @@ struct Observation {
   Layout layout;
   TreeFinding tree;                               ///< of the last check of the whole tree
   std::vector<Range> blocks;                      ///< of the tree, in its order
-  std::optional<std::uint64_t> node_hash_before;  ///< TreeFinding::node_hash after the step before, where it is known
+  std::optional<TreeHashes> hashes_before;        ///< of the tree after the step before, where they are known
   vmap::Stats stats;
   vmap::Stats stats_before;
   std::uint64_t requests = 0;       ///< for metadata, in this step
   std::size_t metadata_blocks = 0;  ///< that the subject has
   const CostBound* cost = nullptr;  ///< the subject's, or null
 
+  /// An alignment got or lost its row, or would have: nodes may have moved to others, which memory was asked for.
+  [[nodiscard]] bool switched_rows() const {
+    return stats.rows_made != stats_before.rows_made || stats.rows_dropped != stats_before.rows_dropped ||
+           stats.rows_refused != stats_before.rows_refused;
+  }
   [[nodiscard]] std::uint64_t visited() const { return stats.nodes_visited - stats_before.nodes_visited; }
 };
 

@@ -7,8 +7,7 @@
 namespace vmapcheck {
 
 TreeFinding TreeChecker::check_all(const AnyTree& tree, std::size_t blocks_max, std::vector<Range>& blocks) {
-  read_ = tree.read;
-  finding_ = {};
+  begin(tree);
   blocks.clear();
   blocks_ = &blocks;
   blocks_max_ = blocks_max;
@@ -47,8 +46,9 @@ auto TreeChecker::walk(const SeenNode& node, const SeenNode& parent, int depth) 
   blocks_->push_back(range);
   values_.emplace_back(node.at, node.subtree_max_size);
   const auto mix = [](std::uint64_t& hash, std::uint64_t n) { hash = (hash ^ n) * 0x9e3779b97f4a7c15u + (n >> 29); };
-  for (std::uint64_t* const hash : {&finding_.node_hash, &finding_.tree_hash}) {
-    mix(*hash, hash == &finding_.node_hash ? reinterpret_cast<std::uintptr_t>(node.at) : node.subtree_max_size);
+  TreeHashes& hashes = finding_.hashes;
+  for (std::uint64_t* const hash : {&hashes.nodes, &hashes.tree}) {
+    mix(*hash, hash == &hashes.nodes ? reinterpret_cast<std::uintptr_t>(node.at) : node.subtree_max_size);
     mix(*hash, range.begin);
     mix(*hash, range.end);
     mix(*hash, static_cast<std::uint64_t>(depth) * 2 + (node.red ? 1 : 0));
@@ -60,7 +60,25 @@ auto TreeChecker::walk(const SeenNode& node, const SeenNode& parent, int depth) 
            std::to_string(right.black_height), " to the right");
   const Size size_max = std::max({range.size(), left.size_max, right.size_max});
   if (node.subtree_max_size != size_max) broken_augment(node, size_max);
-  return {left.black_height + (node.red ? 0 : 1), size_max};
+  Subtree subtree{left.black_height + (node.red ? 0 : 1), size_max, {}};
+  if (has_rows_) subtree.aligned_max = check_rows(node, left.aligned_max, right.aligned_max);
+  return subtree;
+}
+
+RowValues TreeChecker::check_rows(const SeenNode& node, const RowValues& left, const RowValues& right) {
+  RowValues expected{};
+  for (std::size_t row = 0; row < rows_.size(); ++row) {
+    const Size align = rows_[row];
+    if (align == 0) continue;
+    const Size beyond = node.begin % align;
+    const Size skipped = beyond == 0 ? 0 : align - beyond;
+    const Size own = node.range().size() > skipped ? node.range().size() - skipped : 0;
+    expected[row] = std::max({own, left[row], right[row]});
+    if (const Size actual = node.subtree_max_aligned[row]; actual != expected[row])
+      broken(finding_.augment, node, "the largest part aligned to ", describe(align), " is ", describe(actual),
+             ", expected ", describe(expected[row]));
+  }
+  return expected;
 }
 
 /// A node that still has its value from before the operation was missed by propagation; a changed value is wrong in
@@ -75,8 +93,7 @@ void TreeChecker::broken_augment(const SeenNode& node, Size expected) {
 }
 
 TreeFinding TreeChecker::check_near(const AnyTree& tree, vmap::Address address, Near& near) {
-  read_ = tree.read;
-  finding_ = {};
+  begin(tree);
   near = {};
   const SeenNode* below = nullptr;
   const SeenNode* above = nullptr;
@@ -129,6 +146,7 @@ void TreeChecker::check_links(const SeenNode& node, const SeenNode& left, const 
     broken(finding_.tree, node, "addresses must ascend");
   const Size size_max = std::max({node.range().size(), left.subtree_max_size, right.subtree_max_size});
   if (node.subtree_max_size != size_max) broken_augment(node, size_max);
+  if (has_rows_) check_rows(node, left.subtree_max_aligned, right.subtree_max_aligned);
 }
 
 /// The links of a node and of its children; returns the number of black nodes on one path down from it.

@@ -24,6 +24,7 @@
 
 #include "harness/verify/describe.hpp"
 #include "vmap/range.hpp"
+#include "vmap/stats.hpp"
 #include "vmap/violation.hpp"
 
 namespace vmapcheck {
@@ -32,6 +33,9 @@ using vmap::Invariant;
 using vmap::Range;
 using vmap::Size;
 using vmap::Violation;
+
+/// What a node holds for each alignment that has a row.
+using RowValues = std::array<Size, vmap::alignment_rows_max>;
 
 /// A read-only view of a red-black tree of free blocks, threaded by a list, with the largest size in each subtree.
 template <class V>
@@ -47,14 +51,26 @@ concept TreeView = requires(const V& view, typename V::Node node) {
   { V::subtree_max_size(node) } -> std::convertible_to<Size>;
 };
 
+struct TreeHashes {
+  std::uint64_t nodes = 0;  ///< equal where the same nodes in memory have the same ranges, places and colours
+  std::uint64_t tree = 0;   ///< equal where the ranges, places, colours and maxima are, in whatever nodes
+};
+
+/// With a second value in each node for each of a few alignments: the largest part of a block in the subtree, from the
+/// first multiple of that alignment on.
+template <class V>
+concept TreeViewWithRows = TreeView<V> && requires(const V& view, typename V::Node node) {
+  { view.rows() } -> std::convertible_to<vmap::RowAlignments>;
+  { V::subtree_max_aligned(node) } -> std::convertible_to<RowValues>;  // asked for only where there are rows
+};
+
 /// What a check found. `tree` comes before `augment`; both are looked for in one walk.
 struct TreeFinding {
   std::optional<std::string> tree;
   std::optional<std::string> augment;
 
   // Of check_all() alone:
-  std::uint64_t node_hash = 0;  ///< equal where the same nodes in memory have the same ranges, places and colours
-  std::uint64_t tree_hash = 0;  ///< equal where the ranges, places, colours and maxima are, in whatever nodes
+  TreeHashes hashes;
   /// No hash: equal where nodes have the same places and colours, whatever blocks they hold. In the order root, left,
   /// right, three bits a node: has a left child, has a right child, is red. Exact up to 21 nodes.
   std::uint64_t structure = 0;
@@ -79,6 +95,7 @@ struct SeenNode {
   vmap::Address begin;
   vmap::Address end;
   Size subtree_max_size;
+  RowValues subtree_max_aligned;  ///< where the tree has rows
   bool red;
 
   [[nodiscard]] Range range() const { return {begin, end}; }
@@ -101,13 +118,26 @@ void read_node(SeenNode& seen) {
   seen.red = View::is_red(node);
 }
 
+/// The same where there are rows.
+template <TreeViewWithRows View>
+void read_node_with_rows(SeenNode& seen) {
+  read_node<View>(seen);
+  seen.subtree_max_aligned = View::subtree_max_aligned(static_cast<typename View::Node>(seen.at));
+}
+
 /// A tree of any view.
 struct AnyTree {
   template <TreeView View>
-  explicit AnyTree(const View& view) : root(static_cast<typename View::Node>(view.root())), read(read_node<View>) {}
+  explicit AnyTree(const View& view) : root(static_cast<typename View::Node>(view.root())), read(read_node<View>) {
+    if constexpr (TreeViewWithRows<View>) {
+      rows = view.rows();
+      if (rows != vmap::RowAlignments{}) read = read_node_with_rows<View>;
+    }
+  }
 
   const void* root;
   void (*read)(SeenNode& seen);
+  vmap::RowAlignments rows{};
 };
 
 class TreeChecker {
@@ -132,8 +162,15 @@ class TreeChecker {
   struct Subtree {
     int black_height = 0;
     Size size_max = 0;
+    RowValues aligned_max{};
   };
 
+  void begin(const AnyTree& tree) {
+    read_ = tree.read;
+    rows_ = tree.rows;
+    has_rows_ = rows_ != vmap::RowAlignments{};
+    finding_ = {};
+  }
   /// The node at that place in the tree; nothing if there is none.
   [[nodiscard]] SeenNode seen(const void* at) const {
     SeenNode node{};
@@ -152,8 +189,12 @@ class TreeChecker {
     where = "node " + describe(node.range()) + ": " + (std::string() + ... + std::forward<Args>(what));
   }
   void broken_augment(const SeenNode& node, Size expected);
+  /// What the node's rows should hold, with those values on its left and right.
+  RowValues check_rows(const SeenNode& node, const RowValues& left, const RowValues& right);
 
   void (*read_)(SeenNode& seen) = nullptr;
+  vmap::RowAlignments rows_{};
+  bool has_rows_ = false;
   TreeFinding finding_;
   std::vector<Range>* blocks_ = nullptr;
   std::size_t blocks_max_ = 0;
