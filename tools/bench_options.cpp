@@ -36,7 +36,7 @@ void add_tests(CLI::App& command, std::vector<std::string>& target) {
 std::string list_of_tests() {
   std::string text;
   for (std::size_t i = 0; i < kernel_tests.size(); ++i)
-    text += fmt::format("{:#6x}  {:<18} {}\n", std::uint64_t{1} << i, kernel_tests[i].name, kernel_tests[i].meaning);
+    text += fmt::format("  {:#6x}  {:<18} {}\n", std::uint64_t{1} << i, kernel_tests[i].name, kernel_tests[i].meaning);
   return text;
 }
 
@@ -91,16 +91,16 @@ void add_bench(CLI::App& app, Session& session, const BenchCommands& run) {
     if (bench.get_subcommands().empty()) session.run = [&session, loads, run] { return run(session.common, *loads); };
   });
 
-  CLI::App& kernel = add_command(
-      bench, session, "kernel", "The test driver that the algorithm was published with",
-      uses_subject | uses_seed | uses_json,
-      "./vmapcheck bench kernel\n"
-      "./vmapcheck bench kernel --mode stress --tests fix_size,random_size\n"
-      "./vmapcheck bench kernel --verify                the model judges each op\n"
-      "./vmapcheck bench kernel --against linear_scan   the ratios, test by test\n"
-      "\nTests, with their bits in a mask:\n" +
-          list_of_tests() + "\nStatus 10: an op broke an invariant (--verify), or a test failed that should not.",
-      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation});
+  CLI::App& kernel = add_command(bench, session, "kernel", "The test driver that the algorithm was published with",
+                                 uses_subject | uses_seed | uses_json,
+                                 "./vmapcheck bench kernel\n"
+                                 "./vmapcheck bench kernel --mode stress --tests fix_size,random_size\n"
+                                 "./vmapcheck bench kernel --verify                the model judges each op\n"
+                                 "./vmapcheck bench kernel --against linear_scan   the ratios, test by test\n"
+                                 "Status 10: an op broke an invariant (--verify), or a test failed that should not.",
+                                 {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation});
+  kernel.footer("Tests, with their bits in a mask, and what is allocated in a loop:\n" + list_of_tests() + "\n" +
+                kernel.get_footer());
   const auto options = add_options<KernelOptions>(kernel, session, run.kernel);
   describe_kernel(kernel, *options);
 }

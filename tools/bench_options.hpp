@@ -25,7 +25,7 @@ void describe_loads(CLI::App& command, LoadsOptions& options);
 /// A test of `bench kernel`; bit i of a mask is the i-th.
 struct KernelTest {
   std::string_view name;
-  std::string_view meaning;  ///< of one loop
+  std::string_view meaning;                                             ///< of one loop
   std::uint64_t loops_max = std::numeric_limits<std::uint64_t>::max();  ///< of one run
   bool fails = false;                                                   ///< by design
   bool ours = false;                                                    ///< was not among those that were published
@@ -42,7 +42,9 @@ inline constexpr std::array<KernelTest, 13> kernel_tests{{
      .meaning = "one page at alignments from 2^0 on, until one is too large, as it should be",
      .loops_max = 1,
      .fails = true},
-    {.name = "pcpu", .meaning = "a congruent pair of areas far apart, at most 35,000; then all are freed", .loops_max = 35'000},
+    {.name = "pcpu",
+     .meaning = "a congruent pair of areas far apart, at most 35,000; then all are freed",
+     .loops_max = 35'000},
     {.name = "lazy_free", .meaning = "one page, freed lazily; after each 500 a purge"},
     {.name = "lazy_free_batch", .meaning = "1 to 100 pages; after each 500 all are freed lazily, and a purge"},
     {.name = "map_ram", .meaning = "1 to 32 pages, in place of the oldest of 1,024 such areas"},

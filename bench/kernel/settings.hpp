@@ -10,6 +10,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/kernel/target.hpp"
@@ -72,7 +73,11 @@ struct Tally {
 [[nodiscard]] std::string summary_of(std::size_t test, std::uint64_t loops, const Tally& tally);
 /// Of the tests; `tallies` are as Settings::tests.
 [[nodiscard]] nlohmann::ordered_json json_of(const Settings& settings, const std::vector<Tally>& tallies);
+/// Exit::violation if a test failed that should not.
+[[nodiscard]] tool::Exit status_of(const Settings& settings, const std::vector<Tally>& tallies, bool interrupted);
+/// "ok", "failed", "interrupted"
+[[nodiscard]] std::string_view verdict_name(tool::Exit status);
 /// Says which tests failed that should not, and how much is done if it was interrupted.
-[[nodiscard]] tool::Exit verdict(const Settings& settings, const std::vector<Tally>& tallies, bool interrupted);
+void explain(const Settings& settings, const std::vector<Tally>& tallies, bool interrupted);
 
 }  // namespace vmapcheck::bench
