@@ -109,7 +109,7 @@ class Comparison {
     for (const Side side : {subject_side, against_side}) subjects_[side] = make_subject(*entries_[side], space_);
     Row row{.test = test, .skipped = {}, .rounds = {}};
     for (const Side side : {subject_side, against_side})
-      if (const std::string why = why_not(test, subjects_[side]->features()); !why.empty())
+      if (const std::string_view why = why_not(test, subjects_[side]->features()); !why.empty())
         row.skipped = fmt::format("{}: {}", entries_[side]->name, why);
     if (!row.skipped.empty()) return row;
     row.loops = affordable(test);
@@ -238,14 +238,18 @@ class Text {
       else
         skipped += fmt::format("skipped: {}: {}\n", name, row.skipped);
     }
-    if (const auto whole = whole_run(rows))
-      lines.push_back(
-          measured("whole run", fmt::format("{}x {}x", cycles_published[0], cycles_published[1]), *whole, ""));
-    text += tool::table(lines, tool::window_of(1).columns) + "\n" + skipped;
+    const auto whole = whole_run(rows);
+    if (whole)
+      lines.push_back(measured("whole run", fmt::format("{}x {}x", cycles_published[0], cycles_published[1]), *whole,
+                               "as published"));
+    if (lines.size() > 1) text += tool::table(lines, tool::window_of(1).columns) + "\n";
+    text += skipped;
+    if (whole) text += "whole run: the published tests, 1,000,000 loops of each\n";
     if (has_published_)
       text +=
-          "published: how many times fewer cycles a whole run took, on two machines; how many times less time with a\n"
-          "worker on each core. A whole run is the published tests, with 1,000,000 loops each.\n";
+          "published: for the whole run, how many times fewer cycles it took on two machines; for eight workers, how "
+          "many\n"
+          "times less time it took with a worker on each core\n";
     return text;
   }
 

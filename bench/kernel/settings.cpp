@@ -14,11 +14,15 @@ namespace vmapcheck::bench {
 using nlohmann::ordered_json;
 using tool::Exit;
 
-std::string why_not(std::size_t test, const Features& features) {
+std::string_view lacking(std::size_t test) {
+  return test_at(test).name == "pcpu" ? "the subject does not place congruently" : "the subject has no lazy frees";
+}
+
+std::string_view why_not(std::size_t test, const Features& features) {
   const std::string_view name = test_at(test).name;
-  if (name == "pcpu" && !features.congruent) return "the subject does not place congruently";
-  if (name.starts_with("lazy_free") && !features.lazy) return "the subject has no lazy frees";
-  return "";
+  const bool needs_congruent = name == "pcpu", needs_lazy = name == "lazy_free" || name == "lazy_free_batch";
+  const bool lacks = (needs_congruent && !features.congruent) || (needs_lazy && !features.lazy);
+  return lacks ? lacking(test) : "";
 }
 
 std::unique_ptr<AnySubject> make_subject(const SubjectEntry& subject, const Space& space) {

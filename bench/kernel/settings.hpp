@@ -63,7 +63,9 @@ struct Tally {
 };
 
 /// Why a subject with those functions cannot run a test; empty if it can.
-[[nodiscard]] std::string why_not(std::size_t test, const Features& features);
+[[nodiscard]] std::string_view why_not(std::size_t test, const Features& features);
+/// Why one cannot that does not have what only some have.
+[[nodiscard]] std::string_view lacking(std::size_t test);
 
 /// The subject on the space of the tests. A Stop if it cannot be made.
 [[nodiscard]] std::unique_ptr<AnySubject> make_subject(const SubjectEntry& subject, const Space& space);

@@ -75,7 +75,7 @@ class Verification {
     if (failure) return Found{test, repeat, std::move(trace), *std::move(failure)};
     Tally& tally = tallies_[place];
     if (answers[0].unsupported != 0)
-      tally.skipped = "the subject does not have the function";
+      tally.skipped = lacking(test);
     else
       tally.count(answers[0].errors == 0, Clock::now() - begin);
     ++runs_done_;
