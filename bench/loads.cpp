@@ -220,7 +220,7 @@ Exit run_loads(const Common& common, const LoadsOptions& options) {
   tool::Progress progress;
   plan.stopped = [&](const Row& row) {
     progress.update([&] {
-      return tool::Fields{fmt::format("bench: {}, {} areas, {}", row.load, tool::grouped(row.live), row.subject),
+      return tool::Fields{fmt::format("measuring: {}, {} areas, {}", row.load, tool::grouped(row.live), row.subject),
                           fmt::format("about {} left", tool::duration_text(std::ceil(left.seconds())))};
     });
     return tool::interrupted();
@@ -228,7 +228,7 @@ Exit run_loads(const Common& common, const LoadsOptions& options) {
   Measuring measuring(plan);
   const std::vector<std::string> notes = notes_of(results.context, measuring);
   for (const std::string& note : notes) tool::say("vmapcheck: " + note);
-  tool::say(fmt::format("vmapcheck: {} of {}: about {}", tool::count_of(planned.size(), "load"),
+  tool::say(fmt::format("vmapcheck: {}, {}: about {}", tool::count_of(planned.size(), "load"),
                         tool::count_of(plan.performers.size(), "subject"),
                         tool::duration_text(std::ceil(left.seconds()))));
   measure_all(measuring, left, planned, results.context.seed, repetitions);
@@ -242,7 +242,7 @@ Exit run_loads(const Common& common, const LoadsOptions& options) {
     tool::out_json(json);
   } else {
     for (const std::span<const Row> rows : by_load(results.rows)) tool::out(text_of(rows, tool::window_of(1).columns));
-    if (before) tool::out(text_of(changed, options.compare));
+    if (before) tool::out(text_of(changed, before->context, results.context, options.compare));
   }
   if (!options.html.empty()) tool::write_file(options.html, page_of(results, notes));
   if (!tool::interrupted()) return Exit::ok;

@@ -55,7 +55,7 @@ std::string list_of_loads() {
 std::string list_of_tests() {
   std::string text;
   for (std::size_t i = 0; i < kernel_tests.size(); ++i)
-    text += fmt::format("{:#6x}  {:<18} {}\n", std::uint64_t{1} << i, kernel_tests[i].name, kernel_tests[i].meaning);
+    text += fmt::format("  {:#6x}  {:<18} {}\n", std::uint64_t{1} << i, kernel_tests[i].name, kernel_tests[i].meaning);
   return text;
 }
 
@@ -87,7 +87,7 @@ void describe_kernel(CLI::App& command, KernelOptions& options) {
                                        "MODE", {"performance", "smoke", "stress"});
   add_tests(command, options.tests);
   add_count(command, "--loops", options.loops,
-            "Loops of a test (default: 1000000; with --verify: 10000; with --against: as many as\n"
+            "Loops of a test (default: 1000000; with --verify: 5000; with --against: as many as\n"
             "there is time for, and N at most)",
             1, 1'000'000'000);
   CLI::Option* const repeat =
@@ -137,16 +137,16 @@ void add_bench(CLI::App& app, Session& session, const BenchCommands& run) {
       if (option->count() != 0) throw CLI::ValidationError(option->get_name(), "stands behind `kernel`, or is not for it");
   });
 
-  CLI::App& kernel = add_command(
-      bench, session, "kernel", "The test driver that the algorithm was published with",
-      uses_subject | uses_seed | uses_json,
-      "./vmapcheck bench kernel\n"
-      "./vmapcheck bench kernel --mode stress --tests fix_size,random_size\n"
-      "./vmapcheck bench kernel --verify                the model judges each op\n"
-      "./vmapcheck bench kernel --against linear_scan   the ratios, test by test\n"
-      "\nTests, with their bits in a mask:\n" +
-          list_of_tests() + "\nStatus 10: an op broke an invariant (--verify), or a test failed that should not.",
-      {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation});
+  CLI::App& kernel = add_command(bench, session, "kernel", "The test driver that the algorithm was published with",
+                                 uses_subject | uses_seed | uses_json,
+                                 "./vmapcheck bench kernel\n"
+                                 "./vmapcheck bench kernel --mode stress --tests fix_size,random_size\n"
+                                 "./vmapcheck bench kernel --verify                the model judges each op\n"
+                                 "./vmapcheck bench kernel --against linear_scan   the ratios, test by test\n"
+                                 "Status 10: an op broke an invariant (--verify), or a test failed that should not.",
+                                 {Exit::ok, Exit::usage, Exit::subject, Exit::io, Exit::interrupted, Exit::violation});
+  kernel.footer("Tests, with their bits in a mask, and what is allocated in a loop:\n" + list_of_tests() + "\n" +
+                kernel.get_footer());
   const auto options = add_options<KernelOptions>(kernel, session, run.kernel);
   describe_kernel(kernel, *options);
 }

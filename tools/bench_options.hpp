@@ -11,32 +11,13 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "tools/kernel_tests.hpp"
+#include "tools/load_names.hpp"
 #include "tools/options.hpp"
 
 namespace vmapcheck::tool {
-
-/// What subjects are measured with.
-struct LoadName {
-  std::string_view name;
-  std::string_view meaning;
-};
-inline constexpr std::array<LoadName, 12> load_names{{
-    {"churn", "a random area is freed, and another of 1 to 64 granules allocated"},
-    {"one-granule", "churn with areas of one granule"},
-    {"lifo", "the 64 newest areas are freed, the newest first, and as many allocated"},
-    {"fifo", "the oldest area is freed, and another of 1 to 64 granules allocated"},
-    {"holes", "every other area is freed; then all these holes of one granule are filled"},
-    {"windows", "churn, where each area has a window of its own, from a 64th of the space to all of it"},
-    {"aligned", "churn, where half of the areas have alignments of 2 to 64 granules"},
-    {"adversarial", "an area is allocated and freed, behind as many holes as areas: all long enough, none alignable"},
-    {"find", "the area at a random address, after churn"},
-    {"congruent", "four areas at fixed distances are freed, and four others placed"},
-    {"lazy", "churn with lazy frees, and a purge after each 64"},
-    {"real", "recordings of programs (corpus/real), from an empty space and back to one"},
-}};
 
 /// Of `bench` itself.
 struct LoadsOptions {
@@ -47,40 +28,8 @@ struct LoadsOptions {
   std::string compare;  ///< a file; empty: none
   std::string html;     ///< a file; empty: none
 };
-inline constexpr std::array<std::string_view, 5> default_performers{"vmap", "seed_2019", "linear_scan", "null",
-                                                                    "malloc"};
 /// Returns the options that it has added.
 std::vector<CLI::Option*> describe_loads(CLI::App& command, LoadsOptions& options);
-
-/// A test of `bench kernel`; bit i of a mask is the i-th.
-struct KernelTest {
-  std::string_view name;
-  std::string_view meaning;  ///< of one loop
-  bool once = false;         ///< a run of it is one loop, whatever was asked for
-  bool fails = false;        ///< by design
-  bool ours = false;         ///< was not among those that were published
-};
-inline constexpr std::array<KernelTest, 13> kernel_tests{{
-    {.name = "fix_size", .meaning = "one page"},
-    {.name = "full_fit", .meaning = "one page, into one of 16,384 holes that it fills"},
-    {.name = "long_busy_list", .meaning = "100 pages and one page, behind 15,000 areas of one page"},
-    {.name = "hole_in_front", .meaning = "the same, and in front of the areas a hole of three pages", .ours = true},
-    {.name = "random_size", .meaning = "1 to 100 pages"},
-    {.name = "fix_align", .meaning = "five pages at a multiple of 32 KiB"},
-    {.name = "random_size_align", .meaning = "1 to 10 pages at a random alignment up to 4 MiB"},
-    {.name = "align_shift",
-     .meaning = "one page at alignments from 2^0 on, until one is too large, as it should be",
-     .once = true,
-     .fails = true},
-    {.name = "pcpu", .meaning = "35,000 congruent pairs of areas far apart; then all are freed", .once = true},
-    {.name = "lazy_free", .meaning = "one page, freed lazily; after each 500 a purge"},
-    {.name = "lazy_free_batch", .meaning = "1 to 100 pages; after each 500 all are freed lazily, and a purge"},
-    {.name = "map_ram", .meaning = "1 to 32 pages, in place of the oldest of 1,024 such areas"},
-    {.name = "eight_workers",
-     .meaning = "by eight workers in turn, in one thread, among 16,000 areas with holes",
-     .ours = true},
-}};
-inline constexpr std::uint64_t kernel_tests_all = (std::uint64_t{1} << kernel_tests.size()) - 1;
 
 struct KernelOptions {
   std::string mode = "performance";

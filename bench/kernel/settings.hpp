@@ -3,12 +3,14 @@
 // What is to be run, after all defaults; and what came of it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/kernel/target.hpp"
@@ -34,7 +36,7 @@ struct Settings {
 [[nodiscard]] inline const tool::KernelTest& test_at(std::size_t place) { return tool::kernel_tests[place]; }
 
 [[nodiscard]] inline std::uint64_t loops_of(std::size_t test, std::uint64_t loops) {
-  return test_at(test).once ? 1 : loops;
+  return std::min(loops, test_at(test).loops_max);
 }
 
 /// The seed of one run of a test. Runs that differ in anything have others.
@@ -61,7 +63,9 @@ struct Tally {
 };
 
 /// Why a subject with those functions cannot run a test; empty if it can.
-[[nodiscard]] std::string why_not(std::size_t test, const Features& features);
+[[nodiscard]] std::string_view why_not(std::size_t test, const Features& features);
+/// Why one cannot that does not have what only some have.
+[[nodiscard]] std::string_view lacking(std::size_t test);
 
 /// The subject on the space of the tests. A Stop if it cannot be made.
 [[nodiscard]] std::unique_ptr<AnySubject> make_subject(const SubjectEntry& subject, const Space& space);
@@ -71,7 +75,11 @@ struct Tally {
 [[nodiscard]] std::string summary_of(std::size_t test, std::uint64_t loops, const Tally& tally);
 /// Of the tests; `tallies` are as Settings::tests.
 [[nodiscard]] nlohmann::ordered_json json_of(const Settings& settings, const std::vector<Tally>& tallies);
+/// Exit::violation if a test failed that should not.
+[[nodiscard]] tool::Exit status_of(const Settings& settings, const std::vector<Tally>& tallies, bool interrupted);
+/// "ok", "failed", "interrupted"
+[[nodiscard]] std::string_view verdict_name(tool::Exit status);
 /// Says which tests failed that should not, and how much is done if it was interrupted.
-[[nodiscard]] tool::Exit verdict(const Settings& settings, const std::vector<Tally>& tallies, bool interrupted);
+void explain(const Settings& settings, const std::vector<Tally>& tallies, bool interrupted);
 
 }  // namespace vmapcheck::bench

@@ -75,7 +75,7 @@ class Verification {
     if (failure) return Found{test, repeat, std::move(trace), *std::move(failure)};
     Tally& tally = tallies_[place];
     if (answers[0].unsupported != 0)
-      tally.skipped = "the subject does not have the function";
+      tally.skipped = lacking(test);
     else
       tally.count(answers[0].errors == 0, Clock::now() - begin);
     ++runs_done_;
@@ -113,7 +113,9 @@ class Verification {
 
 }  // namespace
 
-Exit verify(const Common& common, const KernelOptions& options, const Settings& settings) {
+Exit verify(const Common& given, const KernelOptions& options, const Settings& settings) {
+  Common common = given;
+  if (common.program.ends_with("vmapcheck_bench")) common.program = "vmapcheck";  // which replays
   Verification verification(settings);
   std::optional<Verification::Found> found;
   bool interrupted = false;
@@ -141,9 +143,11 @@ Exit verify(const Common& common, const KernelOptions& options, const Settings& 
     json["found"]["test"] = name;
     if (!kept.path.empty()) json["found"]["replay"] = replay_command(common, settings.subject.name, kept.path);
   }
-  json["verdict"] = found ? "violation" : interrupted ? "interrupted" : "ok";
+  const Exit status = found ? Exit::violation : status_of(settings, verification.tallies(), interrupted);
+  json["verdict"] = found ? "violation" : verdict_name(status);
   if (common.json) tool::out_json(json);
-  return found ? Exit::violation : verdict(settings, verification.tallies(), interrupted);
+  explain(settings, verification.tallies(), interrupted);
+  return status;
 }
 
 }  // namespace vmapcheck::bench

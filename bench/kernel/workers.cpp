@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "bench/kernel/order.hpp"
 #include "bench/kernel/tests.hpp"
 
 namespace vmapcheck::bench {
@@ -53,12 +54,6 @@ class Locked {
   Target target_;
   std::mutex& mutex_;
 };
-
-/// Each permutation of one cycle is as likely as any other.
-/// Source: Sattolo, "An algorithm to generate a random cyclic permutation" (1986).
-void shuffle_in_one_cycle(std::vector<std::size_t>& places, Random& random) {
-  for (std::size_t i = places.size(); i > 1; --i) std::swap(places[i - 1], places[random.below(i - 1)]);
-}
 
 /// What a worker says of itself while it runs: written by it, read by the thread that waits.
 struct Position {
@@ -102,7 +97,7 @@ class Worker {
     std::vector<std::size_t> order(settings_.tests.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     Random random(seed_of_run(settings_.seed, index_, 0, 0));
-    if (settings_.shuffled) shuffle_in_one_cycle(order, random);
+    if (settings_.shuffled) order = cyclic_order(order.size(), random);
     for (const std::size_t place : order) {
       const std::size_t test = settings_.tests[place];
       Tally& tally = report_.tests[place];

@@ -105,7 +105,7 @@ void windows(Maker& maker) {
   maker.whole_space();
   const std::uint64_t granules = load.space.range.size() / granule;
   maker.fill_and_replace([&](std::uint32_t slot) {
-    const std::uint64_t wide = std::max<std::uint64_t>(granules >> maker.below(7), 4 * granules_max);
+    const std::uint64_t wide = std::max<std::uint64_t>(granules >> maker.below(5), 64 * granules_max);
     const Address begin = space_begin + maker.random.below(granules - wide + 1) * granule;
     load.ranges.push_back({begin, begin + wide * granule});
     return LoadOp{allocate, 0, slot, maker.size(), static_cast<std::uint32_t>(load.ranges.size() - 1)};

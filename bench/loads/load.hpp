@@ -50,7 +50,7 @@ struct Load {
   bool needs_places = false;  ///< alignments, windows or addresses: more than memory of some size
 };
 
-/// Requires a name of tools/bench_options.hpp other than `real`, and 8 to 10^8 live areas. O(live).
+/// Requires a name of tools/load_names.hpp other than `real`, and 8 to 10^8 live areas. O(live).
 [[nodiscard]] Load make_load(std::string_view name, std::size_t live, std::uint64_t seed);
 
 /// A recorded trace; a round is all of it, from an empty space and back to one. Requires that its ops are those that a

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "tools/amounts.hpp"
-#include "tools/bench_options.hpp"
 #include "tools/files.hpp"
+#include "tools/load_names.hpp"
 #include "tools/progress.hpp"
 #include "tools/report.hpp"
 
@@ -171,7 +171,7 @@ std::string text_of(std::span<const Row> rows, std::size_t columns) {
   return text + "\n";
 }
 
-std::string text_of(std::span<const Change> changed, const std::string& file) {
+std::string text_of(std::span<const Change> changed, const Context& before, const Context& now, const std::string& file) {
   std::string text;
   std::size_t news = 0;
   for (const Change& change : changed) {
@@ -182,10 +182,11 @@ std::string text_of(std::span<const Change> changed, const std::string& file) {
                         change.now->subject, tool::grouped(change.now->live), time_of(median_of(change.now->ns)),
                         time_of(median_of(change.before->ns)), change.ratio);
   }
-  return text + fmt::format(
-                    "{} of {} have changed since {}: every repetition took longer than every one before, or less,\n"
-                    "and the medians differ by more than {:.0f} %.\n",
-                    news, tool::count_of(changed.size(), "row"), tool::one_line(file, 200), 100 * news_least);
+  text += fmt::format("{} of {} have changed since {}: each repetition took longer than each before, or less,\n"
+                      "and the medians differ by more than {:.0f} %. The load average was {:.2f} then, and is {:.2f} now.\n",
+                      news, tool::count_of(changed.size(), "row"), tool::one_line(file, 200), 100 * news_least,
+                      before.load_average, now.load_average);
+  return text;
 }
 
 // ---- JSON

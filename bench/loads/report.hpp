@@ -21,7 +21,8 @@ using nlohmann::ordered_json;
 [[nodiscard]] std::string text_of(std::span<const Row> rows, std::size_t columns);
 
 /// What has changed, a line for each row that is news, and a last one that counts; `file` is what it is compared with.
-[[nodiscard]] std::string text_of(std::span<const Change> changed, const std::string& file);
+[[nodiscard]] std::string text_of(std::span<const Change> changed, const Context& before, const Context& now,
+                                  const std::string& file);
 
 /// The object of `bench --json`, and back. The latter stops with Exit::usage where the text is none of this format.
 [[nodiscard]] ordered_json json_of(const Results& results);
