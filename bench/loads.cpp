@@ -116,7 +116,8 @@ Context context_of(std::uint64_t seed, double seconds) {
 Results results_before(const std::string& file, const Context& now) {
   Results before = results_from(tool::read_file(file, file_bytes_max), file);
   const auto refuse_unless = [&](bool same, const std::string& then, const std::string& today) {
-    if (!same) throw Stop{Exit::usage, fmt::format("{} is of {}, and this of {}", tool::one_line(file, 200), then, today)};
+    if (!same)
+      throw Stop{Exit::usage, fmt::format("{} is of {}, and this of {}", tool::one_line(file, 200), then, today)};
   };
   const auto seed_text = [](std::uint64_t seed) { return fmt::format("loads of seed {}", seed); };
   const auto build_text = [](const Context& one) { return "a build " + one.build; };
@@ -167,8 +168,8 @@ class TimeLeft {
   [[nodiscard]] double seconds_of(const Planned& one, std::size_t repetitions) const {
     constexpr double measured = 1.4, setup_of_an_area = 1e-6;
     if (repetitions == 0) return 0;
-    return static_cast<double>(plan_.performers.size()) *
-           (measured * plan_.seconds * static_cast<double>(repetitions) + setup_of_an_area * static_cast<double>(one.live));
+    return static_cast<double>(plan_.performers.size()) * (measured * plan_.seconds * static_cast<double>(repetitions) +
+                                                           setup_of_an_area * static_cast<double>(one.live));
   }
 
   const Plan& plan_;

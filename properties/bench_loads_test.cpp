@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loads of `bench`: each leaves as many areas as it found, and is the same for everyone; and the statistics by which
-// a change is told from noise.
+// The loads of `bench`: each leaves as many areas as it found, and is the same for everyone; and the statistics by
+// which a change is told from noise.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -37,8 +37,7 @@ void add_tests(CLI::App& command, std::vector<std::string>& target) {
 }
 
 CLI::Option* add_performers(CLI::App& command, std::vector<std::string>& target) {
-  const std::string description =
-      fmt::format("Who is measured (default: {})", fmt::join(default_performers, ","));
+  const std::string description = fmt::format("Who is measured (default: {})", fmt::join(default_performers, ","));
   std::vector<std::string> names{"null", "malloc"};
   for (const SubjectEntry& entry : subjects()) names.push_back(entry.name);
   CLI::Option* const option = command.add_option("--subject", target, description)->type_name("LIST")->delimiter(',');
@@ -73,7 +72,8 @@ std::vector<CLI::Option*> describe_loads(CLI::App& command, LoadsOptions& option
                 "The most (default: 1000000); between them by factors of 10. Each million takes 0.5 GB", live_least,
                 live_most),
       add_count(command, "--repetitions", options.repetitions, "How often each row is measured (default: 5)", 3, 1000),
-      add_duration(command, "--time", options.time, "How long each row is measured, in all repetitions (default: 400ms)"),
+      add_duration(command, "--time", options.time,
+                   "How long each row is measured, in all repetitions (default: 400ms)"),
       add_text(command, "--compare", options.compare, "What `bench --json` said before: name what has changed since",
                "FILE"),
       add_text(command, "--html", options.html, "Write a page with the growth of all subjects under each load", "FILE"),
@@ -134,7 +134,8 @@ void add_bench(CLI::App& app, Session& session, const BenchCommands& run) {
       return;
     }
     for (const CLI::Option* const option : of_loads)
-      if (option->count() != 0) throw CLI::ValidationError(option->get_name(), "stands behind `kernel`, or is not for it");
+      if (option->count() != 0)
+        throw CLI::ValidationError(option->get_name(), "stands behind `kernel`, or is not for it");
   });
 
   CLI::App& kernel = add_command(bench, session, "kernel", "The test driver that the algorithm was published with",

@@ -156,13 +156,14 @@ void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_
 }
 
 CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
-                  const std::string& description) {
-  return add_parsed(app, name, target, description + "\n(TIME: 500ms, 90s, 1.5m or 2h; without a unit it is seconds)", "TIME",
-             {"duration",
-              "a duration such as 90s, 1.5m, 2h or 500ms",
-              {},
-              [](const std::string& text) { return parse_duration(text).has_value(); }},
-             parse_duration);
+                          const std::string& description) {
+  return add_parsed(app, name, target, description + "\n(TIME: 500ms, 90s, 1.5m or 2h; without a unit it is seconds)",
+                    "TIME",
+                    {"duration",
+                     "a duration such as 90s, 1.5m, 2h or 500ms",
+                     {},
+                     [](const std::string& text) { return parse_duration(text).has_value(); }},
+                    parse_duration);
 }
 
 CLI::Option* add_choice(CLI::App& app, const std::string& name, std::string& target, const std::string& description,

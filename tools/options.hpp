@@ -90,7 +90,7 @@ void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_
               const std::string& description);
 /// "90", "90s", "1.5m", "2h", "500ms"; above zero, and a year at most. The help says so.
 CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
-                  const std::string& description);
+                          const std::string& description);
 /// A text; where it is said several times, the last one counts. `type` is how the help calls it: "DIR".
 CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& target, const std::string& description,
                       const std::string& type);

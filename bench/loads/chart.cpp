@@ -22,8 +22,8 @@ constexpr std::size_t styles = 6;
 
 /// Paths around 0, by style: circle, square, triangle, diamond, cross, plus.
 constexpr std::array<std::string_view, styles> markers{
-    "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z", "M-4 -4h8v8h-8z",          "M0 -5L5 4H-5z",
-    "M0 -5.5L5.5 0L0 5.5L-5.5 0z",         "M-4 -4L4 4M4 -4L-4 4",    "M-5 0H5M0 -5V5"};
+    "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z", "M-4 -4h8v8h-8z",       "M0 -5L5 4H-5z",
+    "M0 -5.5L5.5 0L0 5.5L-5.5 0z",         "M-4 -4L4 4M4 -4L-4 4", "M-5 0H5M0 -5V5"};
 
 std::size_t style_at(const std::string& subject, const std::vector<std::string>& subjects) {
   std::size_t at = 0;
@@ -141,8 +141,9 @@ class Drawing {
     for (const Point& point : line.points) points += fmt::format("{:.1f},{:.1f} ", point.x, point.y);
     svg_ += fmt::format(R"(<polyline points="{}"/>)", points);
     for (const Point& point : line.points)
-      svg_ += fmt::format(R"-(<path class="marker" transform="translate({:.1f} {:.1f})" d="{}"><title>{}</title></path>)-",
-                          point.x, point.y, markers[style_at(line.subject, subjects_)], tool::escaped(point.said));
+      svg_ +=
+          fmt::format(R"-(<path class="marker" transform="translate({:.1f} {:.1f})" d="{}"><title>{}</title></path>)-",
+                      point.x, point.y, markers[style_at(line.subject, subjects_)], tool::escaped(point.said));
     const Point& end = line.points.back();
     svg_ += fmt::format(R"(<path class="leader" d="M{:.1f} {:.1f}L{} {:.1f}"/>)", end.x + 6, end.y,
                         width - right + label_gap - 2, line.label_y);
@@ -163,9 +164,9 @@ std::string style_of(const std::string& subject, const std::vector<std::string>&
 }
 
 std::string chart_of(std::span<const Row> rows, const std::vector<std::string>& subjects) {
-  return fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}: nanoseconds for each {} over live areas\">\n{}</svg>\n",
-                     width, height, tool::escaped(rows.front().load), rows.front().unit,
-                     Drawing(rows, subjects).draw(rows));
+  return fmt::format(
+      "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}: nanoseconds for each {} over live areas\">\n{}</svg>\n",
+      width, height, tool::escaped(rows.front().load), rows.front().unit, Drawing(rows, subjects).draw(rows));
 }
 
 }  // namespace vmapcheck::bench

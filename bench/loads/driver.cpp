@@ -41,9 +41,8 @@ Driver::~Driver() {
 
 std::expected<std::unique_ptr<Driver>, std::string> Driver::create(const Load& load, const Performer& who) {
   std::unique_ptr<Driver> driver(new Driver(load, who));
-  auto made = who.make({.space = load.space,
-                        .metadata = &driver->metadata_,
-                        .nodes_per_slab = vmap::Options{}.nodes_per_slab});
+  auto made =
+      who.make({.space = load.space, .metadata = &driver->metadata_, .nodes_per_slab = vmap::Options{}.nodes_per_slab});
   if (!made) return std::unexpected(made.error());
   driver->subject_ = *std::move(made);
   if (std::string why = lacking(load, driver->subject_->features(), who.chooses_places); !why.empty())

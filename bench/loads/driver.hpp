@@ -51,13 +51,14 @@ struct Work {
 class Driver {
  public:
   /// Says in a few words why the load is nothing for that subject, or why it cannot be made.
-  [[nodiscard]] static std::expected<std::unique_ptr<Driver>, std::string> create(const Load& load, const Performer& who);
+  [[nodiscard]] static std::expected<std::unique_ptr<Driver>, std::string> create(const Load& load,
+                                                                                  const Performer& who);
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
   ~Driver();
 
-  /// Performs the setup and the rounds of the warm-up. False if that takes more seconds of processor time than `most`, or
-  /// `stopped` says so.
+  /// Performs the setup and the rounds of the warm-up. False if that takes more seconds of processor time than `most`,
+  /// or `stopped` says so.
   [[nodiscard]] bool prepare(double most, const std::function<bool()>& stopped);
 
   void perform_round() {

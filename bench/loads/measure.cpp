@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -148,8 +148,8 @@ Measuring::Measured& Measuring::find_or_begin(const Load& load, const Performer&
   const double seconds = smaller->setup_seconds;
   const double growth = static_cast<double>(load.live) / static_cast<double>(smaller->row.live);
   if (seconds * growth > setup_seconds_max(load.live))
-    begun.row.skipped = fmt::format("not tried, since a state of {} took {} to make",
-                                    tool::grouped(smaller->row.live), tool::duration_text(seconds));
+    begun.row.skipped = fmt::format("not tried, since a state of {} took {} to make", tool::grouped(smaller->row.live),
+                                    tool::duration_text(seconds));
   return begun;
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Subjects in turn under the same load, with Google Benchmark: all that share a load and a number of areas in one run of
-// it, in random order, so that what else the machine does falls on all alike. Each call of measure() makes states of its
-// own; repetitions that lie far apart, with other loads between them, have a spread that includes what depends on where
-// memory happens to lie, and on what the machine does for a minute.
+// Subjects in turn under the same load, with Google Benchmark: all that share a load and a number of areas in one run
+// of it, in random order, so that what else the machine does falls on all alike. Each call of measure() makes states of
+// its own; repetitions that lie far apart, with other loads between them, have a spread that includes what depends on
+// where memory happens to lie, and on what the machine does for a minute.
 //
 //     Measuring measuring({.performers = {*baseline_named("null")}});
 //     for (int pass = 0; pass < 5; ++pass) measuring.measure(make_load("churn", 1000, 7), 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The files in page/, and the styles of tools/page/, as they were when this was built. bench.html marks what is filled in:
+// The files in page/, and the styles of tools/page/, as they were when this was built. bench.html marks what is filled
+// in:
 // /*page.css*/, /*campaign.css*/, /*bench.css*/ and <!--body-->.
 #pragma once
 

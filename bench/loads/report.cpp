@@ -141,8 +141,8 @@ std::vector<std::string> skips_of(std::span<const Row> rows) {
     const auto is_skipped = [&](const Row& row) { return row.subject == subject && !row.skipped.empty(); };
     const auto first = std::ranges::find_if(rows, is_skipped);
     if (first == rows.end()) continue;
-    const bool measured = std::ranges::any_of(
-        rows, [&](const Row& row) { return row.subject == subject && row.skipped.empty(); });
+    const bool measured =
+        std::ranges::any_of(rows, [&](const Row& row) { return row.subject == subject && row.skipped.empty(); });
     lines.push_back(fmt::format("{}{}: {}", subject,
                                 measured ? fmt::format(" with {} areas", tool::grouped(first->live)) : "",
                                 first->skipped));
@@ -171,7 +171,8 @@ std::string text_of(std::span<const Row> rows, std::size_t columns) {
   return text + "\n";
 }
 
-std::string text_of(std::span<const Change> changed, const Context& before, const Context& now, const std::string& file) {
+std::string text_of(std::span<const Change> changed, const Context& before, const Context& now,
+                    const std::string& file) {
   std::string text;
   std::size_t news = 0;
   for (const Change& change : changed) {
@@ -182,10 +183,11 @@ std::string text_of(std::span<const Change> changed, const Context& before, cons
                         change.now->subject, tool::grouped(change.now->live), time_of(median_of(change.now->ns)),
                         time_of(median_of(change.before->ns)), change.ratio);
   }
-  text += fmt::format("{} of {} have changed since {}: each repetition took longer than each before, or less,\n"
-                      "and the medians differ by more than {:.0f} %. The load average was {:.2f} then, and is {:.2f} now.\n",
-                      news, tool::count_of(changed.size(), "row"), tool::one_line(file, 200), 100 * news_least,
-                      before.load_average, now.load_average);
+  text += fmt::format(
+      "{} of {} have changed since {}: each repetition took longer than each before, or less,\n"
+      "and the medians differ by more than {:.0f} %. The load average was {:.2f} then, and is {:.2f} now.\n",
+      news, tool::count_of(changed.size(), "row"), tool::one_line(file, 200), 100 * news_least, before.load_average,
+      now.load_average);
   return text;
 }
 

@@ -36,8 +36,8 @@ using nlohmann::ordered_json;
 [[nodiscard]] std::vector<std::span<const Row>> by_load(std::span<const Row> rows);
 
 [[nodiscard]] std::string meaning_of(std::span<const Row> rows);
-/// Who was skipped, from which number of areas on if not from the first, and why: "linear_scan with 100,000 areas: takes
-/// longer than 2 s to make".
+/// Who was skipped, from which number of areas on if not from the first, and why: "linear_scan with 100,000 areas:
+/// takes longer than 2 s to make".
 [[nodiscard]] std::vector<std::string> skips_of(std::span<const Row> rows);
 [[nodiscard]] bool is_recording(const Row& row);
 

@@ -17,10 +17,10 @@ struct Row {
   std::string load;
   std::string subject;
   std::size_t live = 0;
-  std::string unit;         ///< what `ns` is the time of
-  std::string skipped;      ///< why nothing was measured; empty: it was
-  std::vector<double> ns;   ///< processor time of a unit, of each repetition in turn; not empty unless skipped
-  double failed = 0;        ///< allocations that failed, for each unit
+  std::string unit;        ///< what `ns` is the time of
+  std::string skipped;     ///< why nothing was measured; empty: it was
+  std::vector<double> ns;  ///< processor time of a unit, of each repetition in turn; not empty unless skipped
+  double failed = 0;       ///< allocations that failed, for each unit
 
   // For each unit; absent where they are not counted.
   std::optional<double> nodes_visited;
@@ -38,12 +38,12 @@ struct Row {
 
 /// Where, by what and of what it was measured.
 struct Context {
-  std::string began;    ///< "2024-02-29 13:05:09 UTC"
+  std::string began;  ///< "2024-02-29 13:05:09 UTC"
   std::string cpu;
   std::size_t cpus = 0;
   std::string compiler;
-  std::string build;         ///< "optimized", or what it is instead
-  double load_average = 0;   ///< processes that wanted to run in the last minute, as it began
+  std::string build;        ///< "optimized", or what it is instead
+  double load_average = 0;  ///< processes that wanted to run in the last minute, as it began
   std::uint64_t seed = 0;
   double seconds = 0;  ///< that were measured of each row, all repetitions together
   friend bool operator==(const Context&, const Context&) = default;
