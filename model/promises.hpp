@@ -12,7 +12,8 @@ struct Promises {
   bool fit_type = true;   ///< the fit type is reported truly; else it is ignored
   bool coalesced = true;  ///< a free returns the whole free block that resulted; else it is ignored
   bool not_busy = true;   ///< freeing what is no busy area's begin is refused; else it must not be tried
-  bool free_nodes = true;  ///< stats().nodes_alive counts a node for each free block and each area; else for areas alone
+  bool free_nodes =
+      true;  ///< stats().nodes_alive counts a node for each free block and each area; else for areas alone
   friend bool operator==(const Promises&, const Promises&) = default;
 };
 

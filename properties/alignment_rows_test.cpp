@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Alignment rows (vmap/alignment_rows.hpp): when an alignment gets one and loses it, what that costs in nodes visited and
-// in memory, and that nothing else changes.
+// Alignment rows (vmap/alignment_rows.hpp): when an alignment gets one and loses it, what that costs in nodes visited
+// and in memory, and that nothing else changes.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,8 +13,8 @@
 namespace vmap {
 namespace {
 
-/// Holes of `hole` pages in a period of `period` pages, each of which begins one page above a multiple of it; behind them,
-/// everything is free.
+/// Holes of `hole` pages in a period of `period` pages, each of which begins one page above a multiple of it; behind
+/// them, everything is free.
 struct Holes {
   std::uint64_t count = 0;
   std::uint64_t hole = 6;
@@ -24,10 +24,8 @@ struct Holes {
 };
 
 AddressSpace space_with(const Holes& holes, TestResource& resource, std::size_t row_patience = Options{}.row_patience) {
-  AddressSpace space = make({.range = {0, holes.end() + 1024 * p},
-                             .granule = p,
-                             .resource = &resource,
-                             .row_patience = row_patience});
+  AddressSpace space =
+      make({.range = {0, holes.end() + 1024 * p}, .granule = p, .resource = &resource, .row_patience = row_patience});
   EXPECT_TRUE(space.allocate_at({0, p}));
   for (std::uint64_t i = 0; i < holes.count; ++i) {
     const Address begin = (i * holes.period + 1 + holes.hole) * p;
@@ -58,8 +56,8 @@ void place_and_free(AddressSpace& space, const Request& request, Address expecte
 
 class AmongHoles : public testing::TestWithParam<std::uint64_t> {};
 
-/// Without rows such a search visits every hole. With one it is held to the bound of free_space.hpp, with the two misfits
-/// that a window can make.
+/// Without rows such a search visits every hole. With one it is held to the bound of free_space.hpp, with the two
+/// misfits that a window can make.
 TEST_P(AmongHoles, ASearchOfAnAlignmentThatIsOftenAskedForVisitsLogarithmicallyMany) {
   TestResource resource;
   const Holes holes{.count = GetParam()};
@@ -70,13 +68,15 @@ TEST_P(AmongHoles, ASearchOfAnAlignmentThatIsOftenAskedForVisitsLogarithmicallyM
   ASSERT_TRUE(has_row(space, unfitting.align));
   EXPECT_EQ(space.stats().rows_made, 1u);
   EXPECT_LE(visits_of(space, [&] { EXPECT_TRUE(space.allocate(unfitting)); }), 7 * height + height);
-  EXPECT_LE(visits_of(space, [&] { EXPECT_FALSE(space.allocate({.size = 2048 * p, .align = unfitting.align})); }), height);
+  EXPECT_LE(visits_of(space, [&] { EXPECT_FALSE(space.allocate({.size = 2048 * p, .align = unfitting.align})); }),
+            height);
   Request windowed = unfitting;
   windowed.within = {3 * p, holes.end() / 2 + 4 * p};  // cuts a hole at each end
   EXPECT_LE(visits_of(space, [&] { EXPECT_EQ(error_of(space.allocate(windowed)), Error::no_space); }), 7 * height);
   EXPECT_EQ(space.verify(), std::nullopt);
 }
-INSTANTIATE_TEST_SUITE_P(Of, AmongHoles, testing::Values(100, 1000, 10'000, 100'000), testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Of, AmongHoles, testing::Values(100, 1000, 10'000, 100'000),
+                         testing::PrintToStringParamName());
 
 TEST(AlignmentRow, IsMadeAlsoWhereEverySearchFails) {
   TestResource resource;

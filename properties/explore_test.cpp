@@ -293,6 +293,12 @@ TEST(Explore, AStateFileOfSomethingElseOrADamagedOneIsRefusedAndKept) {
   EXPECT_TRUE(explore(index_of(9), options).has_value());
 }
 
+TEST(Explore, OtherSoundSubjectsKeepTheirInvariantsInEveryState) {
+  EXPECT_TRUE(explored(index_of(10, "vmap_rows", true)).complete);
+  EXPECT_TRUE(explored(whole_of(4, all_ops, "vmap_rows")).complete);
+  EXPECT_TRUE(explored(whole_of(3, all_ops, "linear_scan")).complete);
+}
+
 // ---- What it finds
 
 /// How many moves it takes to the first violation of a canary, and of which invariant.

@@ -99,8 +99,10 @@ TEST(Corpus, ParsesIsCanonicalAndSaysWhyEachTraceIsKept) {
   }
 }
 
-TEST(Corpus, IsKeptByTheAllocator) {
-  for (const auto& path : corpus()) EXPECT_EQ(verdict(parse_trace(read(path)).value(), subject("vmap")), "ok") << path;
+TEST(Corpus, IsKeptByTheAllocatorAndByOthersThatAreSound) {
+  for (const std::string_view name : {"vmap", "vmap_rows", "linear_scan"})
+    for (const auto& path : corpus())
+      EXPECT_EQ(verdict(parse_trace(read(path)).value(), subject(name)), "ok") << name << " " << path;
 }
 
 /// The specimen falls on the traces of its known faults, and on no other than an answer or its cost.

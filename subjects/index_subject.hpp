@@ -74,7 +74,9 @@ class IndexSubject final : public AnyFreeIndex {
     return state_.foreign ? nodes_max + 1 : static_cast<std::size_t>(std::popcount(state_.used));
   }
   [[nodiscard]] std::uint64_t visited() const override { return state_.index.visited(); }
-  [[nodiscard]] std::uint64_t change_visits_max(std::size_t blocks) const override { return height_max(blocks); }
+  [[nodiscard]] std::uint64_t change_visits_max(std::size_t blocks) const override {
+    return 1 + height_max(blocks);  // the place of the last change is looked at first
+  }
   [[nodiscard]] std::uint64_t search_visits_max(std::size_t blocks, std::uint64_t misfits) const override {
     return search_cost_max(height_max(blocks), misfits);
   }

@@ -144,9 +144,9 @@ const CostBound* LinearScan::cost() {
 }
 
 std::uint64_t LinearScan::digest() const {
-  std::uint64_t hash = 0;
-  for (const std::uint64_t n : {cache_.area != nullptr ? cache_.area->range.end : 0, cache_.hole, cache_.window_begin,
-                                cache_.align, std::uint64_t{cache_.area != nullptr}})
+  if (cache_.area == nullptr) return 0;  // the next request begins anew
+  std::uint64_t hash = 1;
+  for (const std::uint64_t n : {cache_.area->range.end, cache_.hole, cache_.window_begin, cache_.align})
     hash = (hash ^ n) * 0x9e3779b97f4a7c15u + (n >> 29) + (hash >> 31);
   return hash;
 }
@@ -200,7 +200,8 @@ bool LinearScan::is_sound(std::span<const Block> blocks) const {
 }
 
 auto LinearScan::hole_between(Node* previous, Node* next) const -> Hole {
-  return {previous, next,
+  return {previous,
+          next,
           {previous != nullptr ? previous->range.end : range_.begin, next != nullptr ? next->range.begin : range_.end}};
 }
 

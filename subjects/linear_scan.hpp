@@ -6,12 +6,12 @@
 // allocation walks from area to area until the hole between two of them holds it. So that it need not always begin in
 // front, it remembers where the last one was placed, and begins there: a *cached* area, with the largest hole that was
 // passed below it, and the window's begin and the alignment that this was found with. What is remembered is dropped for
-// a request that is less restrictive (a lower window, a smaller alignment) or that fits the remembered hole; a free at or
-// below the cached area steps back to the area before.
+// a request that is less restrictive (a lower window, a smaller alignment) or that fits the remembered hole; a free at
+// or below the cached area steps back to the area before.
 //
 // So a placement need not be the lowest: promises() says so. A request is refused only where there is no room: no hole
-// below the cached area, in the window, is larger than the remembered one. The remembered hole may be filled by now, which
-// costs a scan from the front in vain. O(n) areas for a scan; O(log n) for what an address leads to.
+// below the cached area, in the window, is larger than the remembered one. The remembered hole may be filled by now,
+// which costs a scan from the front in vain. O(n) areas for a scan; O(log n) for what an address leads to.
 //
 // Source: the allocator of Linux' vmalloc area up to 5.1, as its design has been described; no line is derived from it.
 #pragma once
@@ -49,11 +49,15 @@ class LinearScan {
 
   template <class Visit>
   void for_each_busy(Visit visit) const {
-    for_each_area([&](const Node& area) { if (!is_lazy(area)) visit(area.range); });
+    for_each_area([&](const Node& area) {
+      if (!is_lazy(area)) visit(area.range);
+    });
   }
   template <class Visit>
   void for_each_lazy(Visit visit) const {
-    for_each_area([&](const Node& area) { if (is_lazy(area)) visit(area.range); });
+    for_each_area([&](const Node& area) {
+      if (is_lazy(area)) visit(area.range);
+    });
   }
   template <class Visit>
   void for_each_free(Visit visit) const {

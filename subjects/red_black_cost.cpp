@@ -14,9 +14,12 @@ using vmap::Invariant;
 using vmap::TreeCase;
 using vmap::Violation;
 
-/// Nodes on the shortest path from the root to a place where a child is missing: at least (log2(n + 1)) / 2. A search
-/// that ends there, and says that it visited fewer, has not counted.
-std::uint64_t height_min(std::uint64_t nodes) { return (static_cast<std::uint64_t>(std::bit_width(nodes)) + 1) / 2; }
+/// What leads to an address looks first at where the tree was changed last. Who says that it visited nothing has not
+/// counted.
+std::uint64_t descent_min(std::uint64_t nodes) { return nodes != 0 ? 1 : 0; }
+
+/// And then goes down.
+std::uint64_t descent_max(std::uint64_t nodes) { return 1 + height_max(nodes); }
 
 /// The search for a congruent base: with m blocks, each of `passed` free blocks lowers the base at most m times, and
 /// between two lowerings at most m blocks are looked at; each look is one descent, and each lowering one climb and one
@@ -44,8 +47,8 @@ struct VisitsOf {
     // than these.
     const std::uint64_t m = op.blocks.size();
     const std::uint64_t lowering = misfits == 0 ? 0 : attempts * congruent_cost_max(free_max, m, misfits);
-    return {m * (2 * free_min + height_min(free_blocks - std::min(free_blocks, m)) + busy_min),
-            searches(0) + lowering + m * (2 * free_max + areas_max)};
+    return {m * (2 * free_min + descent_min(free_blocks - std::min(free_blocks, m)) + busy_min),
+            attempts * search_cost_max(free_max, 0) + lowering + m * (2 * free_max + areas_max)};
   }
   Visits operator()(const Free&) const { return {busy_min + free_min, two_descents()}; }
   Visits operator()(const FreeAt&) const { return {busy_min + free_min, two_descents()}; }
@@ -57,7 +60,7 @@ struct VisitsOf {
   Visits operator()(const FailMetadata&) const { return {0, two_descents()}; }
 
   [[nodiscard]] std::uint64_t searches(std::uint64_t passed) const {
-    return attempts * search_cost_max(free_max, passed);
+    return attempts * search_cost_max(free_max - 1, passed);  // a search begins at the root
   }
   /// Among areas, and then among free blocks or lazily freed areas.
   [[nodiscard]] std::uint64_t two_descents() const { return areas_max + std::max(free_max, areas_max); }
@@ -73,11 +76,11 @@ class RedBlackCost final : public CostBound {
   [[nodiscard]] Visits visits(const Step& step, const Observation& seen, std::uint64_t misfits) const override {
     const vmap::Stats& before = seen.stats_before;
     const VisitsOf visits_of{.free_blocks = before.free_blocks,
-                             .free_min = height_min(before.free_blocks),
-                             .busy_min = height_min(before.busy_areas),
-                             .lazy_min = height_min(before.lazy_areas),
-                             .free_max = height_max(step.free_blocks_max()),
-                             .areas_max = height_max(step.areas_max()),
+                             .free_min = descent_min(before.free_blocks),
+                             .busy_min = descent_min(before.busy_areas),
+                             .lazy_min = descent_min(before.lazy_areas),
+                             .free_max = descent_max(step.free_blocks_max()),
+                             .areas_max = descent_max(step.areas_max()),
                              .attempts = step.attempts,
                              .misfits = misfits,
                              .rows = before.rows};

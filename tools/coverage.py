@@ -67,7 +67,7 @@ def main():
 FOREIGN = "|".join((
     "BasicAddressSpace<(?!vmap::FreeSpace>)",
     "BasicAddressSpaceI(?!NS_9FreeSpaceEE)",  # there are lambdas whose names no demangler reads
-    "AugmentedRbTree<(?!vmap::Node, vmap::(SubtreeMaxSize|NoAugment)>)",
+    "AugmentedRbTree<(?!vmap::Node, vmap::(SubtreeMaxima|NoAugment)>)",
     "(TreeLinks|NodePool|NoAugment::recompute|NoAugment::copy)<(?!vmap::Node>)",
     "(place_of|last_at_or_below|link_in_order)<(?!vmap::AugmentedRbTree<)"))
 CODE, EXPANSION, SKIPPED = 0, 1, 2  # kinds of regions: of pieces of a function that are executed as one

@@ -427,10 +427,12 @@ std::string next_steps(const Finding& finding, const Common& common, const std::
     text += fmt::format("# {}:\n{}\n", why, replay_command(common, subject, path, what));
   };
   add("each step with its answer, and how it fails", "replay");
-  add("in gdb, stopped before the op that fails", "replay --gdb");
+  add("in gdb (Debian: gdb), stopped before the op that fails", "replay --gdb");
   // The launcher builds what this program is not. A subject in a file would have to be compiled anew.
   if (!is_sanitized() && environment("VMAPCHECK_SOURCE_DIR") && !names_shared_object(subject))
-    add("with AddressSanitizer and UndefinedBehaviorSanitizer", "replay --sanitize");
+    add("with AddressSanitizer and UndefinedBehaviorSanitizer, in a build of its own, which takes minutes the first "
+        "time",
+        "replay --sanitize");
   if (!finding.trace.ops.empty())
     add("the map and the tree of free blocks at that step",
         fmt::format("show --at {}", std::min(finding.failure.step, finding.trace.ops.size() - 1)));
@@ -488,7 +490,7 @@ std::string report_of(const Finding& finding, const Common& common, const std::s
       block("cpp", test_case(finding.trace, subject, test_name(name), true)));
   text += "\nand this beside it as `CMakeLists.txt`:\n\n" + block("cmake", test_project(subject));
   return text + "\nIt fails as long as the fault is there:\n\n" +
-         block("sh", "cmake -B build && cmake --build build --parallel $(nproc) && build/regression");
+         block("sh", "cmake -G Ninja -B build && cmake --build build --parallel $(nproc) && build/regression");
 }
 
 }  // namespace

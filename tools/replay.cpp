@@ -89,15 +89,19 @@ Exit replay_all(const Common& common, const Options& options) {
   if (options.gdb) return debug(options.files, subject);
   Exit worst = Exit::ok;
   std::map<std::string, int> tests;  // how many have that name
+  std::size_t in_folders = 0, passed = 0;
   for (const Replayed& each : traces_of(options.files)) {
     Exit status = Exit::ok;
     try {
-      if (options.format == "cpp")
+      if (options.format == "cpp") {
         print_test(each.file, subject, tests);
-      else if (each.in_folder && options.times == 0)
+      } else if (each.in_folder && options.times == 0) {
+        ++in_folders;
         status = replay_briefly(each.file, read_trace(each.file), subject, common, options);
-      else
+        if (status == Exit::ok) ++passed;
+      } else {
         status = replay_file(each.file, subject, common, options);
+      }
     } catch (const Stop& stop) {
       if (stop.status == Exit::interrupted || out_is_broken()) throw;
       report(stop);
@@ -105,6 +109,8 @@ Exit replay_all(const Common& common, const Options& options) {
     }
     worst = std::max(worst, status, [](Exit a, Exit b) { return weight(a) < weight(b); });
   }
+  if (in_folders > 1 && !common.json)
+    out(fmt::format("{} of {} traces in folders pass, subject {}\n", passed, in_folders, subject.name));
   return worst;
 }
 

@@ -457,8 +457,9 @@ std::string text_of(const Coverage& coverage, std::size_t width) {
   line("purges", std::array<std::string_view, 2>{"on limit", "on exhaustion"},
        std::array<std::uint64_t, 2>{coverage.purges_on_limit, coverage.purges_on_exhaustion});
   line("other",
-       std::array<std::string_view, 4>{"hooks called", "allocations rescued", "metadata failures", "not supported"},
-       std::array<std::uint64_t, 4>{coverage.hooks_called, coverage.rescued, coverage.faults_fired,
+       std::array<std::string_view, 5>{"hooks called", "allocations rescued", "metadata failures",
+                                       "alignment rows made", "not supported"},
+       std::array<std::uint64_t, 5>{coverage.hooks_called, coverage.rescued, coverage.faults_fired, coverage.rows_made,
                                     coverage.unsupported});
   line("free blocks", std::array<std::string_view, 1>{"at most"},
        std::array<std::uint64_t, 1>{coverage.free_blocks_max});
@@ -490,6 +491,7 @@ ordered_json json_of(const Coverage& coverage) {
   json["hooks_called"] = coverage.hooks_called;
   json["rescued"] = coverage.rescued;
   json["metadata_failures"] = coverage.faults_fired;
+  json["rows_made"] = coverage.rows_made;
   json["unsupported"] = coverage.unsupported;
   json["free_blocks_max"] = coverage.free_blocks_max;
   json["full_checks"] = coverage.full_checks;

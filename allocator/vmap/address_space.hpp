@@ -36,8 +36,8 @@
 //
 // Alignment rows. Where searches of an alignment above the granule pass many blocks in vain, because these are long
 // enough and cannot be aligned, allocate() makes a row for that alignment: a second value in each node, with which no
-// search of it passes such a block again (alignment_rows.hpp). At most four alignments have one at a time; one that is no
-// longer used is dropped. While there are rows a node has 128 bytes, and each change of a free block does more work.
+// search of it passes such a block again (alignment_rows.hpp). At most four alignments have one at a time; one that is
+// no longer used is dropped. While there are rows a node has 128 bytes, and each change of a free block does more work.
 // The first row moves all nodes to new slabs, and after the last one they move back: O(n), inside allocate(). Without
 // memory for that all stays as it was, and no call fails for it. stats() names the rows, and counts how often they came
 // and went. Options::row_patience says how soon.

@@ -62,8 +62,8 @@ class AlignmentRows {
 ///
 /// A row is due once searches of its alignment have passed `patience` blocks in vain for each node: by then they have
 /// cost as much as the row's making does. It is idle after `idle_factor` changes for each node that no search with it
-/// came between: by then they have cost more. A few nodes more than there are count on both sides, so that small address
-/// spaces, in which a row is worth little, seldom switch.
+/// came between: by then they have cost more. A few nodes more than there are count on both sides, so that small
+/// address spaces, in which a row is worth little, seldom switch.
 class RowPolicy {
  public:
   explicit RowPolicy(std::size_t patience) : patience_(patience) {}

@@ -98,6 +98,7 @@ class AugmentedRbTree {
   AugmentedRbTree(AugmentedRbTree&& other) noexcept { *this = std::move(other); }
   AugmentedRbTree& operator=(AugmentedRbTree&& other) noexcept {
     root_ = std::exchange(other.root_, nullptr);
+    finger_ = std::exchange(other.finger_, nullptr);
     size_ = std::exchange(other.size_, 0);
     propagated_ = std::exchange(other.propagated_, 0);
     cases_ = std::exchange(other.cases_, {});
@@ -108,6 +109,9 @@ class AugmentedRbTree {
   [[nodiscard]] Node* root() const { return root_; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return root_ == nullptr; }
+  /// Where the tree was changed last: the node that was linked or propagated from, or a neighbour of the one that was
+  /// erased. Null in an empty tree. What comes next often belongs beside it.
+  [[nodiscard]] Node* finger() const { return finger_; }
   /// The lowest (left) or highest (right) node in order, or null. O(log n).
   [[nodiscard]] Node* outermost(Side side) const;
 
@@ -120,7 +124,10 @@ class AugmentedRbTree {
 
   /// To be called when what `node` itself contributes to its augment has changed: recomputes it and its ancestors, up
   /// to the first whose value stays the same. O(log n).
-  void propagate(Node& node) { propagate(&node, nullptr); }
+  void propagate(Node& node) {
+    finger_ = &node;
+    propagate(&node, nullptr);
+  }
 
   /// `to`, whose links may hold anything, takes the place and the links of `from`. What else belongs to a node, the
   /// augment included, is the caller's to move. O(1).
@@ -186,6 +193,7 @@ class AugmentedRbTree {
   }
 
   Node* root_ = nullptr;
+  Node* finger_ = nullptr;
   std::size_t size_ = 0;
   std::uint64_t propagated_ = 0;
   TreeCaseCounts cases_{};
@@ -212,6 +220,7 @@ void AugmentedRbTree<Node, Augment>::link(Node* parent, Side side, Node& node) {
   else
     set_child(*parent, side, &node);
   thread(parent, side, node);
+  finger_ = &node;
   ++size_;
   augment_.recompute(node);
   propagate(parent, nullptr);
@@ -236,6 +245,7 @@ void AugmentedRbTree<Node, Augment>::erase(Node& node) {
     lack = replace_by_successor(node);
   else
     lack = splice_out(node);
+  finger_ = node.previous() != nullptr ? node.previous() : node.next();
   unthread(node);
   --size_;
   if (lack.exists) rebalance_after_erase(lack.parent, lack.side);
@@ -309,6 +319,7 @@ void AugmentedRbTree<Node, Augment>::recompute_below(Node* subtree) {
 template <class Node, class Augment>
 void AugmentedRbTree<Node, Augment>::replace(const Node& from, Node& to) {
   links(to) = from;
+  if (finger_ == &from) finger_ = &to;
   replace_child(from.parent(), from, &to);
   for (const Side side : {Side::left, Side::right}) {
     if (Node* const child = from.child(side)) set_parent(*child, &to);

@@ -20,11 +20,11 @@
 // where the window's begin ends a descent without a candidate. Without alignment above the granule only the block that
 // the window's begin cuts can be a misfit, and the search is O(log n).
 //
-// With a row for the alignment (alignment_rows.hpp) "long enough" is said of a block's aligned part, and k is at most 2.
-// A block that lies inside the window and whose aligned part is long enough holds the request: at its first aligned
-// address. So only the block that the window's begin cuts, and one that the window's end cuts, can be misfits. Behind
-// the latter nothing is looked at: every block there begins above its first aligned address, from where on the request
-// leaves the window. The search is O(log n), whatever the alignment.
+// With a row for the alignment (alignment_rows.hpp) "long enough" is said of a block's aligned part, and k is at
+// most 2. A block that lies inside the window and whose aligned part is long enough holds the request: at its first
+// aligned address. So only the block that the window's begin cuts, and one that the window's end cuts, can be misfits.
+// Behind the latter nothing is looked at: every block there begins above its first aligned address, from where on the
+// request leaves the window. The search is O(log n), whatever the alignment.
 //
 //     vmap::FreeSpace space;
 //     vmap::Node whole;
@@ -105,7 +105,8 @@ class FreeSpace {
   }
 
  protected:
-  /// The same search; `holds_a_candidate(subtree)` says where to look. A subtree that holds a fit must hold a candidate.
+  /// The same search; `holds_a_candidate(subtree)` says where to look. A subtree that holds a fit must hold a
+  /// candidate.
   template <class HoldsACandidate>
   [[nodiscard]] std::optional<Fit> lowest_fit_where(HoldsACandidate holds_a_candidate, Size size, Size align,
                                                     Range window) const;
@@ -122,7 +123,8 @@ inline std::optional<FreeSpace::Fit> FreeSpace::lowest_fit(Size size, Size align
   if (const std::size_t row = rows().row_of(align); row != AlignmentRows::none)
     return lowest_fit_where([=](const Node* subtree) { return SubtreeMaxima::of(subtree, row) >= size; }, size, align,
                             window);
-  return lowest_fit_where([=](const Node* subtree) { return SubtreeMaxSize::of(subtree) >= size; }, size, align, window);
+  return lowest_fit_where([=](const Node* subtree) { return SubtreeMaxSize::of(subtree) >= size; }, size, align,
+                          window);
 }
 
 template <class HoldsACandidate>

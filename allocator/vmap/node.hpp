@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "vmap/alignment_rows.hpp"
 #include "vmap/augmented_rbtree.hpp"
@@ -89,25 +90,56 @@ struct Place {
   Node* next = nullptr;
 };
 
-/// The place of a range that begins at `begin`. O(log n), adds the nodes visited.
+/// The nodes on both sides of an address: the last that begins at or below it, and the one after.
+struct Neighbours {
+  Node* previous = nullptr;
+  Node* next = nullptr;
+};
+
+/// The neighbours of `address` if they lie where the tree was changed last; else nothing. O(1), one node visited.
+template <class Tree>
+[[nodiscard]] std::optional<Neighbours> neighbours_near(const Tree& tree, Address address, std::uint64_t& visited) {
+  Node* const finger = tree.finger();
+  if (finger == nullptr) return Neighbours{};
+  ++visited;
+  // Which side it is cannot be foreseen, and whether it is near can: one branch, on the latter.
+  const bool is_below = address < finger->range.begin;
+  Node* const beside = finger->neighbour(is_below ? Side::left : Side::right);
+  const bool beside_is_after = beside == nullptr ? !is_below : address < beside->range.begin;
+  if (is_below != beside_is_after) {
+    if (is_below) return Neighbours{beside, finger};
+    return Neighbours{finger, beside};
+  }
+  if (!is_below && address == beside->range.begin) return Neighbours{beside, beside->next()};
+  return std::nullopt;
+}
+
+/// The place of a range that begins at `begin`. O(1) beside the last change, else O(log n); adds the nodes visited.
 template <class Tree>
 [[nodiscard]] Place place_of(const Tree& tree, Address begin, std::uint64_t& visited) {
+  if (const auto near = neighbours_near(tree, begin, visited)) {
+    // Of two neighbours one lies below the other: there a child is missing on the side of the other.
+    if (near->previous != nullptr && near->previous->child(Side::right) == nullptr)
+      return {near->previous, Side::right, near->previous, near->next};
+    return {near->next, Side::left, near->previous, near->next};
+  }
   Place place;
   for (Node* node = tree.root(); node != nullptr; node = node->child(place.side)) {
     ++visited;
     place.parent = node;
     place.side = begin < node->range.begin ? Side::left : Side::right;
   }
-  if (place.parent == nullptr) return place;
   const bool left = place.side == Side::left;
   place.previous = left ? place.parent->previous() : place.parent;
   place.next = left ? place.parent : place.parent->next();
   return place;
 }
 
-/// The last node that begins at or below `address`, or null. O(log n), adds the nodes visited.
+/// The last node that begins at or below `address`, or null. O(1) beside the last change, else O(log n); adds the nodes
+/// visited.
 template <class Tree>
 [[nodiscard]] Node* last_at_or_below(const Tree& tree, Address address, std::uint64_t& visited) {
+  if (const auto near = neighbours_near(tree, address, visited)) return near->previous;
   Node* found = nullptr;
   for (Node* node = tree.root(); node != nullptr;) {
     ++visited;

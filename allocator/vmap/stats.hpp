@@ -45,9 +45,9 @@ struct Stats {
   std::array<std::uint64_t, error_count> failures{};          ///< calls that failed, by Error
   std::uint64_t purges = 0;                                   ///< that freed at least one area
   std::uint64_t hooks_called = 0;
-  std::uint64_t rows_made = 0;     ///< alignments that got a row
-  std::uint64_t rows_dropped = 0;  ///< that lost it
-  std::uint64_t rows_refused = 0;  ///< that did not get one, for want of memory
+  std::uint64_t rows_made = 0;         ///< alignments that got a row
+  std::uint64_t rows_dropped = 0;      ///< that lost it
+  std::uint64_t rows_refused = 0;      ///< that did not get one, for want of memory
   std::uint64_t nodes_visited = 0;     ///< by searches, in the free-space index and among the areas
   std::uint64_t nodes_propagated = 0;  ///< at which subtree_max_size was recomputed on the way up
   TreeCaseCounts tree_cases{};         ///< of the free-space index

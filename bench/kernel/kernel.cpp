@@ -76,7 +76,7 @@ Settings settings_of(const Common& common, const KernelOptions& options) {
   const std::uint64_t mask = tool::tests_chosen(options);
   for (std::size_t i = 0; i < tool::kernel_tests.size(); ++i)
     if (mask >> i & 1) settings.tests.push_back(i);
-  if (options.verify && settings.workers > 1)
+  if (options.verify && (settings.workers > 1 || settings.shuffled))
     throw tool::Stop{Exit::usage, "--verify judges the ops of one worker: --workers 1, and no --mode stress"};
   return settings;
 }

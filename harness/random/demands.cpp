@@ -127,6 +127,7 @@ void Metrics::add_outcomes() {
       count([](const Coverage& c) { return c.rescued; }));
   add("metadata_failures", "requests for metadata that were made to fail",
       count([](const Coverage& c) { return c.faults_fired; }));
+  add("rows_made", "alignments that got a row of their own", count([](const Coverage& c) { return c.rows_made; }));
 }
 
 /// The whole of which a case is a part is its family: links, erasures, steps of repair after an erasure.

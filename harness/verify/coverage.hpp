@@ -32,6 +32,7 @@ struct Coverage {
   std::uint64_t hooks_called = 0;
   std::uint64_t rescued = 0;          ///< allocations that succeeded only after a purge or a hook
   std::uint64_t faults_fired = 0;     ///< injected metadata failures
+  std::uint64_t rows_made = 0;        ///< alignments that got a row, where the subject counts them
   vmap::TreeCaseCounts tree_cases{};  ///< where the subject counts them
   std::uint64_t free_blocks_max = 0;
   std::uint64_t full_checks = 0;  ///< of the whole state
@@ -65,6 +66,7 @@ struct Coverage {
     hooks_called += other.hooks_called;
     rescued += other.rescued;
     faults_fired += other.faults_fired;
+    rows_made += other.rows_made;
     full_checks += other.full_checks;
     free_blocks_max = std::max(free_blocks_max, other.free_blocks_max);
     return *this;

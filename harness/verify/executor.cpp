@@ -155,6 +155,7 @@ std::optional<Violation> Executor::finish() {
   begin_step(nullptr);
   look_at_counters();
   for (std::size_t i = 0; i < coverage_.tree_cases.size(); ++i) coverage_.tree_cases[i] += seen_.stats.tree_cases[i];
+  coverage_.rows_made += seen_.stats.rows_made;
   if (auto violation = check_state(true)) return violation;
   if (auto violation = check_verify()) return violation;
   subject_.reset();
@@ -696,7 +697,8 @@ std::uint64_t Executor::visible_state() const {
   }
   for (const std::uint64_t countdown : metadata_.armed()) mix(countdown);
   mix(seen_.stats.nodes_spare);
-  for (const Size align : seen_.stats.rows) mix(align);
+  for (const Size align : seen_.stats.rows)
+    if (align != 0) mix(align);
   return hash;
 }
 

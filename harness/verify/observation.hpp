@@ -75,9 +75,9 @@ struct Observation {
   bool has_tree = false;      ///< tree and blocks are of this step
   bool has_stats = false;     ///< the subject counts
   Layout layout;
-  TreeFinding tree;                               ///< of the last check of the whole tree
-  std::vector<Range> blocks;                      ///< of the tree, in its order
-  std::optional<TreeHashes> hashes_before;        ///< of the tree after the step before, where they are known
+  TreeFinding tree;                         ///< of the last check of the whole tree
+  std::vector<Range> blocks;                ///< of the tree, in its order
+  std::optional<TreeHashes> hashes_before;  ///< of the tree after the step before, where they are known
   vmap::Stats stats;
   vmap::Stats stats_before;
   std::uint64_t requests = 0;       ///< for metadata, in this step

@@ -28,9 +28,9 @@ PATH = re.compile(rf"(?<![\w./$-])(?:{'|'.join(map(re.escape, FOLDERS))})/[\w./*
 # The name of a source, without its folder.
 SOURCE = re.compile(r"(?<![\w./$-])\w+\.(?:cpp|css|hpp|js|py|sh|yml)\b")
 # Files that a page tells its reader to write.
-WRITTEN = {"docs/adding-an-op.md": {"model/ops/touch.hpp"}, "README.md": {"hello.cpp"}}
+WRITTEN = {"docs/adding-an-op.md": {"model/ops/touch.hpp"}, "README.md": {"hello.cpp"}, "docs/ci.md": {"mine_test.cpp", "mine.hpp"}}
 # What the launcher at the top of a checkout does itself.
-LAUNCHED = ("test", "mutants", "mutation", "coverage")
+LAUNCHED = ("test", "mutants", "mutation", "coverage", "bench")
 
 TRUE = """# What holds
 
@@ -47,6 +47,7 @@ ok: 4 steps, no violation
 ```sh
 ./vmapcheck explore --granules 5 | cat  # and so on
 ./vmapcheck check --subject model
+cmake -G Ninja -S . -B build
 ```
 
 ```
@@ -63,6 +64,7 @@ UNTRUE = {
     "--granules 5": "--grains 5",
     "--granules 5 ": "--granules x ",
     "--subject model": "--subject muddle",
+    " -G Ninja": "",
     "`explore --granules`": "`explore --grains`",
     "space 0..1": "space 1",
     "cli/*.py": "cli/*.pl",
@@ -109,6 +111,9 @@ def untruths(page, text):
         if language in ("sh", "yaml"):
             for words in commands(lines):
                 yield from untrue_command(words)
+            for line in lines:
+                if re.match("cmake (?!-G Ninja |--build |--install )", line):
+                    yield line, "without -G Ninja it asks for make, which is not among what ./vmapcheck installs"
         if lines[0] == "vmapcheck-trace 1":
             yield from untrue_trace(lines)
     prose = FENCED.sub("", text)

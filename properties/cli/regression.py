@@ -18,6 +18,7 @@ class Built(cli.Cli):
         (checkout,) = [line for line in project.splitlines() if line.startswith(f"add_subdirectory([[{cli.SOURCE}]] ")]
         self.write("project/regression.cpp", source)
         self.write("project/CMakeLists.txt", project.replace(checkout, instead(checkout)))
+        self.assertTrue(commands.startswith("cmake -G Ninja "), commands)  # make need not be there
         os.chdir("project")
         said = self.ends(1, ["-c", commands], None, None, program="bash")
         self.says(said.out, [r"^\[  FAILED  \] Traces\.Seed2019Answer[0-9a-f]+",

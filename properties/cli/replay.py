@@ -83,8 +83,9 @@ class Replay(cli.Cli):
         for name, trace in (("traces/good.trace", "all.trace"), ("traces/below/bad.trace", "fault.trace")):
             self.write(name, pathlib.Path(trace).read_bytes())
         self.ends(10, "replay --subject seed_2019 traces", ["^traces/below/bad.trace: fails at step 2: answer: expected ",
-                                                            "^traces/good.trace: ok, 17 steps$"])
-        self.assertEqual(2, len(self.ok("replay traces").out.splitlines()))
+                                                            "^traces/good.trace: ok, 17 steps$",
+                                                            "^1 of 2 traces in folders pass, subject seed_2019$"])
+        self.assertEqual("2 of 2 traces in folders pass, subject vmap", self.ok("replay traces").out.splitlines()[2])
         said = self.ends(10, "replay --json --subject seed_2019 traces all.trace").out.splitlines()
         self.assertEqual({"file": "traces/below/bad.trace", "verdict": "violation", "invariant": "answer", "step": 2},
                          {name: json.loads(said[0])[name] for name in ("file", "verdict", "invariant", "step")})
@@ -92,7 +93,7 @@ class Replay(cli.Cli):
         self.assertEqual(ALL_AS_JSON.splitlines(), said[2:])
         self.ends(10, "replay -n 3 --subject seed_2019 traces", ["^traces/below/bad.trace: failed 3 of 3 times"])
         self.write("traces/malformed.trace", "no trace")
-        self.ends(2, "replay traces", ["^traces/good.trace: ok"], "^traces/malformed.trace:1:1: ")
+        self.ends(2, "replay traces", ["^traces/good.trace: ok", "^2 of 3 traces in folders pass"], "^traces/malformed.trace:1:1: ")
         pathlib.Path("empty").mkdir()
         self.refuses(2, {"replay empty": "^vmapcheck: no traces in empty$"})
 

@@ -24,8 +24,8 @@ fail() {
 
 # The command of README.md, in a directory of ours.
 install_vmap() {
-  command="$(grep '^cmake -S allocator' "$source/README.md")" || fail "README.md does not say how vmap is installed"
-  (cd "$scratch" && HOME="$scratch" sh -ec "$command")
+  command="$(grep '^cmake .*-S allocator' "$source/README.md")" || fail "README.md does not say how vmap is installed"
+  (cd "$scratch" && HOME="$scratch" env -u CMAKE_GENERATOR sh -ec "$command")
 }
 
 # use PROJECT BUILD CMAKE_OPTION...
@@ -70,6 +70,23 @@ case "$what" in
   harness)
     for component in vmap vmapcheck; do cmake --install "$build" --component "$component" --prefix "$prefix"; done
     use harness package -DCMAKE_PREFIX_PATH="$prefix"
+    # The project of docs/ci.md, around an allocator that refuses everything, with the package instead of the sources.
+    block() { awk -v begin='```'"$1" '$0 == "```" {on = 0} on {print} $0 == begin {on = 1}' "$source/docs/ci.md"; }
+    mkdir "$scratch/ci"
+    cp "$here/mine.hpp" "$scratch/ci"
+    block cpp >"$scratch/ci/mine_test.cpp"
+    block cmake | sed '/^add_subdirectory/d; s/^set(VMAPCHECK_ONLY_HARNESS ON)$/find_package(vmapcheck REQUIRED)/' \
+      >"$scratch/ci/CMakeLists.txt"
+    cmake -S "$scratch/ci" -B "$scratch/ci/build" -DCMAKE_PREFIX_PATH="$prefix"
+    cmake --build "$scratch/ci/build"
+    ctest --test-dir "$scratch/ci/build" --output-on-failure
+    sed -i 's/no_space/not_busy/' "$scratch/ci/mine.hpp"
+    cmake --build "$scratch/ci/build"
+    for run in first second; do
+      ! (cd "$scratch/ci" && build/mine_test) >"$scratch/ci/$run" || fail "an allocator with a fault passes the $run run"
+      grep -q '^answer' "$scratch/ci/$run" || fail "the $run run does not say why it fails"
+    done
+    grep -q 'still fails' "$scratch/ci/second" || fail "what failed was not tried first"
     # From the sources: what would be built, which takes long.
     cmake -S "$here/harness" -B "$scratch/along" -DVMAPCHECK_FOLDER="$source"
     cmake -S "$source" -B "$scratch/alone" -DVMAPCHECK_ONLY_HARNESS=ON
