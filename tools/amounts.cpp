@@ -30,6 +30,13 @@ std::string grouped(std::uint64_t number) {
   return text;
 }
 
+std::string short_number(double number) {
+  constexpr std::array<std::string_view, 7> units{"", "k", "M", "G", "T", "P", "E"};
+  std::size_t unit = 0;
+  for (; number >= 1000 && unit + 1 < units.size(); ++unit) number /= 1000;
+  return fmt::format("{:g}{}", std::round(number * 100) / 100, units[unit]);
+}
+
 std::string bytes_text(std::uint64_t bytes) {
   constexpr std::array<std::string_view, 4> units{"KiB", "MiB", "GiB", "TiB"};
   if (bytes < 1024) return fmt::format("{} B", bytes);

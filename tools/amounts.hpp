@@ -12,6 +12,8 @@ namespace vmapcheck::tool {
 [[nodiscard]] std::string duration_text(double seconds);
 /// "1,234,567"
 [[nodiscard]] std::string grouped(std::uint64_t number);
+/// "0", "1.5k", "20M"
+[[nodiscard]] std::string short_number(double number);
 /// "812 B", "1.2 MiB"
 [[nodiscard]] std::string bytes_text(std::uint64_t bytes);
 /// "2024-02-29 13:05:09 UTC", of seconds since 1970

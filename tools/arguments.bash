@@ -194,7 +194,7 @@ check_values() {
         if [[ ${values[j]} != -* && ($first == true || ${words[1]-} != first) ]]; then
           refuse_word "$deepest" "${values[j]}"
         fi
-      elif [[ ${words[0]} == list && ${values[j]} == *,* ]]; then
+      elif [[ ${words[0]} == @(list|mask) && ${values[j]} == *,* ]]; then
         IFS=, read -ra words <<<"${values[j]}"
         for word in "${words[@]}"; do
           if [[ -n $word ]]; then check_value "$i" "$word"; fi
@@ -215,6 +215,7 @@ check_value() {
     any) return ;;
     count) if is_count "$value" "${rest[@]:0:2}"; then return; fi; rest=("${rest[@]:2}") ;;
     duration) if is_duration "$value"; then return; fi ;;
+    mask) if is_count "$value" 1 "${rest[0]}"; then return; fi; rest=("${rest[@]:1}") ;;
     size) if is_size "$value" "${rest[0]}"; then return; fi; rest=() ;;
     percent) if is_percentage "$value"; then return; fi ;;
     shares) if is_shares "$value" "${rest[@]}"; then return; fi; guessed=; refuse_value "$1" "$value" ;;

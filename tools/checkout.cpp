@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `test`, `mutants`, `mutation` and `coverage`, as ./vmapcheck and the scripts behind it take them. Here they are only
-// described: for the help, for the table by which ./vmapcheck checks their arguments, for completions.
+// `test`, `mutants`, `mutation`, `coverage` and `bench`, as ./vmapcheck and what is behind it take them. Here they are
+// only described: for the help, for the table by which ./vmapcheck checks their arguments, for completions.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,11 +13,17 @@
 #include <tuple>
 #include <vector>
 
+#include "tools/bench_options.hpp"
 #include "tools/commands.hpp"
 #include "tools/files.hpp"
 
 namespace vmapcheck::tool {
 namespace {
+
+Exit builds_a_checkout(const std::string& command) {
+  say(fmt::format("vmapcheck: `{0}` builds a checkout: ./vmapcheck {0}, at its top", command));
+  return Exit::usage;
+}
 
 /// The options of one command. What is given is only checked.
 class Described {
@@ -28,10 +34,7 @@ class Described {
     command_.set_help_flag("-h,--help", "Print this help");
     command_.footer(help_footer(examples, statuses));
     command_.callback([&session, name, kept = std::tuple(given_, all_given_, number_)] {
-      session.run = [name] {
-        say(fmt::format("vmapcheck: `{0}` builds a checkout: ./vmapcheck {0}, at its top", name));
-        return Exit::usage;
-      };
+      session.run = [name] { return builds_a_checkout(name); };
     });
   }
 
@@ -206,6 +209,9 @@ void add_commands_of_the_checkout(CLI::App& app, Session& session) {
   describe_mutants(app, session);
   describe_mutation(app, session);
   describe_coverage(app, session);
+  add_bench(app, session,
+            {.loads = [](const Common&, const LoadsOptions&) { return builds_a_checkout("bench"); },
+             .kernel = [](const Common&, const KernelOptions&) { return builds_a_checkout("bench kernel"); }});
 }
 
 }  // namespace vmapcheck::tool

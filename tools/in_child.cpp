@@ -18,8 +18,12 @@ namespace {
 
 /// Runs the work once, so that nothing is printed twice. If another process killed the child, it is run again in
 /// silence.
-Walked walk_once(const Work& work) {
-  WalkOptions options{.limits = {}, .on_death = {}, .keep_going = [] { return !interrupted(); }, .tries = 1};
+Walked walk_once(const Work& work, const std::function<void()>& on_wait) {
+  const auto keep_going = [&] {
+    if (on_wait) on_wait();
+    return !interrupted();
+  };
+  WalkOptions options{.limits = {}, .on_death = {}, .keep_going = keep_going, .tries = 1};
   Walked walked = walk(1, work, options);
   if (!walked.death || !walked.death->by_other) return walked;
   options.tries = WalkOptions{}.tries;
@@ -34,7 +38,8 @@ Walked walk_once(const Work& work) {
 
 }  // namespace
 
-Ran run_in_child(const Trace& trace, const std::function<std::optional<Failure>(Beacon& beacon)>& work) {
+Ran run_in_child(const Trace& trace, const std::function<std::optional<Failure>(Beacon& beacon)>& work,
+                 const std::function<void()>& on_wait) {
   constexpr char mark_stop = 's';
   flush_out();
   const OutOfChildren out_of_children;
@@ -50,7 +55,7 @@ Ran run_in_child(const Trace& trace, const std::function<std::optional<Failure>(
   };
   Walked walked;
   try {
-    walked = walk_once(packed);
+    walked = walk_once(packed, on_wait);
   } catch (const ChildrenKilled& killed) {
     throw Stop{Exit::subject, killed.what()};
   }

@@ -22,6 +22,8 @@ struct Ran {
 };
 
 /// Runs `work` on `trace`; it returns what failed, if anything. Stops with Exit::interrupted if the user wants it.
-[[nodiscard]] Ran run_in_child(const Trace& trace, const std::function<std::optional<Failure>(Beacon& beacon)>& work);
+/// `on_wait` is called in the parent every few hundredths of a second.
+[[nodiscard]] Ran run_in_child(const Trace& trace, const std::function<std::optional<Failure>(Beacon& beacon)>& work,
+                               const std::function<void()>& on_wait = {});
 
 }  // namespace vmapcheck::tool

@@ -89,12 +89,9 @@ CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, 
 }
 
 void add_common_options(CLI::App& app, Common& common, unsigned uses) {
-  shared(takes(app.add_option("--subject", common.subject,
-                              "What is checked; `vmapcheck subjects` lists them (default: vmap); or a file with\n"
-                              "one, FILE.so: a mutant built by `vmapcheck mutants`")
-                   ->type_name("NAME")
-                   ->take_last(),
-               subject_names()),
+  shared(add_subject(app, "--subject", common.subject,
+                     "What is checked; `vmapcheck subjects` lists them (default: vmap); or a file with\n"
+                     "one, FILE.so: a mutant built by `vmapcheck mutants`"),
          (uses & uses_subject) != 0);
   shared(add_seed(app, common.seed), (uses & uses_seed) != 0);
   const auto sanitize = [&common] {
@@ -125,6 +122,10 @@ std::string help_footer(const std::string& examples, std::initializer_list<Exit>
   return text;
 }
 
+CLI::Option* add_subject(CLI::App& app, const std::string& name, std::string& target, const std::string& description) {
+  return takes(add_text(app, name, target, description, "NAME"), subject_names());
+}
+
 CLI::Option* add_seed(CLI::App& app, std::optional<std::uint64_t>& target) {
   const auto parse = [](const std::string& text) { return text == "random" ? random_seed() : parse_count(text); };
   Values values = counts(0, count_max);
@@ -134,14 +135,14 @@ CLI::Option* add_seed(CLI::App& app, std::optional<std::uint64_t>& target) {
                     parse);
 }
 
-void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
-               std::uint64_t least, std::uint64_t most) {
-  add_parsed(app, name, target, description, "N", counts(least, most), parse_count);
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
+                       std::uint64_t least, std::uint64_t most) {
+  return add_parsed(app, name, target, description, "N", counts(least, most), parse_count);
 }
 
-void add_count(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
-               const std::string& description, std::uint64_t least, std::uint64_t most) {
-  add_parsed(app, name, target, description, "N", counts(least, most), parse_count);
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
+                       const std::string& description, std::uint64_t least, std::uint64_t most) {
+  return add_parsed(app, name, target, description, "N", counts(least, most), parse_count);
 }
 
 void add_jobs(CLI::App& app, std::uint64_t& target, const std::string& what) {
@@ -154,14 +155,15 @@ void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_
   add_count(app, name, target, description, 0);
 }
 
-void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
-                  const std::string& description) {
-  add_parsed(app, name, target, description + "\n(TIME: 500ms, 90s, 1.5m or 2h; without a unit it is seconds)", "TIME",
-             {"duration",
-              "a duration such as 90s, 1.5m, 2h or 500ms",
-              {},
-              [](const std::string& text) { return parse_duration(text).has_value(); }},
-             parse_duration);
+CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
+                          const std::string& description) {
+  return add_parsed(app, name, target, description + "\n(TIME: 500ms, 90s, 1.5m or 2h; without a unit it is seconds)",
+                    "TIME",
+                    {"duration",
+                     "a duration such as 90s, 1.5m, 2h or 500ms",
+                     {},
+                     [](const std::string& text) { return parse_duration(text).has_value(); }},
+                    parse_duration);
 }
 
 CLI::Option* add_choice(CLI::App& app, const std::string& name, std::string& target, const std::string& description,

@@ -72,23 +72,25 @@ CLI::Option* takes(CLI::Option* option, Values values);
 /// "a, b or c"
 [[nodiscard]] std::string one_of(const std::vector<std::string>& names);
 
+/// The name of a subject, or a file that is there.
+CLI::Option* add_subject(CLI::App& app, const std::string& name, std::string& target, const std::string& description);
 /// --seed
 CLI::Option* add_seed(CLI::App& app, std::optional<std::uint64_t>& target);
 /// -j,--jobs: how many of `what` work at once; by default one for each core.
 void add_jobs(CLI::App& app, std::uint64_t& target, const std::string& what);
 /// A number from `least` to `most`, decimal or hexadecimal.
-void add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
-               std::uint64_t least = 1, std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint64_t& target, const std::string& description,
+                       std::uint64_t least = 1, std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
 /// The same; nothing if the option is absent.
-void add_count(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
-               const std::string& description, std::uint64_t least = 1,
-               std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
+                       const std::string& description, std::uint64_t least = 1,
+                       std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
 /// The number of a step; nothing if the option is absent.
 void add_step(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& target,
               const std::string& description);
 /// "90", "90s", "1.5m", "2h", "500ms"; above zero, and a year at most. The help says so.
-void add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
-                  const std::string& description);
+CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
+                          const std::string& description);
 /// A text; where it is said several times, the last one counts. `type` is how the help calls it: "DIR".
 CLI::Option* add_text(CLI::App& app, const std::string& name, std::string& target, const std::string& description,
                       const std::string& type);

@@ -61,7 +61,7 @@ void stop_if_oracle(const std::optional<Failure>& failure, const std::string& co
 }
 
 std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, std::optional<Checking> checking,
-                              const OnStep& on_step) {
+                              const OnStep& on_step, const std::function<void()>& on_wait) {
   const Checking how = checking.value_or(checking_of(trace));
   const auto run_once = [&](const Closer& closer, Position& position, const OnStep& tell) {
     const SharedArray<Position> shared(1);
@@ -89,7 +89,7 @@ std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject, s
       }
       return failure;
     };
-    auto failure = run_in_child(trace, run_all).failure;
+    auto failure = run_in_child(trace, run_all, on_wait).failure;
     position = shared[0];
     return failure;
   };

@@ -93,7 +93,9 @@ using OnStep = std::function<void(std::size_t step, const Op& op, const Answer& 
 /// Runs a trace in a child, to its end or its first failure. What `on_step` says through out() is not lost when the
 /// subject dies. Without `checking`: as checking_of() has it, and a failure is that of checking at every step (see
 /// named()). Stops with Exit::subject if the subject cannot be made, with Exit::interrupted if the user wants it.
+/// `on_wait` is called in the parent every few hundredths of a second.
 [[nodiscard]] std::optional<Failure> replay(const Trace& trace, const SubjectEntry& subject,
-                                            std::optional<Checking> checking, const OnStep& on_step);
+                                            std::optional<Checking> checking, const OnStep& on_step,
+                                            const std::function<void()>& on_wait = {});
 
 }  // namespace vmapcheck::tool

@@ -16,6 +16,7 @@ check --time .5s --help | check --time 8784h --help | check --time 1ms --help | 
 check --subject ./all.trace --help
 check --seed random --help | replay a -n5 --help | replay -hn5 x | replay a b -h | campaign --memory 64M --help
 campaign --disk 0x10000K --help | campaign -j4 --help | campaign report -o a.html b --help | explore --ops lazy,,all --help
+bench --help | bench kernel --help | help bench kernel | bench kernel --tests 0x3,fix_size,16 --against model --rounds 7 --help
 mutants --minimize-time 0 --help | mutants --least random=90,corpus=80 --help | coverage --fail-under-lines 99.95 --help
 """
 WRONG = """
@@ -41,11 +42,17 @@ completion bsh | completion bash extra | man x | step-to | table x | test nonsen
 test --help nonsense | test --compiler gc | test --seed 99999999999999999999 | test -- nonsense | mutants -h nonsense
 mutants --driver random,fuz | mutants --least random=,corpus=80 | mutants --least foo=3 | mutants --third 4
 mutation --operator nothing | mutation --until quik | coverage --with foo | coverage --fail-under-lines 101
+bench nonsense | bench krnel | bench kernel x | bench kernel --tests foo | bench kernel --tests fix_sise | bench kernel --tests 0
+bench kernel --tests 0x2000 | bench kernel --tests fix_size,foo | bench kernel --tests 1,0x10000 | bench kernel --loops 0
+bench kernel --loops 1000000001 | bench kernel --mode fast | bench kernel --against frob | bench kernel --against vmpa
+bench kernel --rounds 5 | bench kernel --rounds 4 --against model | bench kernel --verify --against model
+bench kernel --against model --mode smoke | bench kernel --workers 1025 | bench kernel --subject frob
 coverage --fail-under-lines '' | coverage --from | coverage --sbject vmap
 """
 RIGHT = ("check --cases 5 --time 10 --seed random --require fit.no_edge>=99.5% --require 'ops > 1k' --require help",
          "replay -- -x --help", "campaign -j4 --memory 2G -- -a=1 -b",
          "test --compiler gcc --seed random -- -R corpus -j1", "mutants --driver random,fuzz --list", "mutation -j 4 --only x",
+         "bench", "bench kernel --tests 0x11,pcpu --loops 5 --verify", "bench kernel --against linear_scan --rounds 5 --json",
          "coverage --with corpus --fail-under-lines 99.5", "corpus import --strace log --pid 0", "--json campaign status",
          "explore --index-only --searches", "completion zsh", "man", "table")
 
@@ -166,7 +173,8 @@ class Bash(Completion):
                                 (["replay", "traces/"], ["traces/one.trace"]), (["corpus", "list", "tr"], ["traces"]),
                                 (["replay", "--format", "c"], ["cpp"]), (["test", "--compiler", "g"], ["gcc"]),
                                 (["completion", "z"], ["zsh"]), (["help", "corp"], ["corpus"]),
-                                (["check", "--time", "corp"], [])):
+                                (["check", "--time", "corp"], []), (["bench", "kernel", "--tests", "fix_a"], ["fix_align"]),
+                                (["bench", "kernel", "--against", "lin"], ["linear_scan"])):
             self.assertEqual(expected, self.completes(*words), words)
         self.assertNotIn("table", self.completes(""))
         self.assertNotIn("--tool", self.completes("mutants", "-"))

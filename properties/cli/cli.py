@@ -28,7 +28,7 @@ SKIPPED = 77
 
 HEADER = "vmapcheck-trace 1\n"
 # What is said now and then, where a command takes longer than ten seconds.
-PROGRESS = re.compile(r"^(check|soak|explor|minimiz|explain|reproduc)ing\b.*\n", re.MULTILINE)
+PROGRESS = re.compile(r"^(check|soak|explor|minimiz|explain|reproduc|measur|verify|compar)ing\b.*\n", re.MULTILINE)
 # In each test's folder.
 TRACES = {
     "all.trace": """# one of each

@@ -30,7 +30,7 @@ SOURCE = re.compile(r"(?<![\w./$-])\w+\.(?:cpp|css|hpp|js|py|sh|yml)\b")
 # Files that a page tells its reader to write.
 WRITTEN = {"docs/adding-an-op.md": {"model/ops/touch.hpp"}, "README.md": {"hello.cpp"}, "docs/ci.md": {"mine_test.cpp", "mine.hpp"}}
 # What the launcher at the top of a checkout does itself.
-LAUNCHED = ("test", "mutants", "mutation", "coverage")
+LAUNCHED = ("test", "mutants", "mutation", "coverage", "bench")
 
 TRUE = """# What holds
 

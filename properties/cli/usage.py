@@ -7,7 +7,7 @@ import shlex
 import cli
 
 EXIT_STATUSES = {"": "0 2 3 4 5 10 11 12 13 14 15", "campaign": "0 2 3 4 5 10 11 12 15", "corpus": "0 2 3 4 5 10 12 15",
-                 "corpus list": "0 2 4 5", "encode": "0 2 4 5", "decode": "0 2 4 5", "subjects": "0 2 3 4", "test": "0 2 3 4 5", "help": "0 2 4"}
+                 "corpus list": "0 2 4 5", "encode": "0 2 4 5", "decode": "0 2 4 5", "subjects": "0 2 3 4", "bench": "0 2 3 4 5", "bench kernel": "0 2 3 4 5 10 15", "test": "0 2 3 4 5", "help": "0 2 4"}
 
 
 class Usage(cli.Cli):
@@ -41,6 +41,7 @@ class Usage(cli.Cli):
             "corpus": "corpus needs a command",
             "corpus x": "unknown command 'x'",
             "test --compiler gcc": "./vmapcheck test",
+            "bench kernel --loops 5": "^vmapcheck: `bench kernel` builds a checkout: ./vmapcheck bench kernel, at its top$",
             "nonsense --version": "unknown command 'nonsense'"})
 
     def test_no_help_for_what_there_is_not(self):

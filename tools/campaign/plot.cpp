@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "tools/amounts.hpp"
 #include "tools/files.hpp"
 
 namespace vmapcheck::tool {
@@ -43,14 +44,6 @@ Axis time_axis(double seconds) {
                                          7200, 10800, 21600, 43200, 86400, 172800, 432000, 864000};
   const auto step = std::ranges::find_if(steps, [&](double one) { return seconds / one <= 6; });
   return {seconds, step == steps.end() ? std::ceil(seconds / 6 / 864000) * 864000 : *step};
-}
-
-/// "0", "1.5k", "20M"
-std::string short_number(double number) {
-  constexpr std::array<std::string_view, 7> units{"", "k", "M", "G", "T", "P", "E"};
-  std::size_t unit = 0;
-  for (; number >= 1000 && unit + 1 < units.size(); ++unit) number /= 1000;
-  return fmt::format("{:g}{}", std::round(number * 100) / 100, units[unit]);
 }
 
 std::string time_label(double seconds, double step) {
