@@ -27,7 +27,8 @@ void add_completion(CLI::App& app, Session& session);
 void add_man(CLI::App& app, Session& session);
 void add_table(CLI::App& app, Session& session);
 
-/// `test`, `mutants`, `mutation`, `coverage` and `bench`: they build a checkout, and only ./vmapcheck at its top runs them.
+/// `test`, `mutants`, `mutation`, `coverage` and `bench`: they build a checkout, and only ./vmapcheck at its top runs
+/// them.
 void add_commands_of_the_checkout(CLI::App& app, Session& session);
 
 // Commands of `campaign`.

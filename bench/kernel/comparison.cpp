@@ -2,7 +2,7 @@
 #include "bench/kernel/comparison.hpp"
 
 #include <fmt/format.h>
-#include <time.h>
+#include <ctime>
 
 #include <algorithm>
 #include <array>

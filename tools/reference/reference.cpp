@@ -79,7 +79,9 @@ std::string kind_of(CLI::Option& option) { return words_of_kind(option).front();
 std::vector<std::string> values_of(CLI::Option& option) {
   std::vector<std::string> words = words_of_kind(option);
   const std::string& kind = words.front();
-  const std::size_t before = kind == "count" ? 3 : kind == "size" || kind == "mask" || kind == "flags" || kind == "or" ? 2 : 1;
+  const std::size_t before = kind == "count"                                                       ? 3
+                             : kind == "size" || kind == "mask" || kind == "flags" || kind == "or" ? 2
+                                                                                                   : 1;
   words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(std::min(before, words.size())));
   return words;
 }
