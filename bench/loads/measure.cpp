@@ -145,6 +145,8 @@ Measuring::Measured& Measuring::find_or_begin(const Load& load, const Performer&
   begun.row.live = load.live;
   begun.row.unit = load.unit;
   if (smaller == nullptr) return begun;
+  begun.row.skipped = smaller->row.skipped;
+  if (!begun.row.skipped.empty()) return begun;
   const double seconds = smaller->setup_seconds;
   const double growth = static_cast<double>(load.live) / static_cast<double>(smaller->row.live);
   if (seconds * growth > setup_seconds_max(load.live))

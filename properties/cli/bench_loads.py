@@ -55,6 +55,12 @@ class Measured(Bench):
         self.says(said.out, ["^churn: a random area is freed", r"^  ns for each pair +100 +1,000$", r"^  ns for each find +100 +1,000$",
                              r"^  null +\d+\.\d ±\d+ % +\d", "^  malloc +- +-$", "^  - malloc: finds no areas$"], said)
 
+    def test_who_takes_too_long_is_not_asked_for_more(self):
+        said = self.ok("bench --loads churn --subject linear_scan --live-min 10000 --time 3ms --repetitions 3 --json", None, None).json
+        self.assertEqual([10_000, 100_000, 1_000_000], [row["live"] for row in said["rows"]])
+        for row in said["rows"][1:]:
+            self.assertRegex(row["skipped"], "^(not tried, since a state of 10,000 took|takes longer than [12] s to make$)")
+
     def test_recordings(self):
         self.write("corpus/real/two.trace", "vmapcheck-trace 1\nspace 0x0..0x10\nalloc a0 size=0x1\nalloc-at a1 0x8..0x9\n")
         self.write("corpus/real/none.trace", "vmapcheck-trace 1\nspace 0x0..0x10\nfind 0x1\n")
