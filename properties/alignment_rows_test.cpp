@@ -23,9 +23,13 @@ struct Holes {
   [[nodiscard]] Address end() const { return count * period * p; }
 };
 
-AddressSpace space_with(const Holes& holes, TestResource& resource, std::size_t row_patience = Options{}.row_patience) {
-  AddressSpace space =
-      make({.range = {0, holes.end() + 1024 * p}, .granule = p, .resource = &resource, .row_patience = row_patience});
+AddressSpace space_with(const Holes& holes, TestResource& resource, std::size_t row_patience = Options{}.row_patience,
+                        std::size_t nodes_per_slab = Options{}.nodes_per_slab) {
+  AddressSpace space = make({.range = {0, holes.end() + 1024 * p},
+                             .granule = p,
+                             .resource = &resource,
+                             .nodes_per_slab = nodes_per_slab,
+                             .row_patience = row_patience});
   EXPECT_TRUE(space.allocate_at({0, p}));
   for (std::uint64_t i = 0; i < holes.count; ++i) {
     const Address begin = (i * holes.period + 1 + holes.hole) * p;
@@ -109,7 +113,7 @@ TEST(AlignmentRow, IsNeverMadeWithoutPatienceEnding) {
 TEST(AlignmentRow, IsDroppedWhereItIsNoLongerUsedAndGivesItsMemoryBack) {
   TestResource resource;
   const Holes holes{.count = 300};
-  AddressSpace space = space_with(holes, resource, 0);
+  AddressSpace space = space_with(holes, resource, 0, 1);  // else a slab has nodes to spare
   ASSERT_TRUE(space.reserve(5));
   const std::size_t narrow = resource.bytes_outstanding;
   const std::size_t spare = space.stats().nodes_spare;
@@ -209,8 +213,9 @@ TEST(AlignmentRow, IsKeptByAMovedAddressSpace) {
   const Holes holes{.count = 20};
   AddressSpace space = space_with(holes, resource, 0);
   ASSERT_TRUE(space.free_lazily(0));
-  place_and_free(space, unfitting, holes.end() + 8 * p);
   const Contents before = contents_of(space);
+  place_and_free(space, unfitting, holes.end() + 8 * p);
+  EXPECT_EQ(contents_of(space), before);
   AddressSpace moved = std::move(space);
   EXPECT_EQ(contents_of(moved), before);
   EXPECT_TRUE(has_row(moved, unfitting.align));
