@@ -122,7 +122,8 @@ class Drawing {
 
   /// Each beside the end of its line, as far as no two lie above each other.
   static void spread_labels(std::vector<Line>& lines) {
-    std::ranges::stable_sort(lines, {}, [](const Line& line) { return line.points.back().y; });
+    std::ranges::sort(lines, {},
+                      [](const Line& line) { return std::pair(line.points.back().y, std::string_view(line.subject)); });
     double floor = top + line_height / 2;
     for (Line& line : lines) {
       line.label_y = std::max(line.points.back().y, floor);
