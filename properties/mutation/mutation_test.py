@@ -26,7 +26,7 @@ import workshop
 
 # In percent, somewhat less than they were measured to find (docs/mutation.md).
 LEAST = "random=92,corpus=85,explore=80,properties=92"
-LEAST_IN_CI = "random=85,corpus=80,explore=65"
+LEAST_IN_CI = "random=85,corpus=75,explore=60"  # a small space makes no alignment row, and the corpus seldom
 
 SNIPPET = """\
 #include <cassert>
