@@ -19,7 +19,7 @@ import cli
 sys.path.insert(0, str(cli.SOURCE / "properties"))
 import page_test  # noqa: E402
 
-COUNTERS = 11 + 11 + 1 + 11 * 4 + 4 + 11 * 4 + 12 * 10 + 4 + 5 + 21 + 2  # of harness/verify/coverage.hpp
+COUNTERS = 11 + 11 + 1 + 11 * 4 + 4 + 11 * 4 + 12 * 10 + 4 + 6 + 21 + 2  # of harness/verify/coverage.hpp
 FITS = 11 + 11 + 1 + 11 * 4
 CHECKS = FITS + 4 + 11 * 4  # rows of ops, of the ten invariants each
 HOSTILE = "SIGSEGV in <script>window.hostile=1</script>&amp;\"'\n]]>--><!--body-->\u202e\x01" + "\U0001f41b" + "x" * 5000
